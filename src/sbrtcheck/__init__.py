@@ -1,0 +1,78 @@
+"""Verify spine SBRT plans before treatment.
+
+The names below are public; breaking changes come only with a minor version and a line in the
+changelog. They are loaded on first use, so that `sbrtcheck --help` stays fast.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DVH": "dvh",
+    "ROI": "model",
+    "Case": "case",
+    "CaseError": "errors",
+    "Contour": "model",
+    "Declared": "model",
+    "DoseGrid": "model",
+    "Finding": "verdict",
+    "Metric": "metric",
+    "MetricError": "errors",
+    "Outcome": "verdict",
+    "Protocol": "protocol",
+    "ProtocolError": "errors",
+    "ReadError": "errors",
+    "SbrtCheckError": "errors",
+    "StructureSet": "model",
+    "UnsupportedError": "errors",
+    "Value": "metric",
+    "Verdict": "verdict",
+    "check": "checks",
+    "compute_dvh": "dvh",
+    "load_case": "case",
+    "load_protocol": "protocol",
+    "parse_metric": "metric",
+}
+
+__all__ = [  # noqa: PLE0604 - the table above is the one list of names
+    "__version__",
+    *_HOMES,
+]
+
+if TYPE_CHECKING:
+    from sbrtcheck.case import Case as Case
+    from sbrtcheck.case import load_case as load_case
+    from sbrtcheck.checks import check as check
+    from sbrtcheck.dvh import DVH as DVH
+    from sbrtcheck.dvh import compute_dvh as compute_dvh
+    from sbrtcheck.errors import CaseError as CaseError
+    from sbrtcheck.errors import MetricError as MetricError
+    from sbrtcheck.errors import ProtocolError as ProtocolError
+    from sbrtcheck.errors import ReadError as ReadError
+    from sbrtcheck.errors import SbrtCheckError as SbrtCheckError
+    from sbrtcheck.errors import UnsupportedError as UnsupportedError
+    from sbrtcheck.metric import Metric as Metric
+    from sbrtcheck.metric import Value as Value
+    from sbrtcheck.metric import parse_metric as parse_metric
+    from sbrtcheck.model import ROI as ROI
+    from sbrtcheck.model import Contour as Contour
+    from sbrtcheck.model import Declared as Declared
+    from sbrtcheck.model import DoseGrid as DoseGrid
+    from sbrtcheck.model import StructureSet as StructureSet
+    from sbrtcheck.protocol import Protocol as Protocol
+    from sbrtcheck.protocol import load_protocol as load_protocol
+    from sbrtcheck.verdict import Finding as Finding
+    from sbrtcheck.verdict import Outcome as Outcome
+    from sbrtcheck.verdict import Verdict as Verdict
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sbrtcheck' has no attribute '{name}'")
+    return getattr(import_module(f"sbrtcheck.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,338 @@
+"""Open a DICOM file and read typed attributes from it, with a sentence for what is wrong.
+
+pydicom raises whatever it stumbles over; nothing of that leaves this package.
+"""
+
+import hashlib
+import io
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom import config
+from pydicom.datadict import dictionary_description
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+from pydicom.uid import UID
+
+from sbrtcheck.errors import ReadError, UnsupportedError
+from sbrtcheck.model import FloatArray, Instance, Patient, Text
+
+RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
+RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+RT_PLAN = "1.2.840.10008.5.1.4.1.1.481.5"
+RT_ION_PLAN = "1.2.840.10008.5.1.4.1.1.481.8"
+NAMES = {
+    RT_DOSE: "RT Dose",
+    RT_STRUCTURE_SET: "RT Structure Set",
+    RT_PLAN: "RT Plan",
+    RT_ION_PLAN: "RT Ion Plan",
+}
+
+UNDEFINED_LENGTH = 0xFFFFFFFF
+
+
+@contextmanager
+def mat(path: Path | None, where: str) -> Iterator[None]:
+    """Turn whatever pydicom raises inside into a `ReadError` that says where it happened."""
+    try:
+        with warnings.catch_warnings(), config.disable_value_validation():
+            warnings.simplefilter("ignore")  # odd but readable values are judged by our getters
+            yield
+    except ReadError:
+        raise
+    except Exception as error:  # noqa: BLE001 - pydicom has no common base for its errors
+        detail = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise ReadError(
+            Text("{where} cannot be read ({detail})", where=where, detail=detail), path=path
+        ) from error
+
+
+def class_name(uid: str) -> str:
+    """Return the name of a SOP class, or its UID where the standard knows none."""
+    return NAMES.get(uid) or UID(uid).name
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A dataset or a sequence item, and the words that say which one it is."""
+
+    dataset: Dataset
+    what: str
+    path: Path | None = None
+
+    def __contains__(self, keyword: str) -> bool:
+        return keyword in self.dataset
+
+    def fail(self, problem: str, /, **values: str | int | float) -> ReadError:
+        """Return the error that says `problem` of this record."""
+        sentence = Text("{what}: " + problem, what=self.what, **values)
+        return ReadError(sentence, path=self.path)
+
+    def missing(self, keyword: str) -> ReadError:
+        """Return the error for an attribute that has to be there and is not."""
+        return self.fail("{name} is missing or empty", name=label(keyword))
+
+    def text(self, keyword: str) -> str:
+        """Return an attribute as one line of text; "" where it is absent or empty."""
+        with mat(self.path, f"{self.what}: {label(keyword)}"):
+            value = self.dataset.get(keyword)
+        return "" if value is None else str(value).strip()
+
+    def uid(self, keyword: str) -> str | None:
+        """Return a UID, or None where it is absent or empty."""
+        return self.text(keyword) or None
+
+    def number(self, keyword: str) -> float | None:
+        """Return a finite number, or None where it is absent or empty."""
+        value = self.text(keyword)
+        if not value:
+            return None
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise self.fail(
+                "{name} holds '{value}', which is not a number", name=label(keyword), value=value
+            )
+        return number
+
+    def integer(self, keyword: str) -> int | None:
+        """Return a whole number, or None where it is absent or empty."""
+        number = self.number(keyword)
+        if number is not None and not number.is_integer():
+            raise self.fail(
+                "{name} holds {value}, which is not a whole number",
+                name=label(keyword),
+                value=number,
+            )
+        return None if number is None else int(number)
+
+    def required(self, keyword: str) -> float:
+        """Return a finite number that has to be there."""
+        number = self.number(keyword)
+        if number is None:
+            raise self.missing(keyword)
+        return number
+
+    def required_integer(self, keyword: str) -> int:
+        """Return a whole number that has to be there."""
+        number = self.integer(keyword)
+        if number is None:
+            raise self.missing(keyword)
+        return number
+
+    def numbers(self, keyword: str) -> FloatArray:
+        """Return all values of an attribute, shape (n,); empty where it is absent or empty."""
+        return parse_decimals([self.raw(keyword)], self, label(keyword))
+
+    def raw(self, keyword: str) -> bytes:
+        r"""Return the bytes of a decimal string, its values parted by backslashes.
+
+        pydicom makes an object of every decimal; the bytes are ten times faster to parse.
+        """
+        with mat(self.path, f"{self.what}: {label(keyword)}"):
+            if keyword not in self.dataset:
+                return b""
+            element = self.dataset.get_item(keyword)
+            value = element.value
+        if value is None:
+            return b""
+        if isinstance(value, bytes):
+            return value.strip(b" \0")
+        values = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        return "\\".join(str(v) for v in values).encode()
+
+    def items(self, keyword: str) -> tuple["Record", ...]:
+        """Return the items of a sequence; none where it is absent or empty."""
+        with mat(self.path, f"{self.what}: {label(keyword)}"):
+            sequence = self.dataset.get(keyword) or ()
+            if not isinstance(sequence, pydicom.Sequence | tuple):
+                raise self.fail("{name} is not a sequence", name=label(keyword))
+            datasets = list(sequence)
+        where = f"{self.what}, {label(keyword)} item"
+        return tuple(
+            Record(item, f"{where} {number}", self.path)
+            for number, item in enumerate(datasets, start=1)
+        )
+
+
+def label(keyword: str) -> str:
+    """Return the standard's name of an attribute, as physicists see it in DICOM viewers."""
+    return dictionary_description(keyword)
+
+
+def parse_decimals(chunks: Sequence[bytes], record: Record, what: str) -> FloatArray:
+    r"""Parse decimal strings parted by backslashes, all in one go, shape (n,).
+
+    Raises
+    ------
+    ReadError
+        If a value is not a finite number; the sentence quotes it.
+    """
+    filled = [chunk for chunk in chunks if chunk]
+    if not filled:
+        return np.empty(0)
+    words = b"\\".join(filled).split(b"\\")
+    try:
+        numbers = np.array(words, dtype=np.float64)
+    except ValueError:
+        numbers = np.array([_decimal(word) for word in words])
+    wrong = np.flatnonzero(~np.isfinite(numbers))
+    if wrong.size:
+        value = words[wrong[0]].decode("ascii", "replace").strip()
+        raise record.fail(
+            "{name} holds '{value}', which is not a number", name=what, value=value
+        )
+    return numbers
+
+
+def _decimal(word: bytes) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file as read: its root record, the hash of its bytes, and what opening had to assume."""
+
+    root: Record
+    sop_class_uid: str
+    transfer_syntax: UID
+    sha256: str | None
+    notes: tuple[Text, ...]
+
+
+def open_file(path: Path, *, header_only: bool = False) -> Opened:
+    """Read a DICOM file, with or without Part-10 header.
+
+    Raises
+    ------
+    ReadError
+        If the file is missing, is not DICOM or is truncated.
+    """
+    content = _content(path)
+    with mat(path, "the file"):
+        dataset = pydicom.dcmread(io.BytesIO(content), force=True, stop_before_pixels=header_only)
+    root = Record(dataset, "the file", path)
+    sop_class_uid = _sop_class(root)
+    root = Record(dataset, class_name(sop_class_uid), path)
+    _refuse_truncated(root)
+    syntax = UID(str(dataset.file_meta.get("TransferSyntaxUID", "")))
+    notes: tuple[Text, ...] = ()
+    if not syntax:
+        syntax = _guessed_syntax(dataset)
+        note = Text("{what} has no DICOM file header: read as {syntax}", what=root.what, syntax=syntax.name)
+        notes = (note,)
+    sha256 = None if header_only else hashlib.sha256(content).hexdigest()
+    return Opened(root, sop_class_uid, syntax, sha256, notes)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ReadError(Text("there is no such file"), path=path) from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ReadError(Text("cannot be opened: {reason}", reason=reason), path=path) from error
+    if not content:
+        raise ReadError(Text("the file is empty"), path=path)
+    return content
+
+
+def _sop_class(root: Record) -> str:
+    not_dicom = ReadError(
+        Text("this is not a DICOM file; give an RT Plan, RT Structure Set or RT Dose"),
+        path=root.path,
+    )
+    try:
+        uid = root.uid("SOPClassUID")
+    except ReadError as error:
+        raise not_dicom from error
+    # Forced reading finds "elements" in any file: only a well-formed UID is proof of DICOM.
+    if uid is None or not UID(uid).is_valid or "." not in uid:
+        raise not_dicom
+    return uid
+
+
+def _refuse_truncated(record: Record) -> None:
+    """Compare each element's bytes with its declared length; pydicom takes what is there."""
+    for tag in record.dataset.keys():  # noqa: SIM118 - iterating a Dataset converts its elements
+        element = record.dataset.get_item(tag)
+        if not isinstance(element, RawDataElement) or element.length == UNDEFINED_LENGTH:
+            continue
+        if element.value is not None and len(element.value) < element.length:
+            raise record.fail(
+                "the file is truncated: {name} holds {found} of {declared} bytes; export it again",
+                name=_tag_name(element),
+                found=len(element.value),
+                declared=element.length,
+            )
+
+
+def _tag_name(element: RawDataElement) -> str:
+    try:
+        return dictionary_description(element.tag)
+    except KeyError:
+        return str(Tag(element.tag))
+
+
+def _guessed_syntax(dataset: Dataset) -> UID:
+    explicit, little = not dataset.original_encoding[0], dataset.original_encoding[1]
+    if not explicit:
+        return UID("1.2.840.10008.1.2")
+    return UID("1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2")
+
+
+def require_class(opened: Opened, expected: str) -> Record:
+    """Return the root record if the file is of the expected SOP class.
+
+    Raises
+    ------
+    ReadError
+        If it is of another; `UnsupportedError` for an ion plan.
+    """
+    found = opened.sop_class_uid
+    if found == expected:
+        return opened.root
+    if found == RT_ION_PLAN:
+        raise UnsupportedError(
+            Text("this is an RT Ion Plan (protons or ions); only photon RT Plans are judged"),
+            path=opened.root.path,
+        )
+    raise opened.root.fail("this is not an {expected}", expected=NAMES[expected])
+
+
+def read_instance(opened: Opened, *, label_keyword: str, date_keyword: str) -> Instance:
+    """Read the header that all RT objects share."""
+    root = opened.root
+    uid = root.uid("SOPInstanceUID")
+    if uid is None:
+        raise root.missing("SOPInstanceUID")
+    return Instance(
+        sop_instance_uid=uid,
+        sop_class_uid=opened.sop_class_uid,
+        patient=Patient(
+            patient_id=root.text("PatientID") or None,
+            name=root.text("PatientName") or None,
+            birth_date=root.text("PatientBirthDate") or None,
+        ),
+        study_instance_uid=root.uid("StudyInstanceUID"),
+        frame_of_reference_uid=root.uid("FrameOfReferenceUID"),
+        label=root.text(label_keyword) or None,
+        date=root.text(date_keyword) or None,
+        approval_status=root.text("ApprovalStatus") or None,
+        manufacturer=root.text("Manufacturer") or None,
+        sha256=opened.sha256,
+        notes=opened.notes,
+    )

@@ -1,0 +1,342 @@
+"""Plan, StructureSet and DoseGrid -> DICOM files, for samples, self-tests and research.
+
+What a model value does not hold is filled with the plainest value that the standard allows;
+the same value always gives the same bytes.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.valuerep import DSfloat
+
+from sbrtcheck.dicom.dataset import RT_DOSE, RT_PLAN, RT_STRUCTURE_SET
+from sbrtcheck.model import (
+    ROI,
+    Beam,
+    DoseGrid,
+    DoseReference,
+    FractionGroup,
+    Instance,
+    Plan,
+    StructureSet,
+)
+
+IMPLEMENTATION_UID = "2.25.314078415273210650927164905418027264101"
+STUDY_COMPONENT = "1.2.840.10008.3.1.2.3.1"
+NOON = "120000"
+SOURCE_AXIS_MM = 1000.0
+JAW_MM = 50.0
+LARGEST = {16: 2**16 - 1, 32: 2**32 - 1}
+DEFAULT_CHARACTER_SET = "ISO_IR 192"
+
+
+def save_plan(
+    plan: Plan,
+    path: Path,
+    *,
+    transfer_syntax: str = ExplicitVRLittleEndian,
+    character_set: str = DEFAULT_CHARACTER_SET,
+) -> None:
+    """Write an RT Plan (PS3.3 A.20); beams become arcs or static fields with open jaws."""
+    dataset = _root(plan.instance, "RTPLAN", character_set)
+    dataset.RTPlanLabel = plan.instance.label or "PLAN"
+    dataset.RTPlanName = plan.name
+    dataset.RTPlanDate = plan.instance.date or ""
+    dataset.RTPlanTime = NOON
+    dataset.RTPlanGeometry = "PATIENT" if plan.structure_set_uid else "TREATMENT_DEVICE"
+    dataset.DoseReferenceSequence = [_dose_reference(row) for row in plan.dose_references]
+    dataset.FractionGroupSequence = [_fraction_group(row) for row in plan.fraction_groups]
+    dataset.PatientSetupSequence = [
+        _item(PatientSetupNumber=number, PatientPosition=position, SetupTechnique="ISOCENTRIC")
+        for number, position in enumerate(plan.patient_positions, start=1)
+    ]
+    dataset.BeamSequence = [_beam(row) for row in plan.beams]
+    if plan.structure_set_uid:
+        dataset.ReferencedStructureSetSequence = [_reference(RT_STRUCTURE_SET, plan.structure_set_uid)]
+    _approve(dataset, plan.instance)
+    for keyword in ("DoseReferenceSequence", "PatientSetupSequence", "BeamSequence"):
+        if not dataset[keyword].value:
+            del dataset[keyword]
+    _save(dataset, path, transfer_syntax)
+
+
+def save_structure_set(
+    structure_set: StructureSet,
+    path: Path,
+    *,
+    transfer_syntax: str = ExplicitVRLittleEndian,
+    character_set: str = DEFAULT_CHARACTER_SET,
+) -> None:
+    """Write an RT Structure Set (PS3.3 A.19); coordinates are kept to 0.001 mm."""
+    instance = structure_set.instance
+    frame = instance.frame_of_reference_uid or ""
+    dataset = _root(instance, "RTSTRUCT", character_set)
+    dataset.StructureSetLabel = instance.label or "STRUCTURES"
+    dataset.StructureSetDate = instance.date or ""
+    dataset.StructureSetTime = NOON
+    dataset.ReferencedFrameOfReferenceSequence = [_item(FrameOfReferenceUID=frame)]
+    numbered = [
+        (index if roi.number is None else roi.number, roi)
+        for index, roi in enumerate(structure_set.rois, start=1)
+    ]
+    dataset.StructureSetROISequence = [
+        _item(
+            ROINumber=number,
+            ReferencedFrameOfReferenceUID=roi.frame_of_reference_uid or frame,
+            ROIName=roi.name,
+            ROIGenerationAlgorithm="",
+        )
+        for number, roi in numbered
+    ]
+    dataset.ROIContourSequence = [_roi_contour(number, roi) for number, roi in numbered]
+    dataset.RTROIObservationsSequence = [
+        _item(
+            ObservationNumber=number,
+            ReferencedROINumber=number,
+            RTROIInterpretedType=roi.interpreted_type,
+            ROIInterpreter="",
+        )
+        for number, roi in numbered
+    ]
+    _approve(dataset, instance)
+    _save(dataset, path, transfer_syntax)
+
+
+def save_dose(
+    dose: DoseGrid,
+    path: Path,
+    *,
+    bits: int = 16,
+    transfer_syntax: str = ExplicitVRLittleEndian,
+    character_set: str = DEFAULT_CHARACTER_SET,
+) -> None:
+    """Write an RT Dose (PS3.3 A.18) as unsigned integers of 16 or 32 bits.
+
+    Raises
+    ------
+    ValueError
+        If the grid has no header to write, or its steps along x or y are not uniform.
+    """
+    header = dose.header
+    if header is None:
+        raise ValueError("a dose grid needs a header to be written")
+    dataset = _root(header.instance, "RTDOSE", character_set)
+    dataset.InstanceNumber = 1
+    dataset.ImagePositionPatient = _decimals([dose.x_mm[0], dose.y_mm[0], dose.z_mm[0]])
+    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    dataset.SliceThickness = ""
+    dataset.PixelSpacing = _decimals([_uniform_step(dose.y_mm), _uniform_step(dose.x_mm)])
+    dataset.GridFrameOffsetVector = _decimals(dose.z_mm - dose.z_mm[0])
+    dataset.FrameIncrementPointer = 0x3004000C
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.PixelRepresentation = 0
+    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = dose.dose_gy.shape
+    dataset.BitsAllocated = dataset.BitsStored = bits
+    dataset.HighBit = bits - 1
+    # The scaling is written with 16 characters, so it is rounded before it divides.
+    scaling = float(f"{max(float(dose.dose_gy.max()), 1e-6) / LARGEST[bits]:.9e}")
+    dataset.DoseGridScaling = f"{scaling:.9e}"
+    stored = np.minimum(np.rint(dose.dose_gy / scaling), LARGEST[bits])
+    dataset.PixelData = stored.astype(f"<u{bits // 8}").tobytes()
+    dataset["PixelData"].VR = "OW"
+    dataset.DoseUnits = header.units or "GY"
+    dataset.DoseType = header.type or "PHYSICAL"
+    dataset.DoseSummationType = header.summation_type or "PLAN"
+    dataset.TissueHeterogeneityCorrection = header.heterogeneity_correction or "IMAGE"
+    groups = [_item(ReferencedFractionGroupNumber=n) for n in header.fraction_group_numbers]
+    dataset.ReferencedRTPlanSequence = []
+    for uid in header.referenced_plan_uids:
+        reference = _reference(RT_PLAN, uid)
+        if groups:
+            reference.ReferencedFractionGroupSequence = groups
+        dataset.ReferencedRTPlanSequence.append(reference)
+    if header.referenced_structure_set_uid:
+        dataset.ReferencedStructureSetSequence = [
+            _reference(RT_STRUCTURE_SET, header.referenced_structure_set_uid)
+        ]
+    _save(dataset, path, transfer_syntax)
+
+
+def _uniform_step(axis_mm: np.ndarray) -> float:
+    steps = np.diff(axis_mm)
+    if np.ptp(steps) > 1e-6:
+        raise ValueError("RT Dose holds one pixel spacing for a whole axis; steps differ")
+    return float(steps.mean())
+
+
+def _item(**elements: object) -> Dataset:
+    item = Dataset()
+    for keyword, value in elements.items():
+        setattr(item, keyword, value)
+    return item
+
+
+def _reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+    return _item(ReferencedSOPClassUID=sop_class_uid, ReferencedSOPInstanceUID=sop_instance_uid)
+
+
+def _decimals(values: np.ndarray | list[float]) -> list[DSfloat]:
+    return [DSfloat(round(float(value), 6), auto_format=True) for value in values]
+
+
+def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
+    dataset = Dataset()
+    dataset.SpecificCharacterSet = character_set
+    dataset.InstanceCreationDate = instance.date or ""
+    dataset.InstanceCreationTime = NOON
+    dataset.SOPClassUID = {"RTPLAN": RT_PLAN, "RTSTRUCT": RT_STRUCTURE_SET, "RTDOSE": RT_DOSE}[modality]
+    dataset.SOPInstanceUID = instance.sop_instance_uid
+    dataset.StudyDate = instance.date or ""
+    dataset.StudyTime = NOON
+    dataset.AccessionNumber = ""
+    dataset.Modality = modality
+    dataset.Manufacturer = instance.manufacturer or "sbrtcheck"
+    dataset.ReferringPhysicianName = ""
+    dataset.OperatorsName = ""
+    dataset.ManufacturerModelName = "sbrtcheck"
+    dataset.DeviceSerialNumber = "1"
+    dataset.SoftwareVersions = "1"
+    if modality == "RTDOSE" and instance.label:
+        dataset.SeriesDescription = instance.label
+    dataset.PatientName = instance.patient.name or ""
+    dataset.PatientID = instance.patient.patient_id or ""
+    dataset.PatientBirthDate = instance.patient.birth_date or ""
+    dataset.PatientSex = ""
+    dataset.StudyInstanceUID = instance.study_instance_uid or f"{instance.sop_instance_uid}.1"
+    dataset.SeriesInstanceUID = f"{instance.sop_instance_uid}.2"
+    dataset.StudyID = "1"
+    dataset.SeriesNumber = 1
+    dataset.FrameOfReferenceUID = instance.frame_of_reference_uid or f"{instance.sop_instance_uid}.3"
+    dataset.PositionReferenceIndicator = ""
+    return dataset
+
+
+def _approve(dataset: Dataset, instance: Instance) -> None:
+    dataset.ApprovalStatus = instance.approval_status or "UNAPPROVED"
+    if dataset.ApprovalStatus != "UNAPPROVED":
+        dataset.ReviewDate = instance.date or ""
+        dataset.ReviewTime = NOON
+        dataset.ReviewerName = "Reviewer"
+
+
+def _dose_reference(row: DoseReference) -> Dataset:
+    item = _item(
+        DoseReferenceNumber=1 if row.number is None else row.number,
+        DoseReferenceStructureType=row.structure_type or "SITE",
+        DoseReferenceDescription=row.description,
+        DoseReferenceType=row.type or "TARGET",
+    )
+    for keyword, value in (
+        ("TargetPrescriptionDose", row.target_prescription_dose_gy),
+        ("DeliveryMaximumDose", row.delivery_maximum_dose_gy),
+        ("OrganAtRiskMaximumDose", row.organ_at_risk_maximum_dose_gy),
+        ("ReferencedROINumber", row.referenced_roi_number),
+    ):
+        if value is not None:
+            setattr(item, keyword, value)
+    return item
+
+
+def _fraction_group(row: FractionGroup) -> Dataset:
+    item = _item(
+        FractionGroupNumber=1 if row.number is None else row.number,
+        NumberOfFractionsPlanned="" if row.fractions is None else row.fractions,
+        NumberOfBeams=len(row.beam_numbers),
+        NumberOfBrachyApplicationSetups=0,
+    )
+    if row.beam_numbers:
+        item.ReferencedBeamSequence = []
+    for number, dose_gy, meterset in zip(
+        row.beam_numbers, row.beam_doses_gy, row.beam_metersets, strict=True
+    ):
+        beam = _item(ReferencedBeamNumber=number)
+        if dose_gy is not None:
+            beam.BeamDose = _decimals([dose_gy])[0]
+        if meterset is not None:
+            beam.BeamMeterset = _decimals([meterset])[0]
+        item.ReferencedBeamSequence.append(beam)
+    return item
+
+
+def _beam(row: Beam) -> Dataset:
+    angles = row.gantry_angles_deg or (0.0,)
+    arc = len(angles) > 1 and angles[0] != angles[-1]
+    first = _item(
+        ControlPointIndex=0,
+        NominalBeamEnergy=6 if row.energy_mv is None else row.energy_mv,
+        DoseRateSet=600,
+        BeamLimitingDevicePositionSequence=[
+            _item(RTBeamLimitingDeviceType=device, LeafJawPositions=[-JAW_MM, JAW_MM])
+            for device in ("ASYMX", "ASYMY")
+        ],
+        GantryAngle=angles[0],
+        GantryRotationDirection="CW" if arc else "NONE",
+        BeamLimitingDeviceAngle=0,
+        BeamLimitingDeviceRotationDirection="NONE",
+        PatientSupportAngle=0,
+        PatientSupportRotationDirection="NONE",
+        TableTopEccentricAngle=0,
+        TableTopEccentricRotationDirection="NONE",
+        TableTopVerticalPosition="",
+        TableTopLongitudinalPosition="",
+        TableTopLateralPosition="",
+        IsocenterPosition=_decimals(list(row.isocentre_mm)) if row.isocentre_mm else "",
+        CumulativeMetersetWeight=0,
+    )
+    last = _item(ControlPointIndex=1, CumulativeMetersetWeight=1)
+    if arc:
+        last.GantryAngle = angles[-1]
+        last.GantryRotationDirection = "NONE"
+    return _item(
+        TreatmentMachineName=row.machine,
+        PrimaryDosimeterUnit="MU",
+        SourceAxisDistance=SOURCE_AXIS_MM,
+        BeamLimitingDeviceSequence=[
+            _item(RTBeamLimitingDeviceType=device, NumberOfLeafJawPairs=1)
+            for device in ("ASYMX", "ASYMY")
+        ],
+        BeamNumber=row.number,
+        BeamName=row.name,
+        BeamType="DYNAMIC" if arc else "STATIC",
+        RadiationType=row.radiation_type or "PHOTON",
+        TreatmentDeliveryType=row.delivery_type or "TREATMENT",
+        NumberOfWedges=0,
+        NumberOfCompensators=0,
+        NumberOfBoli=0,
+        NumberOfBlocks=0,
+        FinalCumulativeMetersetWeight=1,
+        NumberOfControlPoints=2,
+        ControlPointSequence=[first, last],
+        ReferencedPatientSetupNumber=1,
+    )
+
+
+def _roi_contour(number: int, roi: ROI) -> Dataset:
+    item = _item(ReferencedROINumber=number)
+    if roi.contours:
+        item.ContourSequence = []
+    for contour in roi.contours:
+        points = np.column_stack([contour.points_mm, np.full(len(contour.points_mm), contour.z_mm)])
+        item.ContourSequence.append(
+            _item(
+                ContourGeometricType="CLOSEDPLANAR_XOR" if contour.xor else "CLOSED_PLANAR",
+                NumberOfContourPoints=len(points),
+                ContourData=[f"{value:.3f}" for value in points.ravel() + 0.0],
+            )
+        )
+    return item
+
+
+def _save(dataset: Dataset, path: Path, transfer_syntax: str) -> None:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = UID(transfer_syntax)
+    meta.ImplementationClassUID = IMPLEMENTATION_UID
+    meta.ImplementationVersionName = "SBRTCHECK"
+    dataset.file_meta = meta
+    pydicom.dcmwrite(path, dataset, enforce_file_format=True)

@@ -1,0 +1,359 @@
+"""What a planned treatment is: frozen values, with units in their names.
+
+Everybody meets here: `dicom` makes these values, the workshop computes with them, `checks`
+judges them. Nothing in this room knows of files.
+
+Coordinates are those of the DICOM patient system in mm: x to the patient's left, y to the
+back, z to the head (PS3.3 C.7.6.2.1.1).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sbrtcheck.errors import CaseError
+
+__all__ = [
+    "ROI",
+    "Beam",
+    "Contour",
+    "Declared",
+    "DoseGrid",
+    "DoseHeader",
+    "DoseReference",
+    "FloatArray",
+    "FractionGroup",
+    "Instance",
+    "Patient",
+    "Plan",
+    "Prescription",
+    "StructureSet",
+    "Text",
+]
+
+FloatArray = NDArray[np.float64]
+
+
+def _plain(value: object) -> str:
+    """Print a value in a sentence; floats to four significant digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Text:
+    """A sentence as a value: a template with named gaps, and what fills them.
+
+    Only `report` turns it into words of a language; `str()` gives the English for errors.
+
+    Examples
+    --------
+    >>> str(Text("PTV V100% is {value} %", value=93.26))
+    'PTV V100% is 93.26 %'
+    """
+
+    template: str
+    values: Mapping[str, "str | int | float | Text"]
+
+    def __init__(self, template: str, /, **values: "str | int | float | Text") -> None:
+        object.__setattr__(self, "template", template)
+        object.__setattr__(self, "values", MappingProxyType(values))
+
+    def __str__(self) -> str:
+        return self.template.format(**{name: _plain(value) for name, value in self.values.items()})
+
+    def __hash__(self) -> int:
+        return hash((self.template, tuple(self.values.items())))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A mapping proxy cannot be pickled; a sentence crosses process borders.
+        return (_rebuild_text, (self.template, dict(self.values)))
+
+
+def _rebuild_text(template: str, values: "dict[str, str | int | float | Text]") -> Text:
+    return Text(template, **values)
+
+
+def frozen_array(values: ArrayLike, *, ndim: int) -> FloatArray:
+    """Return `values` as a read-only float64 array that nobody else holds.
+
+    Raises
+    ------
+    ValueError
+        If the number of dimensions is not `ndim`.
+    """
+    array = np.asarray(values, dtype=np.float64, order="C")
+    if array.ndim != ndim:
+        raise ValueError(f"expected an array of {ndim} dimensions, got {array.ndim}")
+    if array.flags.writeable:
+        array = array.copy()
+        array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """Who the files say the patient is. `None` is what a file does not say."""
+
+    patient_id: str | None = None
+    name: str | None = None
+    birth_date: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """The header that RT Plan, RT Structure Set and RT Dose share (a DICOM SOP Instance)."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    patient: Patient
+    study_instance_uid: str | None = None
+    frame_of_reference_uid: str | None = None
+    label: str | None = None
+    date: str | None = None
+    approval_status: str | None = None
+    manufacturer: str | None = None
+    sha256: str | None = None
+    notes: tuple[Text, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoseReference:
+    """One item of the DoseReferenceSequence (PS3.3 C.8.8.10), doses in Gy of the whole plan."""
+
+    number: int | None = None
+    structure_type: str = ""
+    description: str = ""
+    type: str = ""
+    target_prescription_dose_gy: float | None = None
+    delivery_maximum_dose_gy: float | None = None
+    organ_at_risk_maximum_dose_gy: float | None = None
+    referenced_roi_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FractionGroup:
+    """One item of the FractionGroupSequence; the beam rows are parallel tuples."""
+
+    number: int | None = None
+    fractions: int | None = None
+    beam_numbers: tuple[int, ...] = ()
+    beam_doses_gy: tuple[float | None, ...] = ()
+    beam_metersets: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beam:
+    """One item of the BeamSequence, as far as a plan check needs it."""
+
+    number: int
+    name: str = ""
+    delivery_type: str = "TREATMENT"
+    radiation_type: str = ""
+    machine: str = ""
+    energy_mv: float | None = None
+    gantry_angles_deg: tuple[float, ...] = ()
+    isocentre_mm: tuple[float, float, float] | None = None
+
+    @property
+    def treats(self) -> bool:
+        """Tell whether this beam gives dose, unlike SETUP and portfilm beams."""
+        return self.delivery_type in ("", "TREATMENT", "CONTINUATION")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One RT Plan."""
+
+    instance: Instance
+    name: str = ""
+    dose_references: tuple[DoseReference, ...] = ()
+    fraction_groups: tuple[FractionGroup, ...] = ()
+    beams: tuple[Beam, ...] = ()
+    structure_set_uid: str | None = None
+    patient_positions: tuple[str, ...] = ()
+    notes: tuple[Text, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prescription:
+    """What was prescribed, to what, and where that was read."""
+
+    dose_gy: float
+    fractions: int
+    target: str
+    source: Text
+
+    @property
+    def dose_per_fraction_gy(self) -> float:
+        """Return the dose of one fraction in Gy."""
+        return self.dose_gy / self.fractions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Contour:
+    """One closed planar ring in an axial plane.
+
+    Parameters
+    ----------
+    points_mm
+        Shape (n, 2): x and y of the corners, the last joined to the first.
+    z_mm
+        Where the plane lies.
+    xor
+        True for CLOSEDPLANAR_XOR: rings of the plane combine by exclusive-or.
+    """
+
+    points_mm: FloatArray
+    z_mm: float
+    xor: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points_mm", frozen_array(self.points_mm, ndim=2))
+        if self.points_mm.shape[1] != 2:
+            raise ValueError(f"points_mm must have shape (n, 2), got {self.points_mm.shape}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ROI:
+    """A region of interest: named contours.
+
+    `plane_spacing_mm` is the most common spacing of the whole structure set. It gives a single
+    plane its thickness; `None` leaves such an ROI without volume.
+    """
+
+    name: str
+    contours: tuple[Contour, ...] = ()
+    number: int | None = None
+    interpreted_type: str = ""
+    frame_of_reference_uid: str | None = None
+    plane_spacing_mm: float | None = None
+    notes: tuple[Text, ...] = ()
+
+    @property
+    def z_mm(self) -> FloatArray:
+        """Return the distinct heights of the contour planes, ascending, shape (n,)."""
+        return distinct(contour.z_mm for contour in self.contours)
+
+
+SAME_PLANE_MM = 0.02  # contours closer than this lie in one plane; the finest CT has 0.1 mm
+
+
+def most_common_spacing_mm(steps_mm: ArrayLike) -> float | None:
+    """Return the most frequent of these plane spacings in mm; the smaller one on a tie.
+
+    Spacings that differ by rounding (2.4991 and 2.4992) count as one. `None` without any.
+    """
+    steps = np.sort(np.asarray(steps_mm, dtype=np.float64))
+    if steps.size == 0:
+        return None
+    groups = np.split(steps, np.flatnonzero(np.diff(steps) > SAME_PLANE_MM) + 1)
+    return float(np.median(max(groups, key=len)))
+
+
+def distinct(values: Iterable[float]) -> FloatArray:
+    """Return the distinct values, ascending; those within `SAME_PLANE_MM` count as one."""
+    ordered = np.sort(np.fromiter(values, dtype=np.float64))
+    if ordered.size == 0:
+        return ordered
+    return ordered[np.concatenate([[True], np.diff(ordered) > SAME_PLANE_MM])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StructureSet:
+    """One RT Structure Set."""
+
+    rois: tuple[ROI, ...]
+    instance: Instance
+    notes: tuple[Text, ...] = ()
+
+    def roi(self, name: str) -> ROI:
+        """Return the ROI of exactly this name.
+
+        Raises
+        ------
+        CaseError
+            If no ROI, or more than one, has the name.
+        """
+        found = [roi for roi in self.rois if roi.name == name]
+        if len(found) == 1:
+            return found[0]
+        raise CaseError(
+            Text("the structure set has {count} ROIs called '{name}'", count=len(found), name=name),
+            candidates=[roi.name for roi in self.rois],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoseHeader:
+    """What an RT Dose says of itself, without its values.
+
+    `size` is (columns, rows, frames) as stored.
+    """
+
+    instance: Instance
+    units: str = ""
+    type: str = ""
+    summation_type: str = ""
+    referenced_plan_uids: tuple[str, ...] = ()
+    referenced_structure_set_uid: str | None = None
+    fraction_group_numbers: tuple[int, ...] = ()
+    beam_numbers: tuple[int, ...] = ()
+    size: tuple[int, int, int] = (0, 0, 0)
+    heterogeneity_correction: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DoseGrid:
+    """Dose on a rectilinear grid in patient coordinates.
+
+    Whatever the patient position, axes ascend: `dose_gy[k, j, i]` is the dose at
+    `(x_mm[i], y_mm[j], z_mm[k])`. Steps need not be uniform.
+
+    Parameters
+    ----------
+    dose_gy
+        Shape (nz, ny, nx).
+    x_mm, y_mm, z_mm
+        The grid points, strictly ascending, at least two each.
+    """
+
+    dose_gy: FloatArray
+    x_mm: FloatArray
+    y_mm: FloatArray
+    z_mm: FloatArray
+    header: DoseHeader | None = None
+    notes: tuple[Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dose_gy", frozen_array(self.dose_gy, ndim=3))
+        for axis in ("x_mm", "y_mm", "z_mm"):
+            coordinates = frozen_array(getattr(self, axis), ndim=1)
+            if coordinates.size < 2 or not (np.diff(coordinates) > 0).all():
+                raise ValueError(f"{axis} needs at least two strictly ascending grid points")
+            object.__setattr__(self, axis, coordinates)
+        expected = (self.z_mm.size, self.y_mm.size, self.x_mm.size)
+        if self.dose_gy.shape != expected:
+            raise ValueError(f"dose_gy has shape {self.dose_gy.shape}, its axes say {expected}")
+        if not np.isfinite(self.dose_gy).all():
+            raise ValueError("dose_gy must be finite everywhere")
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Return the largest step along x, y and z."""
+        x, y, z = (float(np.diff(axis).max()) for axis in (self.x_mm, self.y_mm, self.z_mm))
+        return x, y, z
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """What the user says rather than the files; every use of it is named in the report.
+
+    `aliases` pairs an ROI name with the standard structure it stands for.
+    """
+
+    prescription: tuple[float, int] | None = None
+    levels: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
