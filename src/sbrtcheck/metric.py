@@ -111,6 +111,7 @@ COMPARE = {
     ">=": lambda value, limit: value >= limit,
     ">": lambda value, limit: value > limit,
 }
+SIGNS = {"≤": "<=", "≥": ">="}
 NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 
 
@@ -184,24 +185,24 @@ def parse_constraint(text: str) -> Constraint:
     MetricError
         If it does not parse, or its limit has another unit than the metric's answer.
     """
-    scanner = _Scanner(text.replace("≤", "<=").replace("≥", ">="))
+    scanner = _Scanner(text)
     scanner.space()
     metric = _metric(scanner)
     scanner.space()
-    operator = scanner.one_of(*COMPARE)
-    if operator is None:
+    sign = scanner.one_of(*COMPARE, *SIGNS)
+    if sign is None:
         raise scanner.fail("expected <=, <, >= or >")
+    operator = SIGNS.get(sign, sign)
     scanner.space()
     limit = scanner.number()
     scanner.space()
-    if scanner.one_of("Gy", "%", "cc") is None:
+    unit = scanner.one_of("Gy", "%", "cc")
+    if unit is None:
         raise scanner.fail("expected the limit's unit: Gy, % or cc")
-    unit = scanner.text[: scanner.at].rstrip()
-    unit = next(known for known in ("Gy", "cc", "%") if unit.endswith(known))
     scanner.end()
     if unit != metric.unit:
         allowed = RESULT_UNITS[DEFAULT_UNIT[metric.kind]]
-        explicit = "[" in text.split(operator)[0]
+        explicit = "[" in text.split(sign)[0]
         if explicit or unit not in allowed:
             raise scanner.fail(f"{metric} is in {metric.unit}, the limit in {unit}")
         metric = Metric(metric.kind, unit, metric.argument, metric.argument_unit)

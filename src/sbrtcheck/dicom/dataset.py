@@ -220,9 +220,11 @@ def open_file(path: Path, *, header_only: bool = False) -> Opened:
     ReadError
         If the file is missing, is not DICOM or is truncated.
     """
-    content = _content(path)
+    content = b"" if header_only else _content(path)
     with mat(path, "the file"):
-        dataset = pydicom.dcmread(io.BytesIO(content), force=True, stop_before_pixels=header_only)
+        dataset = pydicom.dcmread(
+            path if header_only else io.BytesIO(content), force=True, stop_before_pixels=header_only
+        )
     root = Record(dataset, "the file", path)
     sop_class_uid = _sop_class(root)
     root = Record(dataset, class_name(sop_class_uid), path)

@@ -1,0 +1,78 @@
+"""The questions asked of a case, one file per kind, and `check`, which asks them all."""
+
+from collections.abc import Callable, Iterator
+
+from sbrtcheck.case import Case
+from sbrtcheck.checks.coverage import check_coverage, report_targets
+from sbrtcheck.checks.dose import check_dose
+from sbrtcheck.checks.evidence import Evidence, compute_dvhs, name_subjects
+from sbrtcheck.checks.identity import check_approval, check_identity, check_links
+from sbrtcheck.checks.levels import check_levels, treated_levels
+from sbrtcheck.checks.neural import check_neural, report_prv
+from sbrtcheck.checks.prescription import check_prescription, check_scheme, read_prescription
+from sbrtcheck.metric import Dosimetry
+from sbrtcheck.model import Declared
+from sbrtcheck.names import match_rois
+from sbrtcheck.protocol import Protocol
+from sbrtcheck.verdict import Finding, Verdict
+
+__all__ = ["QUESTIONS", "check"]
+
+QUESTIONS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
+    check_prescription,
+    check_scheme,
+    check_levels,
+    check_neural,
+    report_prv,
+    check_coverage,
+    report_targets,
+    check_dose,
+    check_identity,
+    check_links,
+    check_approval,
+)
+
+
+def check(case: Case, protocol: Protocol, declared: Declared | None = None) -> Verdict:
+    """Ask every question of a protocol about a case.
+
+    Parameters
+    ----------
+    declared
+        What the user says where the files are silent; every use of it is named.
+
+    Raises
+    ------
+    CaseError
+        If a declaration contradicts the files.
+    UnsupportedError
+        If the dose proves to be that of one session.
+    """
+    declared = declared or Declared()
+    matches = match_rois(case.structure_set.rois, protocol, declared.aliases)
+    reading = read_prescription(case.plan, declared, protocol.schemes.tolerance_gy)
+    treated = treated_levels(matches, declared)
+    subjects = name_subjects(matches)
+    evidence = Evidence(
+        case=case,
+        protocol=protocol,
+        declared=declared,
+        reading=reading,
+        treated=treated,
+        subjects=subjects,
+        dosimetry=Dosimetry(
+            dvhs=compute_dvhs(subjects, case), prescription=reading.prescription
+        ),
+        others=tuple(match for match in matches if match.structure is None),
+    )
+    findings = tuple(finding for question in QUESTIONS for finding in question(evidence))
+    return Verdict(
+        case=case,
+        protocol=protocol,
+        declared=declared,
+        prescription=reading.prescription,
+        levels=treated.levels if treated.known else (),
+        levels_source=treated.problem or treated.source,
+        structures=evidence.judged_rois(),
+        findings=findings,
+    )

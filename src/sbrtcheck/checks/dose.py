@@ -1,0 +1,129 @@
+"""Is this the dose of the prescription, on a grid that can carry the answer?"""
+
+from collections.abc import Iterator
+
+from sbrtcheck.checks.evidence import NEURAL_ROLES, Evidence
+from sbrtcheck.dvh import DVH
+from sbrtcheck.errors import UnsupportedError
+from sbrtcheck.metric import parse_metric
+from sbrtcheck.model import Text
+from sbrtcheck.protocol import Role
+from sbrtcheck.verdict import Finding, Outcome
+
+MEDIAN = parse_metric("D50%")
+GRADED_ROLES = (*NEURAL_ROLES, Role.PTV)
+ROUNDING_MM = 1e-3
+
+
+def check_dose(evidence: Evidence) -> Iterator[Finding]:
+    """Yield whether the dose fits the prescription, its grid is fine enough and large enough."""
+    yield from _fits(evidence)
+    yield _grid_spacing(evidence)
+    yield from _covers(evidence)
+
+
+def _fits(evidence: Evidence) -> Iterator[Finding]:
+    """Yield for each target whether its median dose fits the prescription.
+
+    Raises
+    ------
+    UnsupportedError
+        If it fits only after multiplication with the number of fractions.
+    """
+    rules = evidence.protocol.dose
+    prescription = evidence.reading.prescription
+    if prescription is None:
+        return
+    ratios = {}
+    for subject, match in evidence.of_role(Role.PTV):
+        median_gy = evidence.value(MEDIAN, subject).value
+        ratios[subject] = (match, None if median_gy is None else median_gy / prescription.dose_gy)
+
+    def fits(ratio: float | None) -> bool:
+        return ratio is not None and rules.median_low <= ratio <= rules.median_high
+
+    known = [ratio for _, ratio in ratios.values() if ratio is not None]
+    n = prescription.fractions
+    if known and not any(map(fits, known)) and n > 1 and any(fits(r * n) for r in known):
+        raise UnsupportedError(
+            Text(
+                "the dose looks like one session: the median target dose times {fractions} fits the"
+                " prescription of {dose_gy} Gy; export the dose of the whole plan",
+                fractions=n,
+                dose_gy=prescription.dose_gy,
+            )
+        )
+    for subject, (match, ratio) in ratios.items():
+        outcome = Outcome.PASS if fits(ratio) else Outcome.UNDECIDED
+        message = Text("the median target dose cannot be known")
+        if ratio is not None:
+            sentence = (
+                "median target dose is {percent} % of the prescription"
+                if outcome is Outcome.PASS
+                else "dose does not fit the prescription: the median target dose is {percent} % of it"
+            )
+            message = Text(sentence, percent=100 * ratio)
+        yield Finding(
+            id="dose.fits_prescription",
+            subject=subject,
+            roi=match.roi.name,
+            outcome=outcome,
+            message=message,
+            basis=rules.basis,
+            source=rules.source,
+        )
+
+
+def _grid_spacing(evidence: Evidence) -> Finding:
+    rules = evidence.protocol.dose
+    spacing_mm = max(evidence.case.dose.spacing_mm)
+    if spacing_mm <= rules.grid_goal_mm + ROUNDING_MM:
+        outcome, sentence = Outcome.PASS, "dose grid of {spacing_mm} mm"
+    elif spacing_mm <= rules.grid_variation_mm + ROUNDING_MM:
+        outcome = Outcome.VARIATION
+        sentence = "dose grid of {spacing_mm} mm, coarser than {goal_mm} mm"
+    else:
+        outcome = Outcome.UNDECIDED
+        sentence = "dose grid of {spacing_mm} mm is too coarse for the near-maximum of a cord"
+    return Finding(
+        id="dose.grid",
+        subject="dose",
+        outcome=outcome,
+        message=Text(sentence, spacing_mm=spacing_mm, goal_mm=rules.grid_goal_mm),
+        basis=rules.basis,
+        source=rules.source,
+    )
+
+
+def _covers(evidence: Evidence) -> Iterator[Finding]:
+    rules = evidence.protocol.dose
+    outside = []
+    for subject, match in evidence.drawn(*GRADED_ROLES):
+        dvh = evidence.dvh(subject)
+        if not dvh.is_complete:
+            outside.append((subject, match.roi.name, _percent_outside(dvh)))
+    for subject, roi, percent in outside:
+        yield Finding(
+            id="dose.covers",
+            subject=subject,
+            roi=roi,
+            outcome=Outcome.UNDECIDED,
+            message=Text("{percent} % of '{roi}' lies outside the dose grid", percent=percent, roi=roi),
+            basis=rules.basis,
+            source=rules.source,
+        )
+    if not outside:
+        yield Finding(
+            id="dose.covers",
+            subject="dose",
+            outcome=Outcome.PASS,
+            message=Text("the dose grid holds every graded structure"),
+            basis=rules.basis,
+            source=rules.source,
+        )
+
+
+def _percent_outside(dvh: DVH) -> float:
+    if dvh.max_gy is None or not dvh.volume_cc:
+        return 100.0
+    return 100 * dvh.volume_outside_cc / dvh.volume_cc

@@ -1,0 +1,73 @@
+"""Put a value against its lines: one finding from a metric, a limit and an ROI."""
+
+from sbrtcheck.checks.evidence import Evidence
+from sbrtcheck.metric import Value
+from sbrtcheck.model import Text
+from sbrtcheck.names import MatchedROI
+from sbrtcheck.protocol import Basis, Line
+from sbrtcheck.verdict import Finding, Outcome, grade
+
+
+def graded_finding(
+    evidence: Evidence,
+    *,
+    finding_id: str,
+    subject: str,
+    match: MatchedROI,
+    goal: Line,
+    variation: Line | None = None,
+) -> Finding:
+    """Return the finding for one metric of one ROI against its lines.
+
+    The line shown is the one that decides: the goal, or the last line where that is missed.
+    """
+    metric = goal.constraint.metric
+    value = evidence.value(metric, subject)
+    outcome, at_limit = grade(value, goal, variation)
+    decisive = goal if outcome is Outcome.PASS or variation is None else variation
+    reason = value.reason
+    if at_limit:
+        reason = Text("at limit" if outcome is Outcome.UNDECIDED else "at goal")
+    return Finding(
+        id=finding_id,
+        subject=subject,
+        roi=match.roi.name,
+        metric=metric,
+        value=value,
+        line=decisive.constraint,
+        margin=None if value.value is None else decisive.constraint.margin(value.value),
+        outcome=outcome,
+        message=_message(value, outcome, goal, variation),
+        reason=reason,
+        basis=decisive.basis,
+        source=decisive.source,
+    )
+
+
+def _message(value: Value, outcome: Outcome, goal: Line, variation: Line | None) -> Text:
+    first, last = str(goal.constraint), str((variation or goal).constraint)
+    if value.value is None and outcome is Outcome.FAIL:
+        return Text("the part inside the dose grid alone breaks {line}", line=last)
+    if value.value is None:
+        return Text("{why}", why=value.reason or Text("cannot be known"))
+    if outcome is Outcome.PASS:
+        return Text("keeps {line}", line=first)
+    if outcome is Outcome.VARIATION:
+        return Text("misses {first}, keeps {last}", first=first, last=last)
+    return Text("misses {line}", line=last)
+
+
+def unanswered(
+    *, finding_id: str, subject: str, message: Text, line: Line | None, match: MatchedROI | None = None
+) -> Finding:
+    """Return the UNDECIDED finding of a question that could not be asked."""
+    return Finding(
+        id=finding_id,
+        subject=subject,
+        roi=None if match is None else match.roi.name,
+        outcome=Outcome.UNDECIDED,
+        message=message,
+        reason=message,
+        basis=Basis.CONVENTION if line is None else line.basis,
+        source="" if line is None else line.source,
+    )

@@ -1,0 +1,241 @@
+"""Arguments in, streams and exit code out. `sbrtcheck plan.dcm` is `sbrtcheck check plan.dcm`."""
+
+import os
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from sbrtcheck import __version__
+
+if TYPE_CHECKING:
+    from sbrtcheck.errors import SbrtCheckError
+    from sbrtcheck.model import Declared
+
+COMMANDS = ("check",)
+DEFAULT_PROTOCOL = "nct06756087"
+COULD_NOT_RUN = 2
+INTERNAL_ERROR = 4
+INTERRUPTED = 130
+RX = re.compile(r"(\d+(?:\.\d+)?)\s*Gy\s*/\s*(\d+)\s*(?:fx|fractions?)?", re.IGNORECASE)
+
+app = typer.Typer(
+    name="sbrtcheck",
+    help="Verify spine SBRT plans before treatment: scheme, levels, coverage, spinal cord.",
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Verify spine SBRT plans before treatment."""
+
+
+@app.command()
+def check(  # noqa: PLR0913 - one parameter for each option of the command line
+    path: Annotated[
+        Path, typer.Argument(help="RT Plan, RT Structure Set, RT Dose, or a folder with one plan.")
+    ],
+    *,
+    json_file: Annotated[
+        str | None,
+        typer.Option(
+            "--json",
+            metavar="[FILE]",
+            help="Write JSON to FILE (ending in .json), or to standard output without FILE.",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the verdict.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Every check and note.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colour.")] = False,
+    ascii_only: Annotated[bool, typer.Option("--ascii", help="ASCII characters only.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Variations count as FAIL.")] = False,
+    protocol: Annotated[
+        str, typer.Option("--protocol", help="Name of a shipped protocol, or a TOML file.")
+    ] = DEFAULT_PROTOCOL,
+    struct: Annotated[
+        str | None, typer.Option("--struct", help="Structure set: a file, or the end of its UID.")
+    ] = None,
+    dose: Annotated[
+        str | None, typer.Option("--dose", help="Dose: a file, or the end of its UID.")
+    ] = None,
+    rx: Annotated[
+        str | None, typer.Option("--rx", help="Prescription where the plan has none: 30Gy/5.")
+    ] = None,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option("--alias", help="What an ROI stands for: 'my cord=SpinalCord'. Repeatable."),
+    ] = None,
+    levels: Annotated[
+        str | None, typer.Option("--levels", help="Treated levels: T8 or T11,T12.")
+    ] = None,
+    phi: Annotated[
+        bool, typer.Option("--phi", help="Show patient identity and file names.")
+    ] = False,
+) -> None:
+    """Judge one plan: find its files, check it against the protocol, print the verdict.
+
+    Exit codes: 0 pass (or variations), 1 FAIL, 2 could not run, 3 UNDECIDED, 4 internal error.
+    """
+    # Imported here so that --help does not wait for them.
+    from sbrtcheck.case import load_case
+    from sbrtcheck.checks import check as check_case
+    from sbrtcheck.errors import SbrtCheckError
+    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.report.as_json import render_json
+    from sbrtcheck.report.text import WIDTH, Page, render_text
+    from sbrtcheck.verdict import exit_code
+
+    json_path = _json_path(json_file)
+    declared = _declared(rx, alias or [], levels)
+    typed = [Path(name) for name in (path, struct, dose, protocol) if name]
+    try:
+        case = load_case(path, structure_set=struct, dose=dose)
+        verdict = check_case(case, load_protocol(protocol), declared)
+    except SbrtCheckError as error:
+        _refuse(error, typed, phi=phi)
+    colour = not no_color and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    width = _terminal_width() if sys.stdout.isatty() else WIDTH
+    page = Page(
+        colour=colour,
+        ascii=ascii_only,
+        quiet=quiet,
+        verbose=verbose,
+        strict=strict,
+        phi=phi,
+        width=width,
+    )
+    if json_path is not None:
+        _write_json(json_path, render_json(verdict, strict=strict, phi=phi))
+    if json_file == "-":
+        sys.stdout.write(render_json(verdict, strict=strict, phi=phi) + "\n")
+    else:
+        sys.stdout.write(render_text(verdict, page))
+    raise typer.Exit(exit_code(verdict.outcome, strict=strict))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code; no exception gets past this point."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A console of another code page shows an escape, not a crash.
+            stream.reconfigure(errors="backslashreplace")
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(_with_command(_with_json_value(arguments)), prog_name="sbrtcheck")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has left; whatever it did not read cannot change the verdict.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(COULD_NOT_RUN)
+    except Exception:  # noqa: BLE001 - a bug must not look like a verdict
+        _confess()
+
+
+def _with_command(arguments: list[str]) -> list[str]:
+    """Put `check` before arguments that name no command; a first word that does is a command."""
+    if arguments and arguments[0] == "--version":
+        sys.stdout.write(f"sbrtcheck {__version__}\n")
+        sys.exit(0)
+    if not arguments or arguments[0] in (*COMMANDS, "-h", "--help"):
+        return arguments or ["--help"]
+    if arguments[0] in ("--install-completion", "--show-completion"):
+        return arguments
+    return ["check", *arguments]
+
+
+def _with_json_value(arguments: list[str]) -> list[str]:
+    """Give `--json` the value "-" unless a name ending in .json follows it.
+
+    `--json plan.dcm` must never take the plan for the file to be written.
+    """
+    completed = []
+    for index, word in enumerate(arguments):
+        completed.append(word)
+        following = arguments[index + 1] if index + 1 < len(arguments) else ""
+        if word == "--json" and not (following == "-" or following.lower().endswith(".json")):
+            completed.append("-")
+    return completed
+
+
+def _json_path(value: str | None) -> Path | None:
+    if value in (None, "-"):
+        return None
+    path = Path(value or "")
+    if path.suffix.lower() != ".json":
+        _usage(f"--json: {value} does not end in .json; nothing was written")
+    return path
+
+
+def _write_json(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        _usage(f"--json: {path} cannot be written ({error.strerror})")
+
+
+def _declared(rx: str | None, aliases: list[str], levels: str | None) -> "Declared":
+    from sbrtcheck.model import Declared
+
+    prescription = None
+    if rx is not None:
+        found = RX.fullmatch(rx.strip())
+        if found is None or float(found.group(1)) <= 0 or int(found.group(2)) < 1:
+            _usage(f"--rx: '{rx}' is not a prescription; write total dose and fractions: 30Gy/5")
+        prescription = (float(found.group(1)), int(found.group(2)))
+    pairs = {}
+    for alias in aliases:
+        roi, equals, structure = alias.rpartition("=")
+        if not (equals and roi and structure):
+            _usage(f"--alias: '{alias}' is not of the form ROI=Structure")
+        pairs[roi] = structure
+    words = tuple(word.upper() for word in re.split(r"[,\s]+", levels or "") if word)
+    return Declared(prescription=prescription, levels=words, aliases=pairs)
+
+
+def _terminal_width() -> int:
+    try:
+        return max(os.get_terminal_size(sys.stdout.fileno()).columns, 80)
+    except OSError:
+        return 80
+
+
+def _usage(sentence: str) -> NoReturn:
+    sys.stderr.write(f"sbrtcheck: {sentence}\n")
+    raise typer.Exit(COULD_NOT_RUN)
+
+
+def _refuse(error: "SbrtCheckError", typed: Sequence[Path], *, phi: bool) -> NoReturn:
+    from sbrtcheck.report.refusal import render_refusal
+
+    sys.stderr.write(render_refusal(error, typed=typed, phi=phi))
+    raise typer.Exit(COULD_NOT_RUN)
+
+
+def _confess() -> NoReturn:
+    """Say that this is a bug, and where its details are; they may hold names of files."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="sbrtcheck-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        log.write(f"sbrtcheck {__version__}\n{traceback.format_exc()}")
+    sys.stderr.write(
+        "sbrtcheck: internal error, a bug in sbrtcheck; no verdict was reached.\n"
+        f"Details (may hold file names) are in {log.name}\n"
+    )
+    sys.exit(INTERNAL_ERROR)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Which ROI is which structure, and which vertebral levels a name states.
+
+Names are matched by the protocol's table, never by likeness: a wrong cord would be a wrong
+verdict. Levels are read from names only, never from z.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sbrtcheck.errors import CaseError
+from sbrtcheck.model import ROI, Text
+from sbrtcheck.protocol import Protocol, Role
+
+__all__ = ["LEVELS", "Levels", "MatchedROI", "looks_relevant", "match_rois", "normalise", "read_levels"]
+
+LEVELS = (
+    *(f"C{n}" for n in range(1, 8)),
+    *(f"T{n}" for n in range(1, 13)),
+    *(f"L{n}" for n in range(1, 6)),
+    *(f"S{n}" for n in range(1, 6)),
+)
+POSITION = {level: index for index, level in enumerate(LEVELS)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MatchedROI:
+    """An ROI and the structure it stands for; `structure` is None where it stands for none."""
+
+    roi: ROI
+    structure: str | None
+    role: Role | None
+    how: Text
+    declared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The vertebral levels that a name states, head to foot.
+
+    `unclear` are those that may mean something else: T1 and T2 are also MR sequences.
+    """
+
+    stated: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
+
+
+LOOKS = re.compile(r"p[gc]?tv|cord|cauda|sac\b|canal|脊髓|马尾|靶区|硬膜|椎管")
+
+
+def looks_relevant(name: str) -> bool:
+    """Tell whether an unmatched name looks like a target or a neural structure.
+
+    Such ROIs are never used, but the report says that they were not.
+    """
+    return LOOKS.search(normalise(name)) is not None
+
+
+def normalise(name: str) -> str:
+    """Even out width, case and separators of an ROI name.
+
+    Examples
+    --------
+    >>> normalise(" Spinal  Cord.PRV ")
+    'spinal_cord_prv'
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold().strip()
+    return re.sub(r"[\s_.]+", "_", folded)
+
+
+def match_rois(
+    rois: Iterable[ROI], protocol: Protocol, aliases: Mapping[str, str]
+) -> tuple[MatchedROI, ...]:
+    """Match every ROI with the protocol's structures; a declared alias comes before the table.
+
+    Raises
+    ------
+    CaseError
+        If an alias names an ROI that is not there or a structure that the protocol lacks.
+    """
+    rois = tuple(rois)
+    for name, structure in aliases.items():
+        if all(roi.name != name for roi in rois):
+            raise CaseError(
+                Text("--alias: no ROI is called '{name}'", name=name),
+                candidates=[roi.name for roi in rois],
+            )
+        if structure not in protocol.structures:
+            raise CaseError(
+                Text("--alias: the protocol has no structure '{structure}'", structure=structure),
+                candidates=list(protocol.structures),
+            )
+    return tuple(_match(roi, protocol, aliases) for roi in rois)
+
+
+def _match(roi: ROI, protocol: Protocol, aliases: Mapping[str, str]) -> MatchedROI:
+    if roi.name in aliases:
+        structure = aliases[roi.name]
+        role = protocol.structures[structure].role
+        return MatchedROI(
+            roi=roi, structure=structure, role=role, how=Text("declared"), declared=True
+        )
+    name = normalise(roi.name)
+    if _first(name, protocol.never_match):
+        return MatchedROI(roi=roi, structure=None, role=None, how=Text("helper structure, never used"))
+    for structure, row in protocol.structures.items():
+        alias = _first(name, row.aliases)
+        if alias is None:
+            continue
+        excluded = _first(name, row.exclude)
+        if excluded is not None:
+            how = Text("looks like {structure}, but is a derived structure", structure=structure)
+            return MatchedROI(roi=roi, structure=None, role=None, how=how)
+        how = Text("matches '{alias}'", alias=alias)
+        return MatchedROI(roi=roi, structure=structure, role=row.role, how=how)
+    return MatchedROI(roi=roi, structure=None, role=None, how=Text("no structure of the protocol"))
+
+
+def _first(name: str, aliases: Iterable[str]) -> str | None:
+    """Return the first alias that a normalised name matches."""
+    for alias in aliases:
+        if alias.startswith("re:"):
+            if re.search(alias[3:], name):
+                return alias
+        elif normalise(alias).replace("_", "") == name.replace("_", ""):
+            return alias
+    return None
+
+
+# --- Levels -------------------------------------------------------------------------------------
+
+CHINESE_DIGITS = {
+    digit: str(value) for value, digit in enumerate("一二三四五六七八九十", start=1)
+} | {"十一": "11", "十二": "12"}
+REGIONS = {"颈": "C", "胸": "T", "腰": "L", "骶": "S"}
+NUMBER = r"0?(\d{1,2})(?!\d|[._]\d|\s?(?:MM|CM|C?GY|CC|%|FX?\b|X))"
+LETTER = r"(TH|T|L|C|S)"
+FIRST = re.compile(rf"(?<![A-Z0-9]){LETTER}\s?{NUMBER}")
+NEXT_IN_RANGE = re.compile(rf"\s?[-~–—至到]\s?(?:{LETTER}\s?)?{NUMBER}")
+NEXT_IN_LIST = re.compile(rf"(?:\s?[/+,&、和]\s?(?:{LETTER}\s?)?|[\s_]?{LETTER}\s?){NUMBER}")
+TARGET_PREFIX = re.compile(r"^(I?[PGC]{1,2}TVP?)")
+MR_SEQUENCES = ("T1", "T2", "T3", "T4")
+
+
+def read_levels(name: str, role: Role | None = None) -> Levels:
+    """Read the vertebral levels that a name states.
+
+    Understands `PTV_T8`, `VB_T08`, `Th8`, `T7-8`, `T11+T12`, `T10-L1`, 胸8, 腰2椎体, 第8胸椎.
+    `-5mm`, doses and `L`/`R` are no levels. On CTV and GTV, T1 to T4 are unclear.
+
+    Examples
+    --------
+    >>> read_levels("PTV_T11-12").stated
+    ('T11', 'T12')
+    >>> read_levels("GTV_T1", Role.GTV).unclear
+    ('T1',)
+    """
+    text = TARGET_PREFIX.sub(r"\1 ", _latin(name))
+    found: list[str] = []
+    at = 0
+    while (start := FIRST.search(text, at)) is not None:
+        level = _level(start.group(1), start.group(2))
+        at = start.end()
+        if level is None:
+            continue
+        found.append(level)
+        at = _chain(text, at, found)
+    stated = tuple(sorted(set(found), key=POSITION.__getitem__))
+    if role in (Role.CTV, Role.GTV):
+        unclear = tuple(level for level in stated if level in MR_SEQUENCES)
+        return Levels(tuple(level for level in stated if level not in unclear), unclear)
+    return Levels(stated)
+
+
+def _latin(name: str) -> str:
+    """Write Chinese levels the Latin way: 第8胸椎, 胸椎8 and 胸8 become T8."""
+    text = unicodedata.normalize("NFKC", name).upper().replace("_", " ")
+    digits = "|".join(sorted(CHINESE_DIGITS, key=len, reverse=True))
+    number = rf"(\d{{1,2}}|{digits})"
+    region = rf"([{''.join(REGIONS)}])"
+    text = re.sub(rf"第{number}{region}椎?体?", lambda m: _spelled(m.group(2), m.group(1)), text)
+    return re.sub(
+        rf"{region}椎?体?第?{number}", lambda m: _spelled(m.group(1), m.group(2)), text
+    )
+
+
+def _spelled(region: str, number: str) -> str:
+    return f" {REGIONS[region]}{CHINESE_DIGITS.get(number, number)}"
+
+
+def _level(letter: str, number: str) -> str | None:
+    level = f"{letter[0]}{int(number)}"
+    return level if level in POSITION else None
+
+
+def _chain(text: str, at: int, found: list[str]) -> int:
+    """Add the levels that follow in a range or list; return where reading goes on."""
+    while True:
+        in_range = NEXT_IN_RANGE.match(text, at)
+        step = in_range or NEXT_IN_LIST.match(text, at)
+        if step is None:
+            return at
+        letter = next((g for g in step.groups()[:-1] if g), found[-1][0])
+        level = _level(letter, step.groups()[-1])
+        if level is None or (in_range and POSITION[level] <= POSITION[found[-1]]):
+            return at
+        if in_range:
+            found.extend(LEVELS[POSITION[found[-1]] + 1 : POSITION[level]])
+        found.append(level)
+        at = step.end()

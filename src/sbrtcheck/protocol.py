@@ -1,0 +1,324 @@
+"""A protocol as data: schemes, levels, structures and limits, each limit with source and basis.
+
+Protocols are TOML files. `load_protocol` reports every problem of a file at once, each with its
+place in the file.
+"""
+
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
+
+from sbrtcheck.errors import ProtocolError
+from sbrtcheck.metric import Constraint, parse_constraint
+
+__all__ = [
+    "Basis",
+    "Coverage",
+    "DoseRules",
+    "Levels",
+    "Limit",
+    "Line",
+    "NeuralRules",
+    "Protocol",
+    "Role",
+    "Scheme",
+    "Severity",
+    "StructureNames",
+    "load_protocol",
+    "protocol_folders",
+]
+
+STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+Severity = Literal["error", "warning", "info"]
+NonEmpty = Annotated[str, Field(min_length=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+ParsedConstraint = Annotated[Constraint, BeforeValidator(parse_constraint)]
+
+
+class Basis(StrEnum):
+    """What a limit rests on."""
+
+    TRIAL = "trial"
+    PUBLISHED = "published"
+    DERIVED = "derived"
+    CONVENTION = "convention"
+
+
+class Role(StrEnum):
+    """What a structure is to the checks."""
+
+    CORD = "cord"
+    CORD_PRV = "cord_prv"
+    CAUDA = "cauda"
+    SAC = "sac"
+    CANAL = "canal"
+    PTV = "ptv"
+    CTV = "ctv"
+    GTV = "gtv"
+    VERTEBRA = "vertebra"
+    EXTERNAL = "external"
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """An allowed total dose and fraction number."""
+
+    dose_gy: Positive
+    fractions: Annotated[int, Field(gt=0)]
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schemes:
+    """The allowed schemes; doses that differ by no more than the tolerance are equal."""
+
+    allowed: Annotated[tuple[Scheme, ...], Field(min_length=1)]
+    tolerance_gy: Positive
+    basis: Basis
+    source: NonEmpty
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """The vertebrae that may be treated, and how many of them."""
+
+    allowed: Annotated[tuple[str, ...], Field(min_length=1)]
+    most: Annotated[int, Field(gt=0)]
+    basis: Basis
+    source: NonEmpty
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line that a metric must keep, and what it rests on."""
+
+    constraint: ParsedConstraint
+    basis: Basis
+    source: NonEmpty
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What every target must reach; without a second line, missing the goal is a FAIL."""
+
+    goal: Line
+    variation: Line | None = None
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The limit of one structure at one fraction number."""
+
+    structure: NonEmpty
+    fractions: Annotated[int, Field(gt=0)]
+    goal: Line
+    variation: Line | None = None
+
+    @property
+    def last_line(self) -> Line:
+        """Return the line beyond which the answer is FAIL."""
+        return self.variation or self.goal
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeuralRules:
+    """How far beyond each target the neural structures must be drawn."""
+
+    extent_mm: Positive
+    basis: Basis
+    source: NonEmpty
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoseRules:
+    """Dose grid spacing, and the target medians that fit a prescription."""
+
+    grid_goal_mm: Positive
+    grid_variation_mm: Positive
+    median_low: Positive
+    median_high: Positive
+    basis: Basis
+    source: NonEmpty
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StructureNames:
+    """The names that mean one structure.
+
+    A name is matched after full-width characters, case, spaces, dots and underscores are
+    evened out. An alias is a plain name, or `re:` and a regular expression to be searched for.
+    """
+
+    role: Role
+    aliases: Annotated[tuple[str, ...], Field(min_length=1)]
+    exclude: tuple[str, ...] = ()
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Title:
+    """What the protocol is called, and whether anybody has approved it."""
+
+    id: NonEmpty
+    version: NonEmpty
+    title: NonEmpty
+    status: Literal["draft", "approved"]
+    trial: str = ""
+    dosimetry_set: NonEmpty
+    source: NonEmpty
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """A protocol as read from its file; `sha256` is that of the file."""
+
+    schema: Literal[1]
+    protocol: Title
+    schemes: Schemes
+    levels: Levels
+    coverage: Coverage
+    limits: Annotated[tuple[Limit, ...], Field(min_length=1)]
+    neural: NeuralRules
+    dose: DoseRules
+    checks: dict[str, Severity]
+    never_match: tuple[str, ...] = ()
+    structures: dict[str, StructureNames]
+    sha256: str = ""
+
+    def limit(self, structure: str, fractions: int) -> Limit | None:
+        """Return the limit of a structure at this fraction number, if there is one."""
+        found = (row for row in self.limits if row.structure == structure)
+        return next((row for row in found if row.fractions == fractions), None)
+
+    def structure_of(self, role: Role) -> str:
+        """Return the first structure of a role."""
+        return next(name for name, row in self.structures.items() if row.role is role)
+
+
+CHECKS = ("identity", "links", "approval")
+NEEDED_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL, Role.PTV)
+
+
+def protocol_folders() -> tuple[Path, ...]:
+    """Return where shipped protocols lie: in the package, or beside the source of a checkout."""
+    package = Path(__file__).parent
+    return package / "protocols", package.parents[1] / "protocols"
+
+
+def load_protocol(name: str | Path) -> Protocol:
+    """Read a protocol by the name of a shipped one or by the path of a TOML file.
+
+    Raises
+    ------
+    ProtocolError
+        If there is no such protocol or it is not valid; all problems are listed.
+    """
+    path = _find(name)
+    try:
+        content = path.read_bytes()
+        table = tomllib.loads(content.decode("utf-8"))
+    except OSError as error:
+        raise ProtocolError([error.strerror or "cannot be opened"], path=path) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProtocolError([f"not valid TOML: {error}"], path=path) from error
+    try:
+        protocol = TypeAdapter(Protocol).validate_python(table)
+    except ValidationError as error:
+        problems = [f"{_place(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)]
+        raise ProtocolError(problems, path=path) from None
+    problems = _contradictions(protocol)
+    if problems:
+        raise ProtocolError(problems, path=path)
+    return replace(protocol, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _find(name: str | Path) -> Path:
+    path = Path(name)
+    if path.suffix == ".toml" or path.is_file():
+        if not path.is_file():
+            raise ProtocolError(["there is no such file"], path=path)
+        return path
+    for folder in protocol_folders():
+        shipped = folder / f"{name}.toml"
+        if re.fullmatch(r"[A-Za-z0-9._-]+", str(name)) and shipped.is_file():
+            return shipped
+    known = sorted({file.stem for folder in protocol_folders() for file in folder.glob("*.toml")})
+    raise ProtocolError(
+        [f"there is no protocol called '{name}'; shipped are: {', '.join(known)}"]
+    )
+
+
+def _place(location: tuple[str | int, ...]) -> str:
+    """Print a place in the file the way TOML writes it: limits[3].goal.source."""
+    text = ""
+    for step in location:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def _contradictions(protocol: Protocol) -> list[str]:
+    """Return what is well-formed and yet cannot be right."""
+    problems = []
+    for row, limit in enumerate(protocol.limits):
+        if limit.structure not in protocol.structures:
+            problems.append(f"limits[{row}].structure: '{limit.structure}' is not under [structures]")
+        if limit.variation is not None:
+            problems += _looser(f"limits[{row}]", limit.goal, limit.variation)
+    keys = [(limit.structure, limit.fractions) for limit in protocol.limits]
+    for key in sorted({key for key in keys if keys.count(key) > 1}):
+        problems.append(f"limits: {key[0]} at {key[1]} fractions stands twice")
+    if protocol.coverage.variation is not None:
+        problems += _looser("coverage", protocol.coverage.goal, protocol.coverage.variation)
+    present = {row.role for row in protocol.structures.values()}
+    problems += [f"structures: none has the role '{r}'" for r in NEEDED_ROLES if r not in present]
+    for role in (Role.CORD, Role.CAUDA):
+        if role in present:
+            structure = protocol.structure_of(role)
+            problems += [
+                f"limits: {structure} has none at {scheme.fractions} fractions"
+                for scheme in protocol.schemes.allowed
+                if protocol.limit(structure, scheme.fractions) is None
+            ]
+    problems += [f"checks.{check}: unknown check" for check in protocol.checks if check not in CHECKS]
+    problems += [f"checks: '{check}' is missing" for check in CHECKS if check not in protocol.checks]
+    problems += _bad_patterns(protocol)
+    return problems
+
+
+def _looser(place: str, goal: Line, variation: Line) -> list[str]:
+    first, second = goal.constraint, variation.constraint
+    if first.metric != second.metric or first.is_upper != second.is_upper:
+        return [f"{place}.variation: '{second}' does not ask the same as the goal '{first}'"]
+    if first.margin(second.limit) > 0:
+        return [f"{place}.variation: '{second}' is stricter than the goal '{first}'"]
+    return []
+
+
+def _bad_patterns(protocol: Protocol) -> list[str]:
+    problems = []
+    rows = [("never_match", protocol.never_match)]
+    for name, structure in protocol.structures.items():
+        rows.append((f"structures.{name}.aliases", structure.aliases))
+        rows.append((f"structures.{name}.exclude", structure.exclude))
+    for place, patterns in rows:
+        for index, pattern in enumerate(patterns):
+            try:
+                re.compile(pattern.removeprefix("re:"))
+            except re.error as error:
+                problems.append(f"{place}[{index}]: not a regular expression ({error})")
+    return problems

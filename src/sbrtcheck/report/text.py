@@ -1,0 +1,353 @@
+"""A verdict as a page for the terminal, in the order in which a physicist reads a plan."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text as Styled
+
+from sbrtcheck import __version__
+from sbrtcheck.metric import parse_metric
+from sbrtcheck.names import looks_relevant
+from sbrtcheck.protocol import Role
+from sbrtcheck.report.words import DECIMALS, Voice, agreeing_number, decided_number
+from sbrtcheck.verdict import Finding, JudgedROI, Outcome, Verdict
+
+WIDTH = 110  # of a page that goes to a file or pipe
+# Marks that a console of code page 936 can print, and a word always beside them.
+MARKS = {Outcome.PASS: "√", Outcome.VARIATION: "△", Outcome.UNDECIDED: "?", Outcome.FAIL: "×"}
+ASCII_MARKS = {Outcome.PASS: "+", Outcome.VARIATION: "~", Outcome.UNDECIDED: "?", Outcome.FAIL: "x"}
+STYLES = {
+    Outcome.PASS: "green",
+    Outcome.VARIATION: "yellow",
+    Outcome.UNDECIDED: "magenta",
+    Outcome.FAIL: "bold red",
+}
+ASCII_SIGNS = str.maketrans({"…": "...", "≤": "<=", "≥": ">=", "×": "x", "±": "+/-", "–": "-"})
+ROLE_WORDS = (
+    (Role.CORD, "Cord"),
+    (Role.CORD_PRV, "Cord PRV"),
+    (Role.CAUDA, "Cauda equina"),
+    (Role.SAC, "Thecal sac"),
+    (Role.CANAL, "Spinal canal"),
+    (Role.PTV, "Target"),
+)
+TARGET_COLUMNS = tuple(parse_metric(text) for text in ("V100%", "D95%", "D98%", "D2%", "Dmax"))
+NOT_CHECKED = (
+    "earlier irradiation; other plans of this patient; contour correctness; image registration;",
+    "cement and artefact overrides; CT-to-density conversion; dose algorithm; set-up; delivery.",
+    "Numbers follow one reading of contours and grid (slabs, half-slice end caps, trilinear dose).",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """How a page is to look."""
+
+    colour: bool = False
+    ascii: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    strict: bool = False
+    phi: bool = False
+    width: int = WIDTH
+
+
+def render_text(verdict: Verdict, page: Page) -> str:
+    """Return a verdict as text."""
+    writer = _Writer(verdict, page)
+    if page.quiet:
+        writer.verdict_lines()
+    else:
+        writer.head()
+        writer.verdict_lines()
+        writer.neural()
+        writer.targets()
+        writer.checks()
+        writer.notes()
+        writer.worst_again()
+        writer.not_checked()
+    return writer.text()
+
+
+class _Writer:
+    """Writes the sections of one page to a buffer."""
+
+    def __init__(self, verdict: Verdict, page: Page) -> None:
+        self.verdict = verdict
+        self.page = page
+        self.voice = Voice(verdict.case.plan.instance.patient, phi=page.phi)
+        self.buffer = io.StringIO()
+        self.console = Console(
+            file=self.buffer,
+            width=page.width,
+            force_terminal=page.colour,
+            no_color=not page.colour,
+            color_system="standard" if page.colour else None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            legacy_windows=False,
+        )
+
+    def text(self) -> str:
+        """Return all that was written, without blanks at line ends."""
+        lines = (line.rstrip() for line in self.buffer.getvalue().splitlines())
+        return "\n".join(lines) + "\n"
+
+    # --- small parts ---
+
+    def line(self, text: str = "", style: str = "") -> None:
+        self.console.print(Styled(self.plain(text), style=style))
+
+    def plain(self, text: str) -> str:
+        """Return text as this page can show it."""
+        if not self.page.ascii:
+            return text
+        return text.translate(ASCII_SIGNS).encode("ascii", "backslashreplace").decode("ascii")
+
+    def mark(self, outcome: Outcome | None) -> Styled:
+        if outcome is None:
+            return Styled("")
+        marks = ASCII_MARKS if self.page.ascii else MARKS
+        return Styled(f"{marks[outcome]} {outcome.name}", style=STYLES[outcome])
+
+    def grid(self, *justify: str) -> Table:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+        for side in justify:
+            table.add_column(justify="right" if side == "r" else "left", overflow="fold")
+        return table
+
+    def of_id(self, *prefixes: str) -> list[Finding]:
+        return [f for f in self.verdict.findings if f.id.startswith(prefixes)]
+
+    # --- sections ---
+
+    def head(self) -> None:
+        verdict = self.verdict
+        protocol = verdict.protocol.protocol
+        self.line(f"sbrtcheck {__version__}   protocol {protocol.id} {protocol.version}")
+        if protocol.status == "draft":
+            self.line("DRAFT PROTOCOL: its limits are not approved by clinicians", "bold yellow")
+        self.line()
+        table = self.grid("l", "l")
+        for name, value in self._facts():
+            table.add_row(Styled(name, style="bold"), Styled(self.plain(value)))
+        self.console.print(table)
+        self.line()
+
+    def _facts(self) -> Iterable[tuple[str, str]]:
+        verdict, voice = self.verdict, self.voice
+        instance = verdict.case.plan.instance
+        label = voice.name(instance.label or "(no label)")
+        approval = voice.name(instance.approval_status or "no approval status")
+        yield "Plan", f"{label}   patient {voice.patient_tail()}   {approval}"
+        prescription = verdict.prescription
+        if prescription is None:
+            problem = next(f for f in verdict.findings if f.id == "prescription")
+            yield "Prescription", f"not known: {voice.say(problem.message)}"
+        else:
+            target = f" to {voice.name(prescription.target)}" if prescription.target else ""
+            yield (
+                "Prescription",
+                f"{prescription.dose_gy:g} Gy in {prescription.fractions} fractions{target}"
+                f"   ({voice.say(prescription.source)})",
+            )
+        scheme = self.of_id("trial.scheme")[0]
+        yield "Scheme", self._marked(scheme)
+        treated = ", ".join(verdict.levels) or "not known"
+        yield "Levels", f"{treated}   ({voice.say(verdict.levels_source)})"
+        for role, word in ROLE_WORDS:
+            for row in verdict.structures:
+                if row.match.role is role:
+                    yield word, self._structure(row)
+        yield "Dose", self._dose()
+
+    def _marked(self, finding: Finding) -> str:
+        return f"{self.mark(finding.outcome).plain}: {self.voice.say(finding.message)}"
+
+    def _structure(self, row: JudgedROI) -> str:
+        volume = "no volume" if row.volume_cc is None else f"{row.volume_cc:.2f} cc"
+        declared = "   declared" if row.match.declared else ""
+        return f"{self.voice.name(row.match.roi.name)}   {volume}{declared}"
+
+    def _dose(self) -> str:
+        dose = self.verdict.case.dose
+        link = next(link for link in self.verdict.case.links if link.kind == "RT Dose")
+        summation = "" if dose.header is None else dose.header.summation_type
+        grid = " x ".join(f"{step:.4g}" for step in dose.spacing_mm)
+        return (
+            f"{summation}, {self.voice.say(link.how)}; grid {grid} mm;"
+            f" maximum {dose.dose_gy.max():.2f} Gy"
+        )
+
+    def verdict_lines(self) -> None:
+        verdict = self.verdict
+        self.line(f"VERDICT: {self._banner()}", f"bold {STYLES[self._shown_outcome()]}")
+        protocol = verdict.protocol.protocol
+        for name, outcome in (
+            (f"Trial rules ({protocol.trial or protocol.id})", verdict.trial_outcome),
+            (f"Dosimetry ({protocol.dosimetry_set})", verdict.dosimetry_outcome),
+        ):
+            self.console.print(Styled(f"  {self.plain(name)}: ") + self.mark(outcome))
+        self.line()
+
+    def _shown_outcome(self) -> Outcome:
+        outcome = self.verdict.outcome
+        strict = self.page.strict and outcome is Outcome.VARIATION
+        return Outcome.FAIL if strict else outcome
+
+    def _banner(self) -> str:
+        outcome = self.verdict.outcome
+        count = self.verdict.count(Outcome.VARIATION)
+        words = outcome.name
+        if outcome is Outcome.VARIATION:
+            words = f"PASS WITH {count} VARIATION{'S' if count > 1 else ''}"
+            if self.page.strict:
+                words = f"FAIL (--strict: {count} variation{'s' if count > 1 else ''})"
+        if self._shown_outcome() in (Outcome.PASS, Outcome.VARIATION):
+            words += ", if no earlier irradiation at this level (not provided)"
+        return f"{self.mark(self._shown_outcome()).plain.split()[0]} {words}"
+
+    def neural(self) -> None:
+        limits = self.of_id("limit.")
+        if not limits:
+            return
+        maxima = {f.subject: f for f in self.of_id("report.neural")}
+        table = self.grid("l", "r", "r", "l", "r", "l", "l")
+        table.add_row("Neural", "D0.035cc", "Dmax", "limit", "margin", "", "", style="bold")
+        for finding in limits:
+            maximum = maxima[finding.subject]
+            table.add_row(
+                self.plain(self.voice.name(finding.roi or finding.subject)),
+                self._number(finding),
+                self._number(maximum),
+                "" if finding.line is None else f"{finding.line.operator} {finding.line.limit:g} Gy",
+                "" if finding.margin is None else f"{self._margin(finding)} Gy",
+                self.mark(finding.outcome),
+                self.plain(self.voice.say(finding.message)),
+            )
+        self.console.print(table)
+        self.line()
+
+    def _number(self, finding: Finding) -> str:
+        value = finding.value
+        if value is None or value.value is None:
+            bound = None if value is None else value.low
+            return "not known" if bound is None else self.plain(f"≥ {bound:.2f}")
+        if finding.line is not None:
+            return decided_number(value.value, finding.line)
+        decimals = DECIMALS[finding.metric.unit] if finding.metric else 2
+        return agreeing_number(value.value, None, decimals)
+
+    def _margin(self, finding: Finding) -> str:
+        margin = finding.margin or 0.0
+        for decimals in range(2, 7):
+            text = f"{margin:+.{decimals}f}"
+            if float(text) or not margin:
+                return text
+        return f"{margin:+.1e}"
+
+    def targets(self) -> None:
+        rows = [f for f in self.of_id("coverage") if f.metric is not None]
+        if not rows:
+            return
+        table = self.grid("l", "r", "r", "r", "r", "r", "l", "l")
+        header = [f"{m} [{m.unit}]" for m in TARGET_COLUMNS]
+        table.add_row("Targets", *header, "", "", style="bold")
+        for finding in rows:
+            others = {
+                str(f.metric): f for f in self.of_id("report.target") if f.subject == finding.subject
+            }
+            cells = [self._number(others[str(m)]) if str(m) in others else "" for m in TARGET_COLUMNS[1:]]
+            table.add_row(
+                self.plain(self.voice.name(finding.roi or finding.subject)),
+                self._number(finding),
+                *cells,
+                self.mark(finding.outcome),
+                self.plain(self.voice.say(finding.message)),
+            )
+        self.console.print(table)
+        self.line()
+
+    def checks(self) -> None:
+        shown = [
+            f
+            for f in self.verdict.findings
+            if not f.id.startswith(("limit.", "report.neural", "report.target"))
+            and not (f.id == "coverage" and f.metric)
+            and (self.page.verbose or f.outcome is not Outcome.PASS)
+        ]
+        passed = sum(
+            f.outcome is Outcome.PASS
+            and not f.id.startswith("limit.")
+            and not (f.id == "coverage" and f.metric)
+            for f in self.verdict.findings
+        )
+        self.line("Checks", "bold")
+        table = self.grid("l", "l")
+        for finding in shown:
+            table.add_row(
+                self.mark(finding.outcome) if finding.outcome is not None else "  note",
+                self.plain(f"{finding.id}: {self.voice.say(finding.message)}"),
+            )
+        self.console.print(table)
+        if not self.page.verbose:
+            self.line(f"{self.mark(Outcome.PASS).plain}: {passed} more (-v lists them)")
+        self.line()
+
+    def notes(self) -> None:
+        """Say what reading had to assume, mend or leave unused."""
+        case = self.verdict.case
+        sentences: list[str] = [
+            self.voice.say(note)
+            for notes in (
+                case.notes,
+                case.plan.notes,
+                case.structure_set.notes,
+                case.dose.notes,
+                *(link.instance.notes for link in case.links),
+            )
+            for note in notes
+        ]
+        for row in self.verdict.structures:
+            name = self.voice.name(row.match.roi.name)
+            if row.match.structure is not None or self.page.verbose:
+                sentences += [f"{name}: {self.voice.say(note)}" for note in row.notes]
+            if row.match.structure is None and (
+                self.page.verbose or looks_relevant(row.match.roi.name)
+            ):
+                sentences.append(f"not used: {name} ({self.voice.say(row.match.how)})")
+        if sentences:
+            self.line("Notes", "bold")
+            for sentence in sentences:
+                self.line(f"  {sentence}")
+            self.line()
+
+    def worst_again(self) -> None:
+        worst = self.verdict.outcome
+        if worst is Outcome.PASS:
+            return
+        self.line(f"Why {worst.name}", "bold")
+        for finding in self.verdict.findings:
+            if finding.outcome is worst:
+                subject = "" if finding.subject in ("plan", "case", "dose") else f" {finding.subject}"
+                value = self._worst_value(finding)
+                self.line(
+                    f"  {finding.id}{self.voice.name(subject)}{value}: {self.voice.say(finding.message)}",
+                    STYLES[worst],
+                )
+        self.line()
+
+    def _worst_value(self, finding: Finding) -> str:
+        if finding.metric is None or finding.value is None or finding.value.value is None:
+            return ""
+        return f" {finding.metric} = {self._number(finding)} {finding.metric.unit}"
+
+    def not_checked(self) -> None:
+        self.line("Not checked: these files cannot tell", "bold")
+        for row in NOT_CHECKED:
+            self.line(f"  {row}")
+
