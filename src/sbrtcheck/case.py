@@ -116,12 +116,15 @@ def _from_folder(folder: Path, structure_set: str | Path | None, dose: str | Pat
     if not plans:
         if inside.of_class(dicom.RT_ION_PLAN):
             raise UnsupportedError(
-                Text("the folder holds an RT Ion Plan; only photon RT Plans are judged"), path=folder
+                Text("the folder holds an RT Ion Plan; only photon RT Plans are judged"),
+                path=folder,
             )
         raise CaseError(Text("the folder holds no RT Plan"), path=folder)
     if len(plans) > 1:
         raise CaseError(
-            Text("the folder holds {count} RT Plans; give the file of one of them", count=len(plans)),
+            Text(
+                "the folder holds {count} RT Plans; give the file of one of them", count=len(plans)
+            ),
             path=folder,
             candidates=[_row(plan.instance, "RT Plan") for _, plan in plans],
         )
@@ -137,8 +140,10 @@ def _from_file(path: Path, structure_set: str | Path | None, dose: str | Path | 
         plan = _plan_of_structure_set(own, search, path)
         return _complete(plan, search, structure_set or path, dose)
     if kind == dicom.RT_DOSE:
+        header = dicom.load_dose_header(path)
+        dicom.refuse_dose_kind(header, path)
         search = _search(path.parent)
-        plan = _plan_of_dose(dicom.load_dose_header(path), search, path)
+        plan = _plan_of_dose(header, search, path)
         return _complete(plan, search, structure_set, dose or path)
     plan = dicom.load_plan(path)  # which refuses whatever is not an RT Plan, in its own words
     return _complete(plan, _search(path.parent), structure_set, dose)
@@ -158,7 +163,7 @@ def _complete(
     """Add structure set and dose to a plan and prove that they are one case."""
     notes: list[Text] = []
     dose_link, dose_path = _choose_dose(plan, search, dose, notes)
-    structure_link, structures = _choose_structures(plan, dose_link, search, structure_set)
+    structure_link, structures = _choose_structures(plan, search, structure_set)
     _require_one_patient(plan.instance, structures.instance, dose_link.instance)
     grid = dicom.load_dose(dose_path)
     structures = _in_dose_frame(structures, dose_link.instance)
@@ -276,7 +281,7 @@ def _plan_of_structure_set(structures: StructureSet, search: _Search, path: Path
     uid = structures.instance.sop_instance_uid
     readable = [file for file in search.of_class(dicom.RT_PLAN) if _names_structure_set(file, uid)]
     plans = [plan for _, plan in _unique(readable, dicom.load_plan)]
-    return _only_plan(plans, "structure set", path)
+    return _only_plan(plans, "structure set", path, search)
 
 
 def _names_structure_set(file: _Found, uid: str) -> bool:
@@ -298,14 +303,22 @@ def _plan_of_dose(header: DoseHeader, search: _Search, path: Path) -> Plan:
         for _, plan in _unique(named, dicom.load_plan)
         if plan.instance.sop_instance_uid in wanted
     ]
-    return _only_plan(plans, "dose", path)
+    return _only_plan(plans, "dose", path, search)
 
 
-def _only_plan(plans: Sequence[Plan], what: str, path: Path) -> Plan:
+def _only_plan(plans: Sequence[Plan], what: str, path: Path, search: _Search) -> Plan:
     if len(plans) == 1:
         return plans[0]
+    if not plans and any(f.where in NEAR for f in search.of_class(dicom.RT_ION_PLAN)):
+        raise UnsupportedError(
+            Text("beside it lies an RT Ion Plan; only photon RT Plans are judged"), path=path
+        )
     problem = (
-        Text("{count} RT Plans belong to this {what}; give the file of one", count=len(plans), what=what)
+        Text(
+            "{count} RT Plans belong to this {what}; give the file of one",
+            count=len(plans),
+            what=what,
+        )
         if plans
         else Text(
             "no RT Plan of this {what} lies in its folder, beside it, or one level up or down",
@@ -316,7 +329,7 @@ def _only_plan(plans: Sequence[Plan], what: str, path: Path) -> Plan:
 
 
 def _choose_structures(
-    plan: Plan, dose_link: Link, search: _Search, option: str | Path | None
+    plan: Plan, search: _Search, option: str | Path | None
 ) -> tuple[Link, StructureSet]:
     candidates = search.of_class(dicom.RT_STRUCTURE_SET)
     wanted = plan.structure_set_uid
@@ -410,7 +423,11 @@ def _choose_dose(
                 readable.append(file)
         except ReadError as error:
             notes.append(
-                Text("an RT Dose {where} cannot be read: {why}", where=file.where, why=str(error.problem))
+                Text(
+                    "an RT Dose {where} cannot be read: {why}",
+                    where=file.where,
+                    why=str(error.problem),
+                )
             )
     doses = _unique(readable, dicom.load_dose_header)
     file, header = _course_dose(doses, plan, candidates, notes)
@@ -455,11 +472,18 @@ def _course_dose(
     plan_doses = [pair for pair in usable if pair[1].summation_type == "PLAN"]
     choice = plan_doses or usable
     if not choice:
-        raise refusals[0]
+        first = doses[0][1].instance.sop_instance_uid
+        raise UnsupportedError(
+            Text("RT Dose {uid}: {why}", uid=tail(first), why=str(refusals[0].problem))
+        )
     if len(choice) > 1:
         raise CaseError(
-            Text("{count} RT Doses are dose of this plan; choose one with --dose", count=len(choice)),
-            candidates=[_row(header.instance, "RT Dose", _dose_detail(header)) for _, header in choice],
+            Text(
+                "{count} RT Doses are dose of this plan; choose one with --dose", count=len(choice)
+            ),
+            candidates=[
+                _row(header.instance, "RT Dose", _dose_detail(header)) for _, header in choice
+            ],
         )
     notes.extend(
         Text(
@@ -491,7 +515,9 @@ def _refuse(header: DoseHeader, plan: Plan, path: Path) -> None:
     if summation == "FRACTION":
         why = "it is the dose of one of several fraction groups; export the plan dose"
     else:
-        why = REFUSED_SUMMATIONS.get(summation, "it does not say whether it is the plan's whole dose")
+        why = REFUSED_SUMMATIONS.get(
+            summation, "it does not say whether it is the plan's whole dose"
+        )
     raise UnsupportedError(
         Text("the RT Dose is of kind {summation}: {why}", summation=summation or "(none)", why=why),
         path=path,
@@ -531,7 +557,9 @@ def _in_dose_frame(structures: StructureSet, dose: Instance) -> StructureSet:
     drawn = [roi for roi in structures.rois if roi.contours]
     if drawn and all(elsewhere(roi.frame_of_reference_uid) for roi in drawn):
         raise CaseError(
-            Text("structure set and dose have different frames of reference; export one registration")
+            Text(
+                "structure set and dose have different frames of reference; export one registration"
+            )
         )
     note = Text("drawn in another frame of reference than the dose: its contours are left out")
     rois = tuple(

@@ -40,7 +40,7 @@ def _root() -> None:
 
 
 @app.command()
-def check(  # noqa: PLR0913 - one parameter for each option of the command line
+def check(
     path: Annotated[
         Path, typer.Argument(help="RT Plan, RT Structure Set, RT Dose, or a folder with one plan.")
     ],

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -132,7 +133,7 @@ def _slab_limits(
     low_mm = [planes[0].z_mm - spacing_mm / 2]
     high_mm: list[float] = []
     gaps = []
-    for below, above in zip(planes, planes[1:], strict=False):
+    for below, above in pairwise(planes):
         step_mm = above.z_mm - below.z_mm
         middle_mm = below.z_mm + step_mm / 2
         limits = (middle_mm, middle_mm)
@@ -172,17 +173,20 @@ def _planes(roi: ROI, notes: list[Text]) -> list[_Plane]:
     polygons = _polygons(rings)
     intact = shapely.is_valid(polygons)
     crossing = 0
-    for index in np.flatnonzero(~intact):
+    for index in np.flatnonzero(~intact).tolist():
         before = abs(signed_area_mm2(rings[index].points_mm))
-        polygons[index] = shapely.make_valid(polygons[index], method="structure", keep_collapsed=False)
+        polygons[index] = shapely.make_valid(
+            polygons[index], method="structure", keep_collapsed=False
+        )
+        after = _area_mm2(polygons[index])
         # A keyhole only touches itself and keeps its area; a crossing does not.
-        crossing += abs(polygons[index].area - before) > DUPLICATE * max(before, polygons[index].area)
+        crossing += int(abs(after - before) > DUPLICATE * max(before, after))
     if crossing:
         notes.append(Text("{count} self-crossing contours repaired (make_valid)", count=crossing))
     levels = distinct(ring.z_mm for ring in rings)
     owner = np.abs(np.subtract.outer([ring.z_mm for ring in rings], levels)).argmin(axis=1)
     members: list[list[int]] = [[] for _ in levels]
-    for index, plane in enumerate(owner):
+    for index, plane in enumerate(owner.tolist()):
         members[plane].append(index)
     planes = []
     for z_mm, indices in zip(levels, members, strict=True):
@@ -192,7 +196,7 @@ def _planes(roi: ROI, notes: list[Text]) -> list[_Plane]:
             continue
         xor = any(rings[index].xor for index in indices)
         outline = _combine([polygons[index] for index in indices], notes, xor=xor)
-        if outline.area > MIN_AREA_MM2:
+        if _area_mm2(outline) > MIN_AREA_MM2:
             planes.append(_Plane(float(z_mm), _oriented_rings(outline), outline))
     return planes
 
@@ -212,40 +216,39 @@ def _width_mm(points_mm: FloatArray) -> float:
     return float(np.ptp(centred @ across))
 
 
-def _polygons(rings: list[Contour]) -> np.ndarray:
+def _area_mm2(geometry: shapely.Geometry) -> float:
+    return float(shapely.area(geometry))
+
+
+def _polygons(rings: list[Contour]) -> list[shapely.Geometry]:
     points = np.concatenate([ring.points_mm for ring in rings])
     owner = np.repeat(np.arange(len(rings)), [len(ring.points_mm) for ring in rings])
-    return shapely.polygons(shapely.linearrings(points, indices=owner))
+    made = shapely.polygons(shapely.linearrings(points, indices=owner))
+    return list(np.atleast_1d(np.asarray(made, dtype=object)))
 
 
-def _combine(
-    polygons: list[shapely.Geometry], notes: list[Text], *, xor: bool
-) -> shapely.Geometry:
+def _combine(polygons: list[shapely.Geometry], notes: list[Text], *, xor: bool) -> shapely.Geometry:
     """Return what the rings of one plane enclose together."""
     if xor:
         return reduce(shapely.symmetric_difference, polygons)
-    kept: list[shapely.Geometry] = []
-    for polygon in sorted(polygons, key=lambda p: -p.area):
-        joined = polygon
-        duplicate = False
-        for other in list(kept):
-            if _relation(joined, other) == "same":
-                duplicate = True
-            elif _relation(joined, other) == "crossing":
-                kept.remove(other)
-                joined = shapely.union(joined, other)
-        if duplicate:
+    apart: list[shapely.Geometry] = []
+    for polygon in sorted(polygons, key=_area_mm2, reverse=True):
+        relations = [_relation(polygon, other) for other in apart]
+        if "same" in relations:
             notes.append(Text("a contour that is drawn twice is counted once"))
-        else:
-            kept.append(joined)
+            continue
+        joined = polygon
+        while "crossing" in (relations := [_relation(joined, other) for other in apart]):
+            joined = shapely.union(joined, apart.pop(relations.index("crossing")))
+        apart.append(joined)
     # What is left is nested or apart: each ring inside an odd number of others is a hole.
-    return reduce(shapely.symmetric_difference, kept)
+    return reduce(shapely.symmetric_difference, apart)
 
 
 def _relation(one: shapely.Geometry, other: shapely.Geometry) -> str:
     """Tell how two rings lie: "same", "nested", "apart" or "crossing"."""
-    common = shapely.intersection(one, other).area
-    small, large = sorted((one.area, other.area))
+    common = _area_mm2(shapely.intersection(one, other))
+    small, large = sorted((_area_mm2(one), _area_mm2(other)))
     if large - common <= DUPLICATE * large:
         return "same"
     if small - common <= NESTED * small:

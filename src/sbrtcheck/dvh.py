@@ -105,7 +105,11 @@ class DVH:
         """
         if not 0 < percent <= 100:
             raise ValueError(f"percent must be in (0, 100], got {percent}")
-        return None if self.volume_cc is None else self.dose_at_volume_gy(self.volume_cc * percent / 100)
+        return (
+            None
+            if self.volume_cc is None
+            else self.dose_at_volume_gy(self.volume_cc * percent / 100)
+        )
 
     def volume_at_dose_cc(self, dose_gy: float) -> float | None:
         """Return the volume that receives at least `dose_gy`, or None if any dose is unknown."""
@@ -351,7 +355,7 @@ def _at_grid_points(
     height, y, x = np.nonzero(full[owner] & ~z.outside[:, None, None])
     below = z.below[height]
     low_gy, high_gy = dose.dose_gy[below, j[y], i[x]], dose.dose_gy[below + 1, j[y], i[x]]
-    return low_gy + (high_gy - low_gy) * z.share[height]
+    return np.asarray(low_gy + (high_gy - low_gy) * z.share[height])
 
 
 def _cells_of(
@@ -383,11 +387,12 @@ def _on_walls(
 
     def along_x(dk: int, dj: int) -> FloatArray:
         low_gy = dose.dose_gy[k + dk, j + dj, i]
-        return low_gy + (dose.dose_gy[k + dk, j + dj, i + 1] - low_gy) * share_x
+        high_gy = dose.dose_gy[k + dk, j + dj, i + 1]
+        return np.asarray(low_gy + (high_gy - low_gy) * share_x)
 
-    low_gy = along_x(0, 0) * (1 - share_y) + along_x(0, 1) * share_y
-    high_gy = along_x(1, 0) * (1 - share_y) + along_x(1, 1) * share_y
-    return low_gy + (high_gy - low_gy) * share_z
+    low_gy: FloatArray = along_x(0, 0) * (1 - share_y) + along_x(0, 1) * share_y
+    high_gy: FloatArray = along_x(1, 0) * (1 - share_y) + along_x(1, 1) * share_y
+    return np.asarray(low_gy + (high_gy - low_gy) * share_z)
 
 
 def _densify(ring_mm: FloatArray, step_mm: float) -> FloatArray:
@@ -396,7 +401,7 @@ def _densify(ring_mm: FloatArray, step_mm: float) -> FloatArray:
     pieces = np.maximum(np.ceil(np.hypot(*along.T) / step_mm), 1).astype(np.intp)
     edge = np.repeat(np.arange(len(ring_mm)), pieces)
     piece = np.arange(edge.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    return ring_mm[edge] + along[edge] * (piece / pieces[edge])[:, None]
+    return np.asarray(ring_mm[edge] + along[edge] * (piece / pieces[edge])[:, None])
 
 
 def _cumulate(

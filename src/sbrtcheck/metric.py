@@ -73,7 +73,8 @@ class Constraint:
 
     def holds(self, value: float) -> bool:
         """Compare an unrounded value with the limit."""
-        return COMPARE[self.operator](value, self.limit)
+        holds: bool = COMPARE[self.operator](value, self.limit)
+        return holds
 
     def margin(self, value: float) -> float:
         """Return how far the value stays on the right side, in the metric's unit."""
@@ -202,7 +203,7 @@ def parse_constraint(text: str) -> Constraint:
     scanner.end()
     if unit != metric.unit:
         allowed = RESULT_UNITS[DEFAULT_UNIT[metric.kind]]
-        explicit = "[" in text.split(sign)[0]
+        explicit = "[" in text.partition(sign)[0]
         if explicit or unit not in allowed:
             raise scanner.fail(f"{metric} is in {metric.unit}, the limit in {unit}")
         metric = Metric(metric.kind, unit, metric.argument, metric.argument_unit)

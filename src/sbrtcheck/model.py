@@ -258,7 +258,8 @@ def distinct(values: Iterable[float]) -> FloatArray:
     ordered = np.sort(np.fromiter(values, dtype=np.float64))
     if ordered.size == 0:
         return ordered
-    return ordered[np.concatenate([[True], np.diff(ordered) > SAME_PLANE_MM])]
+    first = np.concatenate([[True], np.diff(ordered) > SAME_PLANE_MM])
+    return np.asarray(ordered[first], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -13,7 +13,15 @@ from sbrtcheck.errors import CaseError
 from sbrtcheck.model import ROI, Text
 from sbrtcheck.protocol import Protocol, Role
 
-__all__ = ["LEVELS", "Levels", "MatchedROI", "looks_relevant", "match_rois", "normalise", "read_levels"]
+__all__ = [
+    "LEVELS",
+    "Levels",
+    "MatchedROI",
+    "looks_relevant",
+    "match_rois",
+    "normalise",
+    "read_levels",
+]
 
 LEVELS = (
     *(f"C{n}" for n in range(1, 8)),
@@ -103,7 +111,9 @@ def _match(roi: ROI, protocol: Protocol, aliases: Mapping[str, str]) -> MatchedR
         )
     name = normalise(roi.name)
     if _first(name, protocol.never_match):
-        return MatchedROI(roi=roi, structure=None, role=None, how=Text("helper structure, never used"))
+        return MatchedROI(
+            roi=roi, structure=None, role=None, how=Text("helper structure, never used")
+        )
     for structure, row in protocol.structures.items():
         alias = _first(name, row.aliases)
         if alias is None:
@@ -180,9 +190,7 @@ def _latin(name: str) -> str:
     number = rf"(\d{{1,2}}|{digits})"
     region = rf"([{''.join(REGIONS)}])"
     text = re.sub(rf"第{number}{region}椎?体?", lambda m: _spelled(m.group(2), m.group(1)), text)
-    return re.sub(
-        rf"{region}椎?体?第?{number}", lambda m: _spelled(m.group(1), m.group(2)), text
-    )
+    return re.sub(rf"{region}椎?体?第?{number}", lambda m: _spelled(m.group(1), m.group(2)), text)
 
 
 def _spelled(region: str, number: str) -> str:

@@ -43,12 +43,12 @@ class Lattice(NamedTuple):
     @property
     def x_centres_mm(self) -> FloatArray:
         """Return the x of the cell centres, shape (nx,)."""
-        return self.x_mm + self.cell_mm * (np.arange(self.nx) + 0.5)
+        return np.arange(0.5, self.nx) * self.cell_mm + self.x_mm
 
     @property
     def y_centres_mm(self) -> FloatArray:
         """Return the y of the cell centres, shape (ny,)."""
-        return self.y_mm + self.cell_mm * (np.arange(self.ny) + 0.5)
+        return np.arange(0.5, self.ny) * self.cell_mm + self.y_mm
 
 
 class Occupancy(NamedTuple):

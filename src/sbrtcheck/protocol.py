@@ -258,9 +258,7 @@ def _find(name: str | Path) -> Path:
         if re.fullmatch(r"[A-Za-z0-9._-]+", str(name)) and shipped.is_file():
             return shipped
     known = sorted({file.stem for folder in protocol_folders() for file in folder.glob("*.toml")})
-    raise ProtocolError(
-        [f"there is no protocol called '{name}'; shipped are: {', '.join(known)}"]
-    )
+    raise ProtocolError([f"there is no protocol called '{name}'; shipped are: {', '.join(known)}"])
 
 
 def _place(location: tuple[str | int, ...]) -> str:
@@ -276,7 +274,9 @@ def _contradictions(protocol: Protocol) -> list[str]:
     problems = []
     for row, limit in enumerate(protocol.limits):
         if limit.structure not in protocol.structures:
-            problems.append(f"limits[{row}].structure: '{limit.structure}' is not under [structures]")
+            problems.append(
+                f"limits[{row}].structure: '{limit.structure}' is not under [structures]"
+            )
         if limit.variation is not None:
             problems += _looser(f"limits[{row}]", limit.goal, limit.variation)
     keys = [(limit.structure, limit.fractions) for limit in protocol.limits]
@@ -294,8 +294,12 @@ def _contradictions(protocol: Protocol) -> list[str]:
                 for scheme in protocol.schemes.allowed
                 if protocol.limit(structure, scheme.fractions) is None
             ]
-    problems += [f"checks.{check}: unknown check" for check in protocol.checks if check not in CHECKS]
-    problems += [f"checks: '{check}' is missing" for check in CHECKS if check not in protocol.checks]
+    problems += [
+        f"checks.{check}: unknown check" for check in protocol.checks if check not in CHECKS
+    ]
+    problems += [
+        f"checks: '{check}' is missing" for check in CHECKS if check not in protocol.checks
+    ]
     problems += _bad_patterns(protocol)
     return problems
 

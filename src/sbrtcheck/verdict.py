@@ -120,9 +120,9 @@ def grade(value: Value, goal: Line, variation: Line | None = None) -> tuple[Outc
         bound = value.low if last.is_upper else value.high
         proven = bound is not None and not last.holds(bound)
         return (Outcome.FAIL if proven else Outcome.UNDECIDED), False
-    ends = {
-        outcome_of(value.value if end is None else end) for end in (value.low, value.high)
-    } | {outcome_of(value.value)}
+    ends = {outcome_of(value.value if end is None else end) for end in (value.low, value.high)} | {
+        outcome_of(value.value)
+    }
     if len(ends) == 1:
         return ends.pop(), False
     return (Outcome.UNDECIDED if Outcome.FAIL in ends else outcome_of(value.value)), True

@@ -60,9 +60,7 @@ def check(case: Case, protocol: Protocol, declared: Declared | None = None) -> V
         reading=reading,
         treated=treated,
         subjects=subjects,
-        dosimetry=Dosimetry(
-            dvhs=compute_dvhs(subjects, case), prescription=reading.prescription
-        ),
+        dosimetry=Dosimetry(dvhs=compute_dvhs(subjects, case), prescription=reading.prescription),
         others=tuple(match for match in matches if match.structure is None),
     )
     findings = tuple(finding for question in QUESTIONS for finding in question(evidence))

@@ -108,7 +108,9 @@ def _covers(evidence: Evidence) -> Iterator[Finding]:
             subject=subject,
             roi=roi,
             outcome=Outcome.UNDECIDED,
-            message=Text("{percent} % of '{roi}' lies outside the dose grid", percent=percent, roi=roi),
+            message=Text(
+                "{percent} % of '{roi}' lies outside the dose grid", percent=percent, roi=roi
+            ),
             basis=rules.basis,
             source=rules.source,
         )

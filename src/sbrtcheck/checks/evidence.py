@@ -86,9 +86,7 @@ def name_subjects(matches: tuple[MatchedROI, ...]) -> tuple[tuple[str, MatchedRO
     return tuple(subjects)
 
 
-def compute_dvhs(
-    subjects: tuple[tuple[str, MatchedROI], ...], case: Case
-) -> Mapping[str, DVH]:
+def compute_dvhs(subjects: tuple[tuple[str, MatchedROI], ...], case: Case) -> Mapping[str, DVH]:
     """Compute the DVH of every subject that is a target or a neural structure."""
     return {
         subject: compute_dvh(match.roi, case.dose)

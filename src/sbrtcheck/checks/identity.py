@@ -59,7 +59,9 @@ def _frame(evidence: Evidence) -> Finding:
         message=(
             Text("dose and contours lie in one frame of reference")
             if stated
-            else Text("dose or contours state no frame of reference: they cannot be proven to match")
+            else Text(
+                "dose or contours state no frame of reference: they cannot be proven to match"
+            )
         ),
         basis=Basis.CONVENTION,
         source=SOURCE,
@@ -96,4 +98,3 @@ def _finding(
         source=SOURCE,
         required=severity != "info",
     )
-

@@ -51,7 +51,9 @@ def treated_levels(matches: tuple[MatchedROI, ...], declared: Declared) -> Treat
     CaseError
         If declared levels are no levels, or leave out one that a target's name states.
     """
-    by_role = {role: _named(matches, role) for role in (Role.PTV, Role.CTV, Role.GTV, Role.VERTEBRA)}
+    by_role = {
+        role: _named(matches, role) for role in (Role.PTV, Role.CTV, Role.GTV, Role.VERTEBRA)
+    }
     targets = by_role[Role.PTV]
     stated = _union(targets.values())
     if declared.levels:
@@ -117,9 +119,7 @@ def _declared(levels: tuple[str, ...], stated: tuple[str, ...]) -> tuple[str, ..
 
 
 def _unknown(matches: tuple[MatchedROI, ...]) -> Text:
-    unclear = [
-        m.roi.name for m in matches if m.role and read_levels(m.roi.name, m.role).unclear
-    ]
+    unclear = [m.roi.name for m in matches if m.role and read_levels(m.roi.name, m.role).unclear]
     if unclear:
         return Text(
             "'{name}' may mean an MR sequence, and no other name states a level; " + CURE,

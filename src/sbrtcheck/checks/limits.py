@@ -58,7 +58,12 @@ def _message(value: Value, outcome: Outcome, goal: Line, variation: Line | None)
 
 
 def unanswered(
-    *, finding_id: str, subject: str, message: Text, line: Line | None, match: MatchedROI | None = None
+    *,
+    finding_id: str,
+    subject: str,
+    message: Text,
+    line: Line | None,
+    match: MatchedROI | None = None,
 ) -> Finding:
     """Return the UNDECIDED finding of a question that could not be asked."""
     return Finding(

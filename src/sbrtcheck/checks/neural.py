@@ -7,6 +7,7 @@ a cord within G is a variation. A surrogate that is drawn alone is graded as the
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -175,9 +176,9 @@ def _missing(
         return _Stretch(float(low), float(high))
     if inside[0] - spacing_mm >= low - SAME_MM:
         return _Stretch(float(low), float(inside[0]))
-    for below, above in zip(inside, inside[1:], strict=False):
+    for below, above in pairwise(inside.tolist()):
         if above - below > NEXT_PLANE * spacing_mm + SAME_MM:
-            return _Stretch(float(below), float(above))
+            return _Stretch(below, above)
     if inside[-1] + spacing_mm <= high + SAME_MM:
         return _Stretch(float(inside[-1]), float(high))
     return None
@@ -193,9 +194,7 @@ def _spacing_mm(target_mm: FloatArray, drawn_mm: FloatArray, fallback_mm: float 
 # --- Limits -------------------------------------------------------------------------------------
 
 
-def _limit(
-    evidence: Evidence, subject: str, match: MatchedROI, incomplete: Text | None
-) -> Finding:
+def _limit(evidence: Evidence, subject: str, match: MatchedROI, incomplete: Text | None) -> Finding:
     role = match.role
     finding_id = f"limit.{role.value}" if role else "limit"
     limit = _limit_for(evidence, match)
@@ -203,7 +202,9 @@ def _limit(
         why = (
             Text("no limit without a known number of fractions")
             if evidence.fractions is None
-            else Text("the protocol has no limit at {fractions} fractions", fractions=evidence.fractions)
+            else Text(
+                "the protocol has no limit at {fractions} fractions", fractions=evidence.fractions
+            )
         )
         return unanswered(
             finding_id=finding_id, subject=subject, message=why, line=None, match=match

@@ -94,7 +94,9 @@ def _targets(references: list[DoseReference]) -> str:
 def _problem(references: list[DoseReference], doses_gy: list[float], plan: Plan) -> Text | None:
     groups = plan.fraction_groups
     if not doses_gy:
-        return Text("the plan states no target prescription dose; add --rx, for example --rx 30Gy/5")
+        return Text(
+            "the plan states no target prescription dose; add --rx, for example --rx 30Gy/5"
+        )
     if len(doses_gy) > 1:
         rows = "; ".join(
             f"'{row.description}' {row.target_prescription_dose_gy:g} Gy" for row in references
@@ -174,7 +176,11 @@ def check_prescription(evidence: "Evidence") -> Iterator[Finding]:
     reading = evidence.reading
     known = reading.prescription
     message = (
-        Text("{dose_gy} Gy in {fractions} fractions", dose_gy=known.dose_gy, fractions=known.fractions)
+        Text(
+            "{dose_gy} Gy in {fractions} fractions",
+            dose_gy=known.dose_gy,
+            fractions=known.fractions,
+        )
         if known
         else reading.problem or Text("the prescription is not known")
     )

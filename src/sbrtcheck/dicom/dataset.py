@@ -47,7 +47,7 @@ def mat(path: Path | None, where: str) -> Iterator[None]:
             yield
     except ReadError:
         raise
-    except Exception as error:  # noqa: BLE001 - pydicom has no common base for its errors
+    except Exception as error:  # pydicom has no common base for its errors
         detail = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise ReadError(
             Text("{where} cannot be read ({detail})", where=where, detail=detail), path=path
@@ -70,7 +70,7 @@ class Record:
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.dataset
 
-    def fail(self, problem: str, /, **values: str | int | float) -> ReadError:
+    def fail(self, problem: str, /, **values: str | float) -> ReadError:
         """Return the error that says `problem` of this record."""
         sentence = Text("{what}: " + problem, what=self.what, **values)
         return ReadError(sentence, path=self.path)
@@ -188,9 +188,7 @@ def parse_decimals(chunks: Sequence[bytes], record: Record, what: str) -> FloatA
     wrong = np.flatnonzero(~np.isfinite(numbers))
     if wrong.size:
         value = words[wrong[0]].decode("ascii", "replace").strip()
-        raise record.fail(
-            "{name} holds '{value}', which is not a number", name=what, value=value
-        )
+        raise record.fail("{name} holds '{value}', which is not a number", name=what, value=value)
     return numbers
 
 
@@ -233,7 +231,9 @@ def open_file(path: Path, *, header_only: bool = False) -> Opened:
     notes: tuple[Text, ...] = ()
     if not syntax:
         syntax = _guessed_syntax(dataset)
-        note = Text("{what} has no DICOM file header: read as {syntax}", what=root.what, syntax=syntax.name)
+        note = Text(
+            "{what} has no DICOM file header: read as {syntax}", what=root.what, syntax=syntax.name
+        )
         notes = (note,)
     sha256 = None if header_only else hashlib.sha256(content).hexdigest()
     return Opened(root, sop_class_uid, syntax, sha256, notes)

@@ -119,7 +119,9 @@ def _axes(root: Record, size: tuple[int, int, int]) -> tuple[list[FloatArray], l
     """Return the coordinates along frames, rows and columns, and which of x, y, z each is."""
     columns, rows, frames = size
     if min(columns, rows) < 1:
-        raise root.fail("the dose grid has no size ({columns} x {rows})", columns=columns, rows=rows)
+        raise root.fail(
+            "the dose grid has no size ({columns} x {rows})", columns=columns, rows=rows
+        )
     origin = root.numbers("ImagePositionPatient")
     cosines = root.numbers("ImageOrientationPatient")
     spacing = root.numbers("PixelSpacing")
@@ -144,9 +146,10 @@ def _axes(root: Record, size: tuple[int, int, int]) -> tuple[list[FloatArray], l
     order, signs = [], []
     for direction in (normal, along_column, along_row):
         axis = int(np.argmax(np.abs(direction)))
-        if abs(abs(direction[axis]) - 1) > AXIS_TOLERANCE or abs(
-            np.delete(direction, axis)
-        ).max() > AXIS_TOLERANCE:
+        if (
+            abs(abs(direction[axis]) - 1) > AXIS_TOLERANCE
+            or abs(np.delete(direction, axis)).max() > AXIS_TOLERANCE
+        ):
             raise UnsupportedError(
                 Text("the dose grid is tilted against the patient axes; export it untilted"),
                 path=root.path,
@@ -158,7 +161,9 @@ def _axes(root: Record, size: tuple[int, int, int]) -> tuple[list[FloatArray], l
     column_mm = origin[order[2]] + signs[2] * spacing[1] * np.arange(columns)
     if min(frames, rows, columns) < 2:
         raise UnsupportedError(
-            Text("the dose grid has a single plane, row or column: no dose lies between grid points"),
+            Text(
+                "the dose grid has a single plane, row or column: no dose lies between grid points"
+            ),
             path=root.path,
         )
     return [frame_mm, row_mm, column_mm], order

@@ -46,7 +46,10 @@ def _notes(root: Record, structure_sets: tuple[Record, ...]) -> tuple[Text, ...]
     notes = []
     if len(structure_sets) > 1:
         notes.append(
-            Text("the plan refers to {count} structure sets; the first is used", count=len(structure_sets))
+            Text(
+                "the plan refers to {count} structure sets; the first is used",
+                count=len(structure_sets),
+            )
         )
     if root.items("ApplicationSetupSequence"):
         notes.append(Text("the plan holds brachytherapy applications, which are not judged"))
@@ -82,7 +85,7 @@ def _beam(item: Record) -> Beam:
     if len(points) > MAX_ITEMS:
         raise item.fail("{count} control points", count=len(points))
     angles = [point.number("GantryAngle") for point in (points[:1] + points[-1:])]
-    isocentre = points[0].numbers("IsocenterPosition") if points else ()
+    isocentre = points[0].numbers("IsocenterPosition").tolist() if points else []
     return Beam(
         number=item.required_integer("BeamNumber"),
         name=item.text("BeamName"),
@@ -91,9 +94,5 @@ def _beam(item: Record) -> Beam:
         machine=item.text("TreatmentMachineName"),
         energy_mv=points[0].number("NominalBeamEnergy") if points else None,
         gantry_angles_deg=tuple(angle for angle in angles if angle is not None),
-        isocentre_mm=(
-            (float(isocentre[0]), float(isocentre[1]), float(isocentre[2]))
-            if len(isocentre) == 3
-            else None
-        ),
+        isocentre_mm=(isocentre[0], isocentre[1], isocentre[2]) if len(isocentre) == 3 else None,
     )

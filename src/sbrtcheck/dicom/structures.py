@@ -63,7 +63,9 @@ def load_structure_set(path: Path) -> StructureSet:
     drafts, notes = _drafts(root)
     contours = {number: _contours(draft, root) for number, draft in drafts.items()}
     steps = [np.diff(np.unique([c.z_mm for c in rings])) for rings in contours.values() if rings]
-    spacing_mm = most_common_spacing_mm(np.concatenate([s[s > OBLIQUE_MM] for s in steps] or [[]]))
+    spacing_mm = most_common_spacing_mm(
+        np.concatenate([np.empty(0), *(step[step > OBLIQUE_MM] for step in steps)])
+    )
     return StructureSet(
         rois=tuple(
             ROI(
@@ -105,7 +107,10 @@ def _drafts(root: Record) -> tuple[dict[int, _Draft], list[Text]]:
             _collect(drafts[number], item)
         elif item.items("ContourSequence"):
             notes.append(
-                Text("contours of ROI number {number}, which has no name, are left out", number=number)
+                Text(
+                    "contours of ROI number {number}, which has no name, are left out",
+                    number=number,
+                )
             )
     return drafts, notes
 
@@ -128,7 +133,9 @@ def _collect(draft: _Draft, item: Record) -> None:
             )
     for kind, count in others.items():
         if kind in OPEN_TYPES:
-            draft.notes.append(Text("{count} {kind} contours enclose nothing", count=count, kind=kind))
+            draft.notes.append(
+                Text("{count} {kind} contours enclose nothing", count=count, kind=kind)
+            )
         else:
             draft.notes.append(Text("{count} x {kind}", count=count, kind=kind))
 

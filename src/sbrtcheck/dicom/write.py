@@ -24,7 +24,7 @@ from sbrtcheck.model import (
     StructureSet,
 )
 
-IMPLEMENTATION_UID = "2.25.314078415273210650927164905418027264101"
+IMPLEMENTATION_UID = UID("2.25.314078415273210650927164905418027264101")
 STUDY_COMPONENT = "1.2.840.10008.3.1.2.3.1"
 NOON = "120000"
 SOURCE_AXIS_MM = 1000.0
@@ -55,7 +55,9 @@ def save_plan(
     ]
     dataset.BeamSequence = [_beam(row) for row in plan.beams]
     if plan.structure_set_uid:
-        dataset.ReferencedStructureSetSequence = [_reference(RT_STRUCTURE_SET, plan.structure_set_uid)]
+        dataset.ReferencedStructureSetSequence = [
+            _reference(RT_STRUCTURE_SET, plan.structure_set_uid)
+        ]
     _approve(dataset, plan.instance)
     for keyword in ("DoseReferenceSequence", "PatientSetupSequence", "BeamSequence"):
         if not dataset[keyword].value:
@@ -188,7 +190,9 @@ def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
     dataset.SpecificCharacterSet = character_set
     dataset.InstanceCreationDate = instance.date or ""
     dataset.InstanceCreationTime = NOON
-    dataset.SOPClassUID = {"RTPLAN": RT_PLAN, "RTSTRUCT": RT_STRUCTURE_SET, "RTDOSE": RT_DOSE}[modality]
+    dataset.SOPClassUID = {"RTPLAN": RT_PLAN, "RTSTRUCT": RT_STRUCTURE_SET, "RTDOSE": RT_DOSE}[
+        modality
+    ]
     dataset.SOPInstanceUID = instance.sop_instance_uid
     dataset.StudyDate = instance.date or ""
     dataset.StudyTime = NOON
@@ -210,7 +214,9 @@ def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
     dataset.SeriesInstanceUID = f"{instance.sop_instance_uid}.2"
     dataset.StudyID = "1"
     dataset.SeriesNumber = 1
-    dataset.FrameOfReferenceUID = instance.frame_of_reference_uid or f"{instance.sop_instance_uid}.3"
+    dataset.FrameOfReferenceUID = (
+        instance.frame_of_reference_uid or f"{instance.sop_instance_uid}.3"
+    )
     dataset.PositionReferenceIndicator = ""
     return dataset
 

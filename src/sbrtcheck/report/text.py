@@ -150,11 +150,8 @@ class _Writer:
             yield "Prescription", f"not known: {voice.say(problem.message)}"
         else:
             target = f" to {voice.name(prescription.target)}" if prescription.target else ""
-            yield (
-                "Prescription",
-                f"{prescription.dose_gy:g} Gy in {prescription.fractions} fractions{target}"
-                f"   ({voice.say(prescription.source)})",
-            )
+            scheme_text = f"{prescription.dose_gy:g} Gy in {prescription.fractions} fractions"
+            yield "Prescription", f"{scheme_text}{target}   ({voice.say(prescription.source)})"
         scheme = self.of_id("trial.scheme")[0]
         yield "Scheme", self._marked(scheme)
         treated = ", ".join(verdict.levels) or "not known"
@@ -224,7 +221,9 @@ class _Writer:
                 self.plain(self.voice.name(finding.roi or finding.subject)),
                 self._number(finding),
                 self._number(maximum),
-                "" if finding.line is None else f"{finding.line.operator} {finding.line.limit:g} Gy",
+                ""
+                if finding.line is None
+                else f"{finding.line.operator} {finding.line.limit:g} Gy",
                 "" if finding.margin is None else f"{self._margin(finding)} Gy",
                 self.mark(finding.outcome),
                 self.plain(self.voice.say(finding.message)),
@@ -259,9 +258,13 @@ class _Writer:
         table.add_row("Targets", *header, "", "", style="bold")
         for finding in rows:
             others = {
-                str(f.metric): f for f in self.of_id("report.target") if f.subject == finding.subject
+                str(f.metric): f
+                for f in self.of_id("report.target")
+                if f.subject == finding.subject
             }
-            cells = [self._number(others[str(m)]) if str(m) in others else "" for m in TARGET_COLUMNS[1:]]
+            cells = [
+                self._number(others[str(m)]) if str(m) in others else "" for m in TARGET_COLUMNS[1:]
+            ]
             table.add_row(
                 self.plain(self.voice.name(finding.roi or finding.subject)),
                 self._number(finding),
@@ -333,7 +336,9 @@ class _Writer:
         self.line(f"Why {worst.name}", "bold")
         for finding in self.verdict.findings:
             if finding.outcome is worst:
-                subject = "" if finding.subject in ("plan", "case", "dose") else f" {finding.subject}"
+                subject = (
+                    "" if finding.subject in ("plan", "case", "dose") else f" {finding.subject}"
+                )
                 value = self._worst_value(finding)
                 self.line(
                     f"  {finding.id}{self.voice.name(subject)}{value}: {self.voice.say(finding.message)}",
@@ -350,4 +355,3 @@ class _Writer:
         self.line("Not checked: these files cannot tell", "bold")
         for row in NOT_CHECKED:
             self.line(f"  {row}")
-

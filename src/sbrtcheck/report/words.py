@@ -56,7 +56,9 @@ class Voice:
         parts = re.split(r"[\s^=,]+", patient.name or "")
         words = [p for p in (*parts, "".join(parts), patient.patient_id or "") if _telling(p)]
         ordered = sorted({*words}, key=len, reverse=True)
-        self._secret = re.compile("|".join(map(re.escape, ordered)), re.IGNORECASE) if words else None
+        self._secret = (
+            re.compile("|".join(map(re.escape, ordered)), re.IGNORECASE) if words else None
+        )
 
     def name(self, text: str) -> str:
         """Return a string from a file, printable and masked."""
@@ -84,7 +86,9 @@ class Voice:
             return printable(f"{patient_id or '(no ID)'}  {self._patient.name or ''}").strip()
         if not patient_id:
             return "(no ID)"
-        return "…" + printable(patient_id[-min(3, len(patient_id) // 2) :] if len(patient_id) > 1 else "")
+        return "…" + printable(
+            patient_id[-min(3, len(patient_id) // 2) :] if len(patient_id) > 1 else ""
+        )
 
 
 def _telling(word: str) -> bool:
