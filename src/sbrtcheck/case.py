@@ -75,6 +75,19 @@ class _Search:
     def of_class(self, sop_class_uid: str) -> list[_Found]:
         return [file for file in self.files if file.peek.sop_class_uid == sop_class_uid]
 
+    @property
+    def notes(self) -> tuple[Text, ...]:
+        """Say that there may be more files, where the search was cut short."""
+        if not self.cut_short:
+            return ()
+        note = Text(
+            "the search for files stopped after {count} files or {seconds} s:"
+            " others of this plan may exist",
+            count=MAX_FILES,
+            seconds=MAX_SECONDS,
+        )
+        return (note,)
+
 
 def tail(uid: str) -> str:
     """Return the end of a UID, which tells files apart without filling a line."""
@@ -119,7 +132,7 @@ def _from_folder(folder: Path, structure_set: str | Path | None, dose: str | Pat
                 Text("the folder holds an RT Ion Plan; only photon RT Plans are judged"),
                 path=folder,
             )
-        raise CaseError(Text("the folder holds no RT Plan"), path=folder)
+        raise CaseError(Text("the folder holds no RT Plan"), path=folder, candidates=inside.notes)
     if len(plans) > 1:
         raise CaseError(
             Text(
@@ -129,7 +142,9 @@ def _from_folder(folder: Path, structure_set: str | Path | None, dose: str | Pat
             candidates=[_row(plan.instance, "RT Plan") for _, plan in plans],
         )
     file, plan = plans[0]
-    return _complete(plan, _search(file.path.parent), structure_set, dose)
+    search = _search(file.path.parent)
+    search = replace(search, cut_short=search.cut_short or inside.cut_short)
+    return _complete(plan, search, structure_set, dose)
 
 
 def _from_file(path: Path, structure_set: str | Path | None, dose: str | Path | None) -> Case:
@@ -161,21 +176,12 @@ def _complete(
     plan: Plan, search: _Search, structure_set: str | Path | None, dose: str | Path | None
 ) -> Case:
     """Add structure set and dose to a plan and prove that they are one case."""
-    notes: list[Text] = []
+    notes = list(search.notes)
     dose_link, dose_path = _choose_dose(plan, search, dose, notes)
-    structure_link, structures = _choose_structures(plan, search, structure_set)
+    structure_link, structures = _choose_structures(plan, search, structure_set, notes)
     _require_one_patient(plan.instance, structures.instance, dose_link.instance)
     grid = dicom.load_dose(dose_path)
     structures = _in_dose_frame(structures, dose_link.instance)
-    if search.cut_short:
-        notes.append(
-            Text(
-                "the search for files stopped after {count} files or {seconds} s:"
-                " others of this plan may exist",
-                count=MAX_FILES,
-                seconds=MAX_SECONDS,
-            )
-        )
     plan_link = Link(kind="RT Plan", instance=plan.instance, how=Text("the plan to be judged"))
     return Case(
         plan=plan,
@@ -262,6 +268,35 @@ def _unique(files: Iterable[_Found], load: Callable[[Path], T]) -> list[tuple[_F
     return list(kept.values())
 
 
+def _nearest(
+    files: Sequence[_Found], load: Callable[[Path], T], notes: list[Text]
+) -> list[tuple[_Found, T]]:
+    """Read the files of the nearest kind of place; note what differs from them further away.
+
+    A folder that holds a whole export speaks for itself: an older copy in a folder beside it
+    must neither be taken nor stop the run, but it is said.
+    """
+    near = [file for file in files if file.where == files[0].where]
+    found = _unique(near, load)
+    contents = {file.path.read_bytes() for file, _ in found}
+    for file in files[len(near) :]:
+        if file.path.read_bytes() not in contents:
+            kind = dicom.class_name(file.peek.sop_class_uid)
+            notes.append(
+                Text(
+                    "another {kind} of this plan lies {where}: not used",
+                    kind=kind,
+                    where=file.where,
+                )
+            )
+    return found
+
+
+def _uid_of(file: _Found, load: Callable[[Path], T]) -> str:
+    """Return the SOP Instance UID of a file, read from its dataset where its meta lacks it."""
+    return file.peek.sop_instance_uid or load(file.path).instance.sop_instance_uid
+
+
 def _row(instance: Instance, kind: str, detail: str = "") -> Text:
     """Describe a candidate without file name, which may hold a record number."""
     return Text(
@@ -279,8 +314,8 @@ def _row(instance: Instance, kind: str, detail: str = "") -> Text:
 
 def _plan_of_structure_set(structures: StructureSet, search: _Search, path: Path) -> Plan:
     uid = structures.instance.sop_instance_uid
-    readable = [file for file in search.of_class(dicom.RT_PLAN) if _names_structure_set(file, uid)]
-    plans = [plan for _, plan in _unique(readable, dicom.load_plan)]
+    files = [file for file in search.of_class(dicom.RT_PLAN) if _names_structure_set(file, uid)]
+    plans = [plan for _, plan in _nearest(files, dicom.load_plan, [])] if files else []
     return _only_plan(plans, "structure set", path, search)
 
 
@@ -293,17 +328,16 @@ def _names_structure_set(file: _Found, uid: str) -> bool:
 
 def _plan_of_dose(header: DoseHeader, search: _Search, path: Path) -> Plan:
     wanted = header.referenced_plan_uids
-    named = [
-        file
-        for file in search.of_class(dicom.RT_PLAN)
-        if file.peek.sop_instance_uid is None or file.peek.sop_instance_uid in wanted
-    ]
-    plans = [
-        plan
-        for _, plan in _unique(named, dicom.load_plan)
-        if plan.instance.sop_instance_uid in wanted
-    ]
+    files = [file for file in search.of_class(dicom.RT_PLAN) if _is_one_of(file, wanted)]
+    plans = [plan for _, plan in _nearest(files, dicom.load_plan, [])] if files else []
     return _only_plan(plans, "dose", path, search)
+
+
+def _is_one_of(file: _Found, uids: Sequence[str]) -> bool:
+    try:
+        return _uid_of(file, dicom.load_plan) in uids
+    except ReadError:
+        return False
 
 
 def _only_plan(plans: Sequence[Plan], what: str, path: Path, search: _Search) -> Plan:
@@ -325,16 +359,17 @@ def _only_plan(plans: Sequence[Plan], what: str, path: Path, search: _Search) ->
             what=what,
         )
     )
-    raise CaseError(problem, path=path, candidates=[_row(p.instance, "RT Plan") for p in plans])
+    rows = [_row(plan.instance, "RT Plan") for plan in plans]
+    raise CaseError(problem, path=path, candidates=[*rows, *search.notes])
 
 
 def _choose_structures(
-    plan: Plan, search: _Search, option: str | Path | None
+    plan: Plan, search: _Search, option: str | Path | None, notes: list[Text]
 ) -> tuple[Link, StructureSet]:
     candidates = search.of_class(dicom.RT_STRUCTURE_SET)
     wanted = plan.structure_set_uid
     if option is not None:
-        path = _option_path(option, candidates, "--struct")
+        path = _option_path(option, candidates, dicom.load_structure_set, "--struct")
         structures = dicom.load_structure_set(path)
         matches = structures.instance.sop_instance_uid == wanted
         how = (
@@ -346,24 +381,20 @@ def _choose_structures(
     if wanted is None:
         raise CaseError(
             Text("the plan names no structure set; add --struct FILE"),
-            candidates=_near_rows(candidates, "RT Structure Set"),
+            candidates=[*_near_rows(candidates, "RT Structure Set"), *search.notes],
         )
     named = [file for file in candidates if file.peek.sop_instance_uid in (wanted, None)]
-    found = [
-        pair
-        for pair in _unique(named, dicom.load_structure_set)
-        if pair[1].instance.sop_instance_uid == wanted
-    ]
-    if not found:
+    named = [file for file in named if _uid_of(file, dicom.load_structure_set) == wanted]
+    if not named:
         raise CaseError(
             Text(
                 "the structure set {uid} that the plan names is not beside it, nor one level up"
                 " or down; put it there or add --struct FILE",
                 uid=tail(wanted),
             ),
-            candidates=_near_rows(candidates, "RT Structure Set"),
+            candidates=[*_near_rows(candidates, "RT Structure Set"), *search.notes],
         )
-    file, structures = found[0]
+    file, structures = _nearest(named, dicom.load_structure_set, notes)[0]
     how = Text("named by the plan, {where}", where=file.where)
     return Link(kind="RT Structure Set", instance=structures.instance, how=how), structures
 
@@ -389,15 +420,28 @@ def _link(kind: str, instance: Instance, how: Text, *, matches: bool) -> Link:
     return Link(kind=kind, instance=instance, how=how, by_hand=True, matches_uid=matches)
 
 
-def _option_path(option: str | Path, candidates: Sequence[_Found], name: str) -> Path:
+def _option_path(
+    option: str | Path, candidates: Sequence[_Found], load: Callable[[Path], T], name: str
+) -> Path:
     """Return the file that an option names: a path, or the end of one candidate's UID."""
     if Path(option).exists():
         return Path(option)
     ending = str(option).lstrip("….")
-    found = [f for f in candidates if (f.peek.sop_instance_uid or "").endswith(ending)]
-    if ending.replace(".", "").isdigit() and len(found) == 1:
-        return found[0].path
-    raise CaseError(Text("{name}: there is no such file", name=name), path=Path(option))
+    if not ending.replace(".", "").isdigit():
+        raise CaseError(Text("{name}: there is no such file", name=name), path=Path(option))
+    ends = (f for f in candidates if (f.peek.sop_instance_uid or "").endswith(ending))
+    found = _unique(ends, load)
+    if len(found) == 1:
+        return found[0][0].path
+    raise CaseError(
+        Text(
+            "{name}: {count} files found here have a UID that ends with {ending}",
+            name=name,
+            count=len(found),
+            ending=ending,
+        ),
+        candidates=[_row(value.instance, "UID") for _, value in found],
+    )
 
 
 def _choose_dose(
@@ -406,7 +450,7 @@ def _choose_dose(
     candidates = search.of_class(dicom.RT_DOSE)
     uid = plan.instance.sop_instance_uid
     if option is not None:
-        path = _option_path(option, candidates, "--dose")
+        path = _option_path(option, candidates, dicom.load_dose_header, "--dose")
         header = dicom.load_dose_header(path)
         _refuse(header, plan, path)
         matches = uid in header.referenced_plan_uids
@@ -416,36 +460,18 @@ def _choose_dose(
             else Text("given by hand; it does not name this plan")
         )
         return _link("RT Dose", header.instance, how, matches=matches), path
-    readable: list[_Found] = []
+    doses: list[tuple[_Found, DoseHeader]] = []
     for file in candidates:
         try:
-            if uid in dicom.load_dose_header(file.path).referenced_plan_uids:
-                readable.append(file)
+            header = dicom.load_dose_header(file.path)
         except ReadError as error:
+            why = str(error.problem)
             notes.append(
-                Text(
-                    "an RT Dose {where} cannot be read: {why}",
-                    where=file.where,
-                    why=str(error.problem),
-                )
+                Text("an RT Dose {where} cannot be read: {why}", where=file.where, why=why)
             )
-    doses = _unique(readable, dicom.load_dose_header)
-    file, header = _course_dose(doses, plan, candidates, notes)
-    how = Text("it names this plan, {where}", where=file.where)
-    return Link(kind="RT Dose", instance=header.instance, how=how), file.path
-
-
-def _course_dose(
-    doses: list[tuple[_Found, DoseHeader]],
-    plan: Plan,
-    candidates: Sequence[_Found],
-    notes: list[Text],
-) -> tuple[_Found, DoseHeader]:
-    """Return the one dose that is the dose of the whole course.
-
-    PLAN comes first; FRACTION is the dose of one whole fraction group (PS3.3 C.8.8.3), and so
-    the course where the plan has one group.
-    """
+            continue
+        if uid in header.referenced_plan_uids:
+            doses.append((file, header))
     if not doses:
         raise CaseError(
             Text(
@@ -454,47 +480,52 @@ def _course_dose(
             ),
             candidates=[*_near_rows(candidates, "RT Dose"), *notes],
         )
+    nearest = _nearest([file for file, _ in doses], dicom.load_dose_header, notes)
+    file, header = _course_dose(nearest, plan, notes)
+    how = Text("it names this plan, {where}", where=file.where)
+    return Link(kind="RT Dose", instance=header.instance, how=how), file.path
+
+
+def _course_dose(
+    doses: list[tuple[_Found, DoseHeader]], plan: Plan, notes: list[Text]
+) -> tuple[_Found, DoseHeader]:
+    """Return the one dose that is the dose of the whole course.
+
+    PLAN comes first; FRACTION is the dose of one whole fraction group (PS3.3 C.8.8.3), and so
+    the course where the plan has one group. Whatever is not used is noted.
+    """
     usable: list[tuple[_Found, DoseHeader]] = []
-    refusals: list[UnsupportedError] = []
+    refused: dict[str, Text] = {}
     for file, header in doses:
         try:
             _refuse(header, plan, file.path)
             usable.append((file, header))
         except UnsupportedError as error:
-            refusals.append(error)
-            notes.append(
-                Text(
-                    "RT Dose {uid} not used: {why}",
-                    uid=tail(header.instance.sop_instance_uid),
-                    why=str(error.problem),
-                )
-            )
-    plan_doses = [pair for pair in usable if pair[1].summation_type == "PLAN"]
-    choice = plan_doses or usable
-    if not choice:
-        first = doses[0][1].instance.sop_instance_uid
-        raise UnsupportedError(
-            Text("RT Dose {uid}: {why}", uid=tail(first), why=str(refusals[0].problem))
-        )
-    if len(choice) > 1:
+            refused[tail(header.instance.sop_instance_uid)] = Text("{why}", why=str(error.problem))
+    whole = [pair for pair in usable if pair[1].summation_type == "PLAN"] or usable
+    if not whole:
+        uid, why = next(iter(refused.items()))
+        raise UnsupportedError(Text("RT Dose {uid}: {why}", uid=uid, why=why))
+    if len(whole) > 1:
         raise CaseError(
             Text(
-                "{count} RT Doses are dose of this plan; choose one with --dose", count=len(choice)
+                "{count} RT Doses are dose of this plan; choose one with --dose", count=len(whole)
             ),
             candidates=[
-                _row(header.instance, "RT Dose", _dose_detail(header)) for _, header in choice
+                _row(header.instance, "RT Dose", _dose_detail(header)) for _, header in whole
             ],
         )
-    notes.extend(
+    notes += [Text("RT Dose {uid} not used: {why}", uid=u, why=w) for u, w in refused.items()]
+    notes += [
         Text(
             "RT Dose {uid} not used: {summation} beside a PLAN dose",
             uid=tail(header.instance.sop_instance_uid),
             summation=header.summation_type,
         )
-        for _, header in usable
-        if header is not choice[0][1]
-    )
-    return choice[0]
+        for file, header in usable
+        if header.summation_type != whole[0][1].summation_type
+    ]
+    return whole[0]
 
 
 def _dose_detail(header: DoseHeader) -> str:
@@ -507,21 +538,26 @@ def _refuse(header: DoseHeader, plan: Plan, path: Path) -> None:
     dicom.refuse_dose_kind(header, path)
     if min(header.size) < 2:
         raise UnsupportedError(Text("it has a single plane, row or column"), path=path)
+    why = _why_not_course(header, plan)
+    if why is not None:
+        summation = header.summation_type or "(none)"
+        raise UnsupportedError(
+            Text("the RT Dose is of kind {summation}: {why}", summation=summation, why=why),
+            path=path,
+        )
+
+
+def _why_not_course(header: DoseHeader, plan: Plan) -> str | None:
     summation = header.summation_type
-    if summation == "PLAN":
-        return
-    if summation == "FRACTION" and len(plan.fraction_groups) == 1:
-        return
-    if summation == "FRACTION":
-        why = "it is the dose of one of several fraction groups; export the plan dose"
-    else:
-        why = REFUSED_SUMMATIONS.get(
+    if summation not in ("PLAN", "FRACTION"):
+        return REFUSED_SUMMATIONS.get(
             summation, "it does not say whether it is the plan's whole dose"
         )
-    raise UnsupportedError(
-        Text("the RT Dose is of kind {summation}: {why}", summation=summation or "(none)", why=why),
-        path=path,
-    )
+    if len(set(header.referenced_plan_uids)) > 1:
+        return "it names several plans; export the dose of this plan"
+    if summation == "FRACTION" and len(plan.fraction_groups) != 1:
+        return "it is the dose of one of several fraction groups; export the plan dose"
+    return None
 
 
 # --- Proving ------------------------------------------------------------------------------------

@@ -117,6 +117,14 @@ def build_region(roi: ROI) -> Region:
                 spacing_mm=spacing_mm,
             )
         )
+    elif spacing_mm > NEXT_PLANE * (roi.plane_spacing_mm or spacing_mm):
+        notes.append(
+            Text(
+                "the contour planes lie {spacing_mm} mm apart, those of other ROIs {usual_mm} mm",
+                spacing_mm=spacing_mm,
+                usual_mm=roi.plane_spacing_mm or spacing_mm,
+            )
+        )
     low_mm, high_mm, gaps = _slab_limits(planes, spacing_mm)
     notes.extend(_gap_note(gap) for gap in gaps)
     slabs = tuple(
@@ -198,6 +206,8 @@ def _planes(roi: ROI, notes: list[Text]) -> list[_Plane]:
         outline = _combine([polygons[index] for index in indices], notes, xor=xor)
         if _area_mm2(outline) > MIN_AREA_MM2:
             planes.append(_Plane(float(z_mm), _oriented_rings(outline), outline))
+        else:
+            notes.append(Text("the contours at z = {z_mm} mm cancel out", z_mm=float(z_mm)))
     return planes
 
 

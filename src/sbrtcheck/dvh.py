@@ -3,24 +3,31 @@
 The solid of an ROI is cut into sub-cells a fraction of a millimetre wide. Each holds its exact
 volume and, from the dose gradient across it, an interval of dose rather than one dose; the
 intervals add up to the cumulative curve without steps.
+
+The work goes slab by slab, some slabs at a time: no array grows with the dose maximum, the
+number of slabs, or the part of the dose grid that is far from the ROI.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sbrtcheck.contours import Gap, Region, Slab, build_region
 from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text, frozen_array
-from sbrtcheck.occupancy import Lattice, occupancy
+from sbrtcheck.occupancy import SLIVER, Lattice, Occupancy, edges, inside, occupancy
 
 __all__ = ["DVH", "compute_dvh"]
 
 SUB_CELLS = 30_000  # per ROI: more changes metrics by less than 0.05 %
-BINS = 2_000  # over the ROI's own dose range, whatever the grid's maximum is
-BLOCK_CELLS = 400_000  # what is worked on at a time; bounds the memory
+BINS = 2_000  # of the curve, over the ROI's own dose range
+FINE = 10  # the ends of dose intervals are binned this much finer
+WIDE_GY = 0.1  # bins wider than this come from outliers: no plan has 200 Gy
+BLOCK_CELLS = 100_000  # what is worked on at a time, unless one slab has more
+SLAB_CELLS = 400_000  # at most, in the plane of a slab; bounds the memory
 OUTSIDE = 1e-6  # of the volume: less than this beyond the grid is rounding
-FULL = 1 - 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,10 +97,12 @@ class DVH:
         above = np.flatnonzero(self.volume_cc_at_dose >= volume_cc)
         last = int(above[-1]) if above.size else 0
         if last + 1 == self.dose_gy.size:
-            return float(self.dose_gy[-1])
+            return self.max_gy
         high, low = self.volume_cc_at_dose[last], self.volume_cc_at_dose[last + 1]
         share = float(np.clip((high - volume_cc) / (high - low), 0, 1))
-        return float(self.dose_gy[last] + share * (self.dose_gy[last + 1] - self.dose_gy[last]))
+        dose_gy = self.dose_gy[last] + share * (self.dose_gy[last + 1] - self.dose_gy[last])
+        # The curve's last sample lies a rounding step beyond the maximum, where it reaches 0.
+        return float(dose_gy if self.max_gy is None else min(dose_gy, self.max_gy))
 
     def dose_at_percent_gy(self, percent: float) -> float | None:
         """Return the least dose in the hottest `percent` of the ROI; see `dose_at_volume_gy`.
@@ -159,33 +168,28 @@ def compute_dvh(roi: ROI, dose: DoseGrid) -> DVH:
     volume_cc = region.volume_cc
     if volume_cc is None:
         return _without_dose(roi, region, 0.0)
-    lattice, layers = _sub_cells(region, dose)
-    parts = [
-        _sample(block, layers[start : start + len(block)], lattice, dose)
-        for start, block in _blocks(region, lattice)
-    ]
-    centre_gy, width_gy, cell_cc = (
-        np.concatenate([getattr(part, name) for part in parts])
-        for name in ("dose_gy", "width_gy", "volume_cc")
-    )
-    outside_cc = sum(part.outside_cc for part in parts)
-    lows = [part.min_gy for part in parts if part.min_gy is not None]
-    highs = [part.max_gy for part in parts if part.max_gy is not None]
-    if not centre_gy.size or not lows:
+    division = _divide(region, volume_cc, dose)
+    extremes = [found for block in division.blocks for found in _extremes(block, division)]
+    if not extremes:
         return _without_dose(roi, region, volume_cc)
-    min_gy, max_gy = min(lows), max(highs)
-    # Whatever rounding the cells bring, the curve holds the contours' own volume.
-    cell_cc = cell_cc * ((volume_cc - outside_cc) / cell_cc.sum())
-    dose_gy, at_dose_cc = _cumulate(centre_gy, width_gy, cell_cc, min_gy, max_gy)
+    min_gy, max_gy = min(low for low, _ in extremes), max(high for _, high in extremes)
+    tally = _tally(_samples(division), [min_gy, max_gy])
+    if max_gy - min_gy > WIDE_GY * BINS:
+        # Half of the bins for the three quarters of the volume that outliers leave alone.
+        knee_gy = tally.edges_gy[np.argmax(tally.volume_cc <= tally.volume_cc[0] / 4)]
+        tally = _tally(_samples(division), [min_gy, float(knee_gy), max_gy])
+    outside_cc, scale = volume_cc - float(tally.volume_cc[0]), 1.0
+    if abs(outside_cc) <= OUTSIDE * volume_cc:
+        outside_cc, scale = 0.0, volume_cc / float(tally.volume_cc[0])
     return DVH(
         roi_name=roi.name,
         volume_cc=volume_cc,
         volume_outside_cc=outside_cc,
-        dose_gy=frozen_array(dose_gy, ndim=1),
-        volume_cc_at_dose=frozen_array(at_dose_cc, ndim=1),
+        dose_gy=frozen_array(tally.edges_gy, ndim=1),
+        volume_cc_at_dose=frozen_array(tally.volume_cc * scale, ndim=1),
         min_gy=min_gy,
         max_gy=max_gy,
-        mean_gy=float(np.clip(centre_gy @ cell_cc / cell_cc.sum(), min_gy, max_gy)),
+        mean_gy=float(np.clip(tally.mean_gy, min_gy, max_gy)),
         gaps=region.gaps,
         notes=region.notes,
     )
@@ -207,239 +211,340 @@ def _without_dose(roi: ROI, region: Region, outside_cc: float) -> DVH:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sample:
-    """The sub-cells of some slabs: central dose, spread of dose, volume; and the extremes."""
+class _Grid(NamedTuple):
+    """The part of a dose grid around an ROI."""
+
+    dose_gy: FloatArray
+    x_mm: FloatArray
+    y_mm: FloatArray
+    z_mm: FloatArray
+
+
+class _Division(NamedTuple):
+    """How a solid is cut: slabs worked on together, in-plane cells, size of a sub-cell."""
+
+    blocks: tuple[tuple[Slab, ...], ...]
+    lattice: Lattice
+    edge_mm: float
+    grid: _Grid
+
+
+def _divide(region: Region, volume_cc: float, dose: DoseGrid) -> _Division:
+    """Choose sub-cells that follow the ROI and are nowhere coarser than the dose voxels."""
+    edge_mm = (1000 * volume_cc / SUB_CELLS) ** (1 / 3)
+    corners = np.concatenate([ring for slab in region.slabs for ring in slab.rings])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    finest_mm = min(edge_mm, np.diff(dose.x_mm).min(), np.diff(dose.y_mm).min())
+    # Small pieces far apart must not ask for millions of empty cells.
+    cell_mm = float(max(finest_mm, np.sqrt(np.prod(high - low) / SLAB_CELLS)))
+    nx, ny = np.maximum(np.ceil((high - low) / cell_mm + 1e-9), 1).astype(int)
+    # Centred on the ROI, so that a mirrored ROI has mirrored cells.
+    x_mm, y_mm = (low + high - cell_mm * np.array([nx, ny])) / 2
+    columns = _around(dose.x_mm, x_mm - cell_mm, x_mm + cell_mm * (nx + 1))
+    rows = _around(dose.y_mm, y_mm - cell_mm, y_mm + cell_mm * (ny + 1))
+    planes = _around(dose.z_mm, region.slabs[0].low_mm, region.slabs[-1].high_mm)
+    grid = _Grid(
+        dose.dose_gy[planes, rows, columns], dose.x_mm[columns], dose.y_mm[rows], dose.z_mm[planes]
+    )
+    together = max(1, BLOCK_CELLS // max(nx * ny, grid.x_mm.size * grid.y_mm.size))
+    return _Division(
+        tuple(
+            region.slabs[first : first + together]
+            for first in range(0, len(region.slabs), together)
+        ),
+        Lattice(float(x_mm), float(y_mm), cell_mm, int(nx), int(ny)),
+        edge_mm,
+        grid,
+    )
+
+
+def _around(grid_mm: FloatArray, low_mm: float, high_mm: float) -> slice:
+    """Return the grid points between two heights and one beyond each, two at the least."""
+    first = min(max(int(np.searchsorted(grid_mm, low_mm, side="right")) - 1, 0), grid_mm.size - 2)
+    return slice(first, max(int(np.searchsorted(grid_mm, high_mm)) + 1, first + 2))
+
+
+class _Place(NamedTuple):
+    """Where points lie among grid points: the one below, the share of the next, if on the grid."""
+
+    below: NDArray[np.intp]
+    share: FloatArray
+    known: NDArray[np.bool_]
+
+    def part(self, chosen: slice | NDArray[np.bool_]) -> "_Place":
+        """Return some of the points."""
+        return _Place(self.below[chosen], self.share[chosen], self.known[chosen])
+
+
+def _locate(points_mm: FloatArray, grid_mm: FloatArray) -> _Place:
+    below = np.searchsorted(grid_mm, points_mm, side="right") - 1
+    below = np.minimum(np.maximum(below, 0), grid_mm.size - 2)
+    share = (points_mm - grid_mm[below]) / (grid_mm[below + 1] - grid_mm[below])
+    tolerance = 1e-9 * (grid_mm[-1] - grid_mm[0])
+    known = (points_mm >= grid_mm[0] - tolerance) & (points_mm <= grid_mm[-1] + tolerance)
+    return _Place(below, np.minimum(np.maximum(share, 0.0), 1.0), known)
+
+
+def _between(planes: FloatArray, where: _Place) -> FloatArray:
+    """Interpolate linearly between planes, shape (planes, n), to rows of shape (places, n)."""
+    low: FloatArray = planes[where.below]
+    high: FloatArray = planes[where.below + 1]
+    return low + (high - low) * where.share[:, None]
+
+
+def _known_share(
+    low_mm: FloatArray, size_mm: FloatArray | float, grid_mm: FloatArray
+) -> FloatArray:
+    """Return what part of cells along an axis lies between the outermost grid points."""
+    high_mm = np.minimum(low_mm + size_mm, grid_mm[-1])
+    known: FloatArray = (high_mm - np.maximum(low_mm, grid_mm[0])) / size_mm
+    return np.clip(known, 0.0, 1.0)
+
+
+def _extremes(slabs: Sequence[Slab], division: _Division) -> Iterator[tuple[float, float]]:
+    """Yield the least and the highest dose of each slab, its surface included, where known.
+
+    Trilinear dose has its extremes over a solid at grid points inside and on the surface, and
+    along z it bends only at dose planes. So each slab is read over the grid points inside and
+    along its contours, at its two faces and at the dose planes between.
+    """
+    grid = division.grid
+    step_mm = min(division.lattice.cell_mm, np.diff(grid.x_mm).min(), np.diff(grid.y_mm).min())
+    rings = [slab.rings for slab in slabs]
+    columns = inside(rings, grid.x_mm, grid.y_mm).reshape(len(slabs), -1)
+    walls_mm, ends = _walls(rings, step_mm)
+    x, y = _locate(walls_mm[:, 0], grid.x_mm), _locate(walls_mm[:, 1], grid.y_mm)
+    for slab, column, first, last in zip(slabs, columns, [0, *ends], ends, strict=False):
+        between_mm = grid.z_mm[(grid.z_mm > slab.low_mm) & (grid.z_mm < slab.high_mm)]
+        z = _locate(np.array([slab.low_mm, *between_mm, slab.high_mm]), grid.z_mm)
+        if not z.known.any():
+            continue
+        z = z.part(z.known)
+        below, above = int(z.below[0]), int(z.below[-1]) + 2
+        planes_gy = grid.dose_gy[below:above].reshape(above - below, -1)
+        wall = slice(first, last)
+        over_gy = np.concatenate(
+            [
+                _along(planes_gy, x.part(wall), y.part(wall), grid.x_mm.size),
+                np.take(planes_gy, np.flatnonzero(column), axis=1),
+            ],
+            axis=1,
+        )
+        if over_gy.size:
+            found_gy = _between(over_gy, z._replace(below=z.below - below))
+            yield float(found_gy.min()), float(found_gy.max())
+
+
+def _walls(rings: Sequence[Sequence[FloatArray]], step_mm: float) -> tuple[FloatArray, list[int]]:
+    """Return points along the rings of some slabs, and where those of each slab end.
+
+    The points, shape (n, 2), are the corners and others between, `step_mm` apart at the most.
+    """
+    starts, ends, plane = edges(rings)
+    along = ends - starts
+    pieces = np.maximum(np.ceil(np.hypot(*along.T) / step_mm), 1).astype(np.intp)
+    edge = np.repeat(np.arange(len(starts)), pieces)
+    piece = np.arange(edge.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    points = starts[edge] + along[edge] * (piece / pieces[edge])[:, None]
+    return points, np.searchsorted(plane[edge], np.arange(1, len(rings) + 1)).tolist()
+
+
+def _along(planes_gy: FloatArray, x: _Place, y: _Place, columns: int) -> FloatArray:
+    """Return the dose of some dose planes, shape (planes, cells), at points on the grid."""
+    known = x.known & y.known
+    x, y = x.part(known), y.part(known)
+    corner = y.below * columns + x.below
+
+    def along_x(first: NDArray[np.intp]) -> FloatArray:
+        low_gy = np.take(planes_gy, first, axis=1)
+        return low_gy + (np.take(planes_gy, first + 1, axis=1) - low_gy) * x.share
+
+    low_gy = along_x(corner)
+    return low_gy + (along_x(corner + columns) - low_gy) * y.share
+
+
+class _Sample(NamedTuple):
+    """Sub-cells: dose in their middle, spread of dose, volume where dose is known."""
 
     dose_gy: FloatArray
     width_gy: FloatArray
     volume_cc: FloatArray
-    outside_cc: float
-    min_gy: float | None
-    max_gy: float | None
 
 
-def _sub_cells(region: Region, dose: DoseGrid) -> tuple[Lattice, NDArray[np.intp]]:
-    """Choose the in-plane lattice of an ROI and the number of layers of each slab."""
-    volume_mm3 = 1000 * (region.volume_cc or 0.0)
-    edge_mm = (volume_mm3 / SUB_CELLS) ** (1 / 3)
-    step_x, step_y, step_z = dose.spacing_mm
-    cell_mm = min(edge_mm, step_x, step_y)
-    thickness = np.array([slab.thickness_mm for slab in region.slabs])
-    layers = np.ceil(thickness / min(edge_mm, step_z) - 1e-9).astype(np.intp)
-    corners = np.concatenate([ring for slab in region.slabs for ring in slab.rings])
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    nx, ny = np.maximum(np.ceil((high - low) / cell_mm + 1e-9), 1).astype(int)
-    # Centred on the ROI, so that a mirrored ROI has mirrored cells.
-    x_mm, y_mm = (low + high - cell_mm * np.array([nx, ny])) / 2
-    return Lattice(float(x_mm), float(y_mm), cell_mm, int(nx), int(ny)), np.maximum(layers, 1)
+class _Layers(NamedTuple):
+    """Layers of sub-cells.
+
+    Where they lie among dose planes, their height in steps of the dose grid, the part of their
+    height in mm where dose is known, and for each slab where its layers end.
+    """
+
+    z: _Place
+    height: FloatArray
+    known_mm: FloatArray
+    ends: list[int]
 
 
-def _blocks(region: Region, lattice: Lattice) -> list[tuple[int, tuple[Slab, ...]]]:
-    """Part the slabs so that the cells of a block stay within `BLOCK_CELLS`."""
-    count = max(1, BLOCK_CELLS // (lattice.nx * lattice.ny))
-    return [(i, region.slabs[i : i + count]) for i in range(0, len(region.slabs), count)]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Axis:
-    """Where points lie among grid points: the one below, the share of the next, and if outside."""
-
-    below: NDArray[np.intp]
-    share: FloatArray
-    outside: NDArray[np.bool_]
-
-
-def _locate(points_mm: FloatArray, grid_mm: FloatArray) -> _Axis:
-    below = np.clip(np.searchsorted(grid_mm, points_mm, side="right") - 1, 0, grid_mm.size - 2)
-    share = (points_mm - grid_mm[below]) / (grid_mm[below + 1] - grid_mm[below])
-    tolerance = 1e-9 * (grid_mm[-1] - grid_mm[0])
-    outside = (points_mm < grid_mm[0] - tolerance) | (points_mm > grid_mm[-1] + tolerance)
-    return _Axis(below, np.clip(share, 0.0, 1.0), outside)
-
-
-def _between(values: FloatArray, where: _Axis, axis: int) -> FloatArray:
-    """Interpolate linearly along one axis."""
-    shape = [1] * values.ndim
-    shape[axis] = -1
-    low = np.take(values, where.below, axis)
-    return low + (np.take(values, where.below + 1, axis) - low) * where.share.reshape(shape)
-
-
-def _sample(
-    slabs: tuple[Slab, ...], layers: NDArray[np.intp], lattice: Lattice, dose: DoseGrid
-) -> _Sample:
-    """Sample the dose in the sub-cells of some slabs."""
-    filled = occupancy([slab.rings for slab in slabs], lattice)
-    x = _locate(lattice.x_centres_mm, dose.x_mm)
-    y = _locate(lattice.y_centres_mm, dose.y_mm)
-    height_mm = np.array([slab.thickness_mm for slab in slabs]) / layers
-    layer_slab = np.repeat(np.arange(len(slabs)), layers)
-    in_slab = np.arange(layer_slab.size) - np.repeat(np.cumsum(layers) - layers, layers)
+def _layers(slabs: Sequence[Slab], division: _Division) -> _Layers:
+    """Cut slabs into layers, at least one for each dose plane inside."""
+    grid_mm = division.grid.z_mm
     low_mm = np.array([slab.low_mm for slab in slabs])
-    z_mm = low_mm[layer_slab] + height_mm[layer_slab] * (in_slab + 0.5)
-    z = _locate(z_mm, dose.z_mm)
-    first, last = int(z.below.min()), int(z.below.max()) + 2
-    planes_gy = _between(_between(dose.dose_gy[first:last], x, 2), y, 1)
-    # Which layer and which in-plane cell each sub-cell is.
-    fraction, x_offset, y_offset = (part.reshape(len(slabs), -1) for part in filled)
-    slab_of_cell, cell = np.nonzero(fraction)
-    start = np.searchsorted(slab_of_cell, layer_slab, side="left")
-    count = np.searchsorted(slab_of_cell, layer_slab, side="right") - start
-    layer = np.repeat(np.arange(layer_slab.size), count)
-    member = np.arange(layer.size) - np.repeat(np.cumsum(count) - count, count) + start[layer]
-    cell, slab = cell[member], slab_of_cell[member]
-    volume_cc = fraction[slab, cell] * (lattice.cell_mm**2 * height_mm[slab] / 1000)
-    outside = z.outside[layer] | (y.outside[:, None] | x.outside).ravel()[cell]
-    outside_cc = float(volume_cc[outside].sum())
-    if outside_cc:
-        inside = ~outside
-        layer, cell, slab, volume_cc = layer[inside], cell[inside], slab[inside], volume_cc[inside]
-    plane, share = z.below[layer] - first, z.share[layer]
-    step_mm = np.diff(dose.z_mm)[z.below[layer]]
-
-    def at_cells(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-        flat = values.reshape(values.shape[0], -1)
-        low, high = flat[plane, cell], flat[plane + 1, cell]
-        return low + (high - low) * share, high - low
-
-    dose_gy, rise_gy = at_cells(planes_gy)
-    variance = (rise_gy * height_mm[slab] / step_mm) ** 2
-    for axis, offset in ((2, x_offset), (1, y_offset)):
-        if planes_gy.shape[axis] > 1:
-            across_gy = at_cells(np.gradient(planes_gy, axis=axis))[0]
-            dose_gy += across_gy * offset[slab, cell]
-            variance += across_gy**2 * fraction[slab, cell]  # a part of a cell spans less
-    min_gy, max_gy = _extremes(slabs, filled.fraction, lattice, dose)
-    return _Sample(dose_gy, np.sqrt(variance), volume_cc, outside_cc, min_gy, max_gy)
+    thickness_mm = np.array([slab.thickness_mm for slab in slabs])
+    crossed = np.searchsorted(grid_mm, low_mm + thickness_mm) - np.searchsorted(
+        grid_mm, low_mm, side="right"
+    )
+    count = np.maximum(np.rint(thickness_mm / division.edge_mm).astype(np.intp), crossed)
+    count = np.maximum(count, 1)
+    ends = np.cumsum(count)
+    height_mm = np.repeat(thickness_mm / count, count)
+    in_slab = np.arange(ends[-1]) - np.repeat(ends - count, count)
+    layer_mm = np.repeat(low_mm, count) + height_mm * in_slab
+    z = _locate(layer_mm + height_mm / 2, grid_mm)
+    return _Layers(
+        z,
+        height_mm / np.diff(grid_mm)[z.below],
+        height_mm * _known_share(layer_mm, height_mm, grid_mm),
+        ends.tolist(),
+    )
 
 
-def _extremes(
-    slabs: tuple[Slab, ...], fraction: FloatArray, lattice: Lattice, dose: DoseGrid
-) -> tuple[float | None, float | None]:
-    """Return minimum and maximum dose over slabs, surface included; None outside the grid.
+def _samples(division: _Division) -> Iterator[_Sample]:
+    """Yield the sub-cells of each block of slabs."""
+    lattice, grid = division.lattice, division.grid
+    half_mm = lattice.cell_mm / 2
+    known = np.outer(
+        _known_share(lattice.y_centres_mm - half_mm, lattice.cell_mm, grid.y_mm),
+        _known_share(lattice.x_centres_mm - half_mm, lattice.cell_mm, grid.x_mm),
+    )
+    for slabs in division.blocks:
+        filled = occupancy([slab.rings for slab in slabs], lattice)
+        # At the grid's border the part of a cell inside the ROI is the part with known dose.
+        fraction = np.minimum(filled.fraction, known)
+        flat = [part.reshape(len(slabs), -1) for part in (fraction, *filled[1:])]
+        layers = _layers(slabs, division)
+        below, above = int(layers.z.below[0]), int(layers.z.below[-1]) + 2
+        planes = _lattice_planes(grid._replace(dose_gy=grid.dose_gy[below:above]), lattice)
+        z = layers.z._replace(below=layers.z.below - below)
+        samples = []
+        for index, (first, last) in enumerate(zip([0, *layers.ends], layers.ends, strict=False)):
+            layer = slice(first, last)
+            dose_gy, width_gy, fraction = _layer_doses(
+                Occupancy(*(part[index] for part in flat)),
+                planes,
+                z.part(layer),
+                layers.height[layer],
+            )
+            cell_cc = fraction * (lattice.cell_mm**2 / 1000)
+            volume_cc = np.outer(layers.known_mm[layer], cell_cc)
+            samples.append((dose_gy.ravel(), width_gy.ravel(), volume_cc.ravel()))
+        yield _Sample(*(np.concatenate(part) for part in zip(*samples, strict=True)))
 
-    Trilinear dose has its extremes over a solid at grid points inside and on the surface. So
-    each slab is read at both faces, at its contour plane and at the dose planes between.
+
+def _layer_doses(
+    filled: Occupancy, planes: "_Planes", z: _Place, height: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return dose and its spread in the layers of one slab, (layers, cells); parts of cells."""
+    cell = np.flatnonzero(filled.fraction > SLIVER)
+    fraction = filled.fraction[cell]
+    below, above = int(z.below[0]), int(z.below[-1]) + 2
+    z = z._replace(below=z.below - below)
+    dose_gy, x_rise_gy, y_rise_gy, variance = (part[below:above] for part in planes)
+    over_gy = np.take(dose_gy, cell, axis=1)
+    square_gy2 = np.take(variance, cell, axis=1)
+    # Of a cell at the border, the part inside is read in its own middle, and spans less: as
+    # far as that middle has moved from the cell's, both sides of it have moved together.
+    border = np.flatnonzero(fraction < 1)
+    part = cell[border]
+    square_gy2[:, border] = 0
+    for rises_gy, offsets in (
+        (x_rise_gy, filled.x_offset[part]),
+        (y_rise_gy, filled.y_offset[part]),
+    ):
+        at_part_gy = np.take(rises_gy, part, axis=1)
+        over_gy[:, border] += at_part_gy * offsets
+        square_gy2[:, border] += (at_part_gy * (1 - 2 * np.abs(offsets))) ** 2
+    across = _between(square_gy2, z)
+    rise_gy = (over_gy[z.below + 1] - over_gy[z.below]) * height[:, None]
+    return _between(over_gy, z), np.sqrt(rise_gy**2 + across), fraction
+
+
+class _Planes(NamedTuple):
+    """Dose planes read at in-plane cells, each of shape (planes, cells).
+
+    The dose in the middle, its rise across the cell along x and y, the sum of their squares.
     """
-    heights = [
-        np.concatenate(
-            [
-                [slab.low_mm, slab.z_mm, slab.high_mm],
-                dose.z_mm[(dose.z_mm > slab.low_mm) & (dose.z_mm < slab.high_mm)],
-            ]
+
+    dose_gy: FloatArray
+    x_rise_gy: FloatArray
+    y_rise_gy: FloatArray
+    variance: FloatArray
+
+
+def _lattice_planes(grid: _Grid, lattice: Lattice) -> _Planes:
+    # One cell more on each side, so that every cell has neighbours to rise between.
+    wider = Lattice(
+        lattice.x_mm - lattice.cell_mm,
+        lattice.y_mm - lattice.cell_mm,
+        lattice.cell_mm,
+        lattice.nx + 2,
+        lattice.ny + 2,
+    )
+    columns_gy = _read(grid.dose_gy, _locate(wider.x_centres_mm, grid.x_mm), 2)
+    wider_gy = _read(columns_gy, _locate(wider.y_centres_mm, grid.y_mm), 1)
+    dose_gy, x_rise_gy, y_rise_gy = (
+        part.reshape(len(part), -1)
+        for part in (
+            wider_gy[:, 1:-1, 1:-1],
+            (wider_gy[:, 1:-1, 2:] - wider_gy[:, 1:-1, :-2]) / 2,
+            (wider_gy[:, 2:, 1:-1] - wider_gy[:, :-2, 1:-1]) / 2,
         )
-        for slab in slabs
-    ]
-    owner = np.repeat(np.arange(len(slabs)), [len(row) for row in heights])
-    z = _locate(np.concatenate(heights), dose.z_mm)
-    found = np.concatenate(
-        [
-            _on_walls(slabs, owner, z, lattice.cell_mm, dose),
-            _at_grid_points(fraction, owner, z, lattice, dose),
-        ]
     )
-    return (float(found.min()), float(found.max())) if found.size else (None, None)
+    return _Planes(dose_gy, x_rise_gy, y_rise_gy, x_rise_gy**2 + y_rise_gy**2)
 
 
-def _at_grid_points(
-    fraction: FloatArray, owner: NDArray[np.intp], z: _Axis, lattice: Lattice, dose: DoseGrid
-) -> FloatArray:
-    """Return the dose at all heights over grid points whose cell lies wholly inside."""
-    column = _cells_of(dose.x_mm, lattice.x_mm, lattice.cell_mm, lattice.nx)
-    row = _cells_of(dose.y_mm, lattice.y_mm, lattice.cell_mm, lattice.ny)
-    i, j = np.flatnonzero(column >= 0), np.flatnonzero(row >= 0)
-    if not (i.size and j.size):
-        return np.empty(0)
-    full = fraction[:, row[j][:, None], column[i]] >= FULL
-    height, y, x = np.nonzero(full[owner] & ~z.outside[:, None, None])
-    below = z.below[height]
-    low_gy, high_gy = dose.dose_gy[below, j[y], i[x]], dose.dose_gy[below + 1, j[y], i[x]]
-    return np.asarray(low_gy + (high_gy - low_gy) * z.share[height])
+def _read(dose_gy: FloatArray, where: _Place, axis: int) -> FloatArray:
+    """Interpolate dose linearly along one axis."""
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    low_gy = np.take(dose_gy, where.below, axis)
+    return low_gy + (np.take(dose_gy, where.below + 1, axis) - low_gy) * where.share.reshape(shape)
 
 
-def _cells_of(
-    points_mm: FloatArray, start_mm: float, cell_mm: float, count: int
-) -> NDArray[np.intp]:
-    """Return the cell that each point lies in, or -1 beyond the lattice."""
-    cells = np.floor((points_mm - start_mm) / cell_mm).astype(np.intp)
-    return np.where((cells >= 0) & (cells < count), cells, -1)
+class _Tally(NamedTuple):
+    """The cumulative curve, and the mean dose."""
+
+    edges_gy: FloatArray
+    volume_cc: FloatArray
+    mean_gy: float
 
 
-def _on_walls(
-    slabs: tuple[Slab, ...], owner: NDArray[np.intp], z: _Axis, step_mm: float, dose: DoseGrid
-) -> FloatArray:
-    """Return the dose along the contours of each slab at its heights, where the grid reaches."""
-    walls = [_densify(ring, step_mm) for slab in slabs for ring in slab.rings]
-    points = np.concatenate(walls)
-    slab_of_wall = np.repeat(np.arange(len(slabs)), [len(slab.rings) for slab in slabs])
-    length = np.bincount(slab_of_wall, [len(wall) for wall in walls], len(slabs)).astype(np.intp)
-    first = np.cumsum(length) - length
-    # Every height of a slab with every point of its walls.
-    count = length[owner]
-    height = np.repeat(np.arange(owner.size), count)
-    point = np.arange(height.size) - np.repeat(np.cumsum(count) - count - first[owner], count)
-    x, y = _locate(points[:, 0], dose.x_mm), _locate(points[:, 1], dose.y_mm)
-    known = ~(z.outside[height] | x.outside[point] | y.outside[point])
-    height, point = height[known], point[known]
-    k, j, i = z.below[height], y.below[point], x.below[point]
-    share_z, share_y, share_x = z.share[height], y.share[point], x.share[point]
+def _tally(samples: Iterable[_Sample], knots_gy: list[float]) -> _Tally:
+    """Add up intervals of dose to a cumulative curve; bins are shared out between the knots.
 
-    def along_x(dk: int, dj: int) -> FloatArray:
-        low_gy = dose.dose_gy[k + dk, j + dj, i]
-        high_gy = dose.dose_gy[k + dk, j + dj, i + 1]
-        return np.asarray(low_gy + (high_gy - low_gy) * share_x)
-
-    low_gy: FloatArray = along_x(0, 0) * (1 - share_y) + along_x(0, 1) * share_y
-    high_gy: FloatArray = along_x(1, 0) * (1 - share_y) + along_x(1, 1) * share_y
-    return np.asarray(low_gy + (high_gy - low_gy) * share_z)
-
-
-def _densify(ring_mm: FloatArray, step_mm: float) -> FloatArray:
-    """Return points along a closed ring, its corners and no more than `step_mm` apart."""
-    along = np.roll(ring_mm, -1, axis=0) - ring_mm
-    pieces = np.maximum(np.ceil(np.hypot(*along.T) / step_mm), 1).astype(np.intp)
-    edge = np.repeat(np.arange(len(ring_mm)), pieces)
-    piece = np.arange(edge.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    return np.asarray(ring_mm[edge] + along[edge] * (piece / pieces[edge])[:, None])
-
-
-def _cumulate(
-    centre_gy: FloatArray,
-    width_gy: FloatArray,
-    volume_cc: FloatArray,
-    min_gy: float,
-    max_gy: float,
-) -> tuple[FloatArray, FloatArray]:
-    """Add up intervals of dose to a cumulative curve between minimum and maximum dose.
-
-    Each interval of width w is a ramp of slope -v/w: the slope changes at its two ends. The
-    changes are shared between neighbouring bins so that two running sums give the curve
-    exactly at every bin.
+    Each interval of width w is a ramp of slope -v/w: the slope changes at its two ends, and
+    two running sums over all changes give the curve. What reaches past the dose of the
+    surface is folded back to it. The last edge lies a hair above the maximum: a volume that
+    receives just the maximum receives *at least* that dose.
     """
-    total_cc = float(volume_cc.sum())
-    low_gy = float((centre_gy - width_gy / 2).min())
-    span_gy = float((centre_gy + width_gy / 2).max()) - low_gy
-    above_gy = np.nextafter(max_gy, np.inf)
-    if span_gy <= 1e-9 * max(max_gy, 1e-9):
-        return np.array([min_gy, max_gy, above_gy]), np.array([total_cc, total_cc, 0.0])
-    step_gy = span_gy / BINS
-    width_gy = np.maximum(width_gy, step_gy)
-    slope = volume_cc / (width_gy / step_gy)
-    change = np.zeros(BINS + 4)
-    for end_gy, sign in ((centre_gy - width_gy / 2, -1.0), (centre_gy + width_gy / 2, 1.0)):
-        position = (end_gy - low_gy) / step_gy + 1  # the first bin stays empty, for rounding
-        bin_below = np.floor(position).astype(np.intp)
-        share = position - bin_below
-        change += np.bincount(bin_below, sign * slope * (1 - share), change.size)
-        change += np.bincount(bin_below + 1, sign * slope * share, change.size)
-    curve_cc = total_cc + np.cumsum(np.concatenate([[0.0], np.cumsum(change)[:-1]]))
+    bins = BINS * FINE
+    knots_bin = np.linspace(0, bins, len(knots_gy))
+    edges_gy = np.interp(np.arange(bins + 1), knots_bin, knots_gy)
+    edges_gy = np.append(edges_gy, np.nextafter(edges_gy[-1], np.inf))
+    uniform = knots_gy[-1] - knots_gy[0] <= 1e-9 * abs(knots_gy[-1])
+    change, total_cc, dose_gy_cc = np.zeros(bins + 2), 0.0, 0.0
+    for sample in samples:
+        total_cc += float(sample.volume_cc.sum())
+        dose_gy_cc += float((sample.dose_gy * sample.volume_cc).sum())
+        if uniform:
+            continue
+        half_gy = sample.width_gy / 2
+        low = np.interp(sample.dose_gy - half_gy, knots_gy, knots_bin).astype(np.intp)
+        high = np.ceil(np.interp(sample.dose_gy + half_gy, knots_gy, knots_bin)).astype(np.intp)
+        high = np.maximum(high, low + 1)
+        slope = sample.volume_cc / (edges_gy[high] - edges_gy[low])
+        change += np.bincount(high, slope, bins + 2) - np.bincount(low, slope, bins + 2)
+    curve_cc = np.full(bins + 2, total_cc)
+    curve_cc[1:] += np.cumsum(np.cumsum(change)[:-1] * np.diff(edges_gy))
     curve_cc = np.minimum.accumulate(np.clip(curve_cc, 0.0, total_cc))
-    bins_gy = low_gy + step_gy * (np.arange(change.size) - 1)
-    # The spread may reach past the surface; the dose does not.
-    inside = (bins_gy > min_gy) & (bins_gy < max_gy)
-    at_max_cc = float(np.interp(max_gy, bins_gy, curve_cc))
-    return (
-        np.concatenate([[min_gy], bins_gy[inside], [max_gy, above_gy]]),
-        np.concatenate([[total_cc], curve_cc[inside], [at_max_cc, 0.0]]),
-    )
+    curve_cc[-1] = 0.0
+    kept = np.append(np.arange(0, bins + 1, FINE), bins + 1)
+    return _Tally(edges_gy[kept], curve_cc[kept], dose_gy_cc / total_cc)

@@ -10,6 +10,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from sbrtcheck.dvh import DVH
 from sbrtcheck.errors import MetricError
@@ -118,7 +119,7 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 
 def number_text(number: float) -> str:
     """Print a number as people write it in a constraint: 25.3, 90, 0.035."""
-    return str(int(number)) if number.is_integer() else repr(number)
+    return str(int(number)) if number.is_integer() else f"{Decimal(repr(number)):f}"
 
 
 class _Scanner:
@@ -197,6 +198,7 @@ def parse_constraint(text: str) -> Constraint:
     scanner.space()
     limit = scanner.number()
     scanner.space()
+    unit_at = scanner.at
     unit = scanner.one_of("Gy", "%", "cc")
     if unit is None:
         raise scanner.fail("expected the limit's unit: Gy, % or cc")
@@ -205,6 +207,7 @@ def parse_constraint(text: str) -> Constraint:
         allowed = RESULT_UNITS[DEFAULT_UNIT[metric.kind]]
         explicit = "[" in text.partition(sign)[0]
         if explicit or unit not in allowed:
+            scanner.at = unit_at
             raise scanner.fail(f"{metric} is in {metric.unit}, the limit in {unit}")
         metric = Metric(metric.kind, unit, metric.argument, metric.argument_unit)
     return Constraint(metric, operator, limit)
@@ -249,9 +252,9 @@ def evaluate(metric: Metric, structure: str, dosimetry: Dosimetry) -> Value:
     if dvh.max_gy is None:
         return Value(None, reason=Text("the ROI lies outside the dose grid"))
     rx_gy = dosimetry.prescription.dose_gy if dosimetry.prescription else None
-    if rx_gy is None and (metric.unit == "%") != (metric.kind == "V"):
-        return Value(None, reason=Text("the prescription is not known"))
-    if rx_gy is None and metric.argument_unit == "%" and metric.kind == "V":
+    # `%` of dose needs the prescription, `%` of volume does not.
+    of_dose = metric.argument_unit if metric.kind == "V" else metric.unit
+    if rx_gy is None and of_dose == "%":
         return Value(None, reason=Text("the prescription is not known"))
     scale = 100 / rx_gy if rx_gy and metric.unit == "%" and metric.kind != "V" else 1.0
     if not dvh.is_complete:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from sbrtcheck.model import FloatArray
 
-__all__ = ["Lattice", "Occupancy", "occupancy", "signed_area_mm2"]
+__all__ = ["Lattice", "Occupancy", "edges", "inside", "occupancy", "signed_area_mm2"]
 
 
 SLIVER = 1e-9  # of a cell: less than this is rounding and has no centroid
@@ -82,7 +82,7 @@ def occupancy(planes: Sequence[Sequence[FloatArray]], lattice: Lattice) -> Occup
     -----
     Cost grows with corners plus crossed grid lines, and with the cells of the result.
     """
-    starts, ends, plane = _edges(planes)
+    starts, ends, plane = edges(planes)
     origin = np.array([lattice.x_mm, lattice.y_mm])
     starts, ends = (starts - origin) / lattice.cell_mm, (ends - origin) / lattice.cell_mm
     for axis in (1, 0):
@@ -93,12 +93,13 @@ def occupancy(planes: Sequence[Sequence[FloatArray]], lattice: Lattice) -> Occup
     row = np.clip(np.floor(middle[:, 1]).astype(np.intp), 0, lattice.ny - 1)
     cell = (plane * lattice.ny + row) * (lattice.nx + 1) + column
     shape = (len(planes), lattice.ny, lattice.nx + 1)
+    size = shape[0] * shape[1] * shape[2]
+    own_and_next = np.concatenate([cell, cell + 1])
 
     def gather(own: FloatArray, whole: FloatArray) -> FloatArray:
         """Sum what each piece gives its own cell, and every whole cell to the right of it."""
-        size = shape[0] * shape[1] * shape[2]
-        change = np.bincount(cell, own, size) + np.bincount(cell + 1, whole - own, size)
-        filled: FloatArray = np.cumsum(change.reshape(shape), axis=2)[:, :, :-1]
+        change = np.bincount(own_and_next, np.concatenate([own, whole - own]), size)
+        filled: FloatArray = np.cumsum(change.reshape(shape), axis=2, dtype=np.float64).ravel()
         return filled
 
     # From here on within the piece's own cell, measured from the cell's centre.
@@ -106,22 +107,52 @@ def occupancy(planes: Sequence[Sequence[FloatArray]], lattice: Lattice) -> Occup
     dx, dy = (ends - starts).T
     fall = -dy  # counter-clockwise rings fall where their inside is to the right
     area = gather(fall * (0.5 - x), fall)
-    x_moment = gather(fall * (0.125 - (x**2 + dx**2 / 12) / 2), np.zeros_like(fall))
+    # A whole cell has its centroid in its middle, so only a piece's own cell gets an x moment.
+    x_moment = np.bincount(cell, fall * (0.125 - (x**2 + dx**2 / 12) / 2), size)
     y_moment = gather(fall * (y * (0.5 - x) - dx * dy / 12), fall * y)
     fraction = np.clip(area, 0.0, 1.0)  # sums of many pieces miss 0 and 1 by rounding
-    divisor = np.where(fraction > SLIVER, fraction, np.inf)
-    reach = (1 - fraction) / 2  # the part inside cannot be centred further out than this
-    return Occupancy(
-        fraction,
-        np.clip(x_moment / divisor, -reach, reach),
-        np.clip(y_moment / divisor, -reach, reach),
-    )
+    border = np.flatnonzero((fraction > SLIVER) & (fraction < 1))
+    reach = (1 - fraction[border]) / 2  # the part inside cannot be centred further out than this
+    offsets = np.zeros((2, size))
+    for offset, moment in zip(offsets, (x_moment, y_moment), strict=True):
+        offset[border] = np.clip(moment[border] / fraction[border], -reach, reach)
+    return Occupancy(*(part.reshape(shape)[:, :, :-1] for part in (fraction, *offsets)))
 
 
-def _edges(
+def inside(
+    planes: Sequence[Sequence[FloatArray]], x_mm: FloatArray, y_mm: FloatArray
+) -> NDArray[np.bool_]:
+    """Return which points of a grid lie inside the rings of each plane, shape (planes, ny, nx).
+
+    Parameters
+    ----------
+    planes
+        As for `occupancy`. A point on a ring may count either way.
+    x_mm, y_mm
+        The columns and rows of the grid, ascending.
+
+    Notes
+    -----
+    Each edge counts, in every row it passes, for all points to its right: up -1, down +1.
+    """
+    starts, ends, plane = edges(planes)
+    low = np.searchsorted(y_mm, np.minimum(starts[:, 1], ends[:, 1]))
+    passed = np.searchsorted(y_mm, np.maximum(starts[:, 1], ends[:, 1])) - low
+    edge = np.repeat(np.arange(len(starts)), passed)
+    row = np.arange(edge.size) - np.repeat(np.cumsum(passed) - passed - low, passed)
+    along = (ends - starts)[edge]
+    crossing_mm = starts[edge, 0] + (y_mm[row] - starts[edge, 1]) / along[:, 1] * along[:, 0]
+    shape = (len(planes), y_mm.size, x_mm.size + 1)
+    point = (plane[edge] * shape[1] + row) * shape[2] + np.searchsorted(x_mm, crossing_mm)
+    change = np.bincount(point, -np.sign(along[:, 1]), shape[0] * shape[1] * shape[2])
+    winding = np.cumsum(change.reshape(shape), axis=2)[:, :, :-1]
+    return np.asarray(winding > 0.5)
+
+
+def edges(
     planes: Sequence[Sequence[FloatArray]],
 ) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
-    """Return the start and end of every edge, shape (n, 2), and the plane it lies in."""
+    """Return the start and end of every edge of closed rings, shape (n, 2), and its plane."""
     rings = [(index, ring) for index, plane in enumerate(planes) for ring in plane]
     if not rings:
         return np.empty((0, 2)), np.empty((0, 2)), np.empty(0, dtype=np.intp)
@@ -143,24 +174,28 @@ def _cut(
     Start and end of the pieces, shape (m, 2), in order along their edge, and for each piece
     the number of its edge.
     """
-    low = np.minimum(starts[:, axis], ends[:, axis])
-    high = np.maximum(starts[:, axis], ends[:, axis])
-    first = np.floor(low) + 1
-    cuts = np.maximum(np.ceil(high) - first, 0).astype(np.intp)
-    source = np.repeat(np.arange(len(starts)), cuts + 1)
+    begin, whole = starts[:, axis], ends[:, axis] - starts[:, axis]
+    rising = whole > 0
+    first_line = np.where(rising, np.floor(begin) + 1, np.ceil(begin) - 1)
+    last_line = np.where(rising, np.ceil(ends[:, axis]) - 1, np.floor(ends[:, axis]) + 1)
+    forward = np.where(rising, 1.0, -1.0)
+    cuts = np.where(whole == 0, 0, np.maximum((last_line - first_line) * forward + 1, 0))
+    pieces = cuts.astype(np.intp) + 1
+    last = np.cumsum(pieces) - 1
+    source = np.repeat(np.arange(len(starts)), pieces)
     if source.size == len(starts):
         return starts, ends, source
-    piece = np.arange(source.size) - np.repeat(np.cumsum(cuts + 1) - cuts - 1, cuts + 1)
-    begin, end = starts[source], ends[source]
-    rising = ends[source, axis] > starts[source, axis]
-    line = np.where(rising, first[source] + piece, first[source] + cuts[source] - 1 - piece)
-    whole = end - begin
-    inner = piece < cuts[source]  # these pieces end on a grid line, the last at the edge's end
-    share = (line[inner] - begin[inner, axis]) / whole[inner, axis]
-    piece_end = end.copy()
-    piece_end[inner] = begin[inner] + share[:, None] * whole[inner]
-    piece_end[inner, axis] = line[inner]
-    piece_start = begin.copy()
-    following = np.flatnonzero(piece > 0)
-    piece_start[following] = piece_end[following - 1]
+    piece = np.arange(source.size) - np.repeat(last + 1 - pieces, pieces)
+    # Each piece ends on a grid line, the last one at the end of its edge.
+    line = np.repeat(first_line, pieces) + np.repeat(forward, pieces) * piece
+    slope = (ends[:, 1 - axis] - starts[:, 1 - axis]) / np.where(whole == 0, 1.0, whole)
+    piece_end = np.empty((source.size, 2))
+    piece_end[:, axis] = line
+    piece_end[:, 1 - axis] = np.repeat(starts[:, 1 - axis], pieces) + np.repeat(slope, pieces) * (
+        line - np.repeat(begin, pieces)
+    )
+    piece_end[last] = ends
+    piece_start = np.empty_like(piece_end)
+    piece_start[1:] = piece_end[:-1]
+    piece_start[last + 1 - pieces] = starts
     return piece_start, piece_end, source

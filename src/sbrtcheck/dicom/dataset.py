@@ -6,6 +6,7 @@ pydicom raises whatever it stumbles over; nothing of that leaves this package.
 import hashlib
 import io
 import math
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ NAMES = {
 }
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
+TAG_BYTES = 8  # tag, VR and length, or tag and length: what pydicom reads of an element first
 
 
 @contextmanager
@@ -47,6 +49,11 @@ def mat(path: Path | None, where: str) -> Iterator[None]:
             yield
     except ReadError:
         raise
+    except (OSError, EOFError, struct.error) as error:  # what pydicom raises at a cut
+        raise ReadError(
+            Text("{where} ends too early: truncated or damaged; export it again", where=where),
+            path=path,
+        ) from error
     except Exception as error:  # pydicom has no common base for its errors
         detail = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise ReadError(
@@ -56,7 +63,12 @@ def mat(path: Path | None, where: str) -> Iterator[None]:
 
 def class_name(uid: str) -> str:
     """Return the name of a SOP class, or its UID where the standard knows none."""
-    return NAMES.get(uid) or UID(uid).name
+    return NAMES.get(uid) or as_uid(uid).name
+
+
+def as_uid(text: str) -> UID:
+    """Return a UID as it stands in the file: pydicom would warn of an ill-formed one."""
+    return UID(text, validation_mode=config.IGNORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +106,7 @@ class Record:
         value = self.text(keyword)
         if not value:
             return None
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
+        number = _decimal(value.encode())
         if not math.isfinite(number):
             raise self.fail(
                 "{name} holds '{value}', which is not a number", name=label(keyword), value=value
@@ -156,12 +165,14 @@ class Record:
             sequence = self.dataset.get(keyword) or ()
             if not isinstance(sequence, pydicom.Sequence | tuple):
                 raise self.fail("{name} is not a sequence", name=label(keyword))
-            datasets = list(sequence)
-        where = f"{self.what}, {label(keyword)} item"
-        return tuple(
-            Record(item, f"{where} {number}", self.path)
-            for number, item in enumerate(datasets, start=1)
-        )
+            where = f"{self.what}, {label(keyword)} item"
+            records = tuple(
+                Record(item, f"{where} {number}", self.path)
+                for number, item in enumerate(sequence, start=1)
+            )
+            for record in records:
+                _refuse_truncated(record)
+        return records
 
 
 def label(keyword: str) -> str:
@@ -185,6 +196,8 @@ def parse_decimals(chunks: Sequence[bytes], record: Record, what: str) -> FloatA
         numbers = np.array(words, dtype=np.float64)
     except ValueError:
         numbers = np.array([_decimal(word) for word in words])
+    if any(b"_" in chunk for chunk in filled):
+        numbers = np.array([_decimal(word) for word in words])
     wrong = np.flatnonzero(~np.isfinite(numbers))
     if wrong.size:
         value = words[wrong[0]].decode("ascii", "replace").strip()
@@ -193,8 +206,9 @@ def parse_decimals(chunks: Sequence[bytes], record: Record, what: str) -> FloatA
 
 
 def _decimal(word: bytes) -> float:
+    """Return the number, or NaN; Python reads "1_0" as 10, DICOM does not (PS3.5 6.2, DS)."""
     try:
-        return float(word)
+        return math.nan if b"_" in word else float(word)
     except ValueError:
         return math.nan
 
@@ -210,6 +224,18 @@ class Opened:
     notes: tuple[Text, ...]
 
 
+class _Bytes(io.BytesIO):
+    """The bytes of a file, and whether they end inside a tag, which pydicom passes over."""
+
+    cut_tag = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        if size == TAG_BYTES and len(found) < TAG_BYTES and found.strip(b"\0"):
+            self.cut_tag = True
+        return found
+
+
 def open_file(path: Path, *, header_only: bool = False) -> Opened:
     """Read a DICOM file, with or without Part-10 header.
 
@@ -218,16 +244,27 @@ def open_file(path: Path, *, header_only: bool = False) -> Opened:
     ReadError
         If the file is missing, is not DICOM or is truncated.
     """
-    content = b"" if header_only else _content(path)
-    with mat(path, "the file"):
-        dataset = pydicom.dcmread(
-            path if header_only else io.BytesIO(content), force=True, stop_before_pixels=header_only
-        )
+    try:
+        with path.open("rb") as file:
+            if not file.peek(1):
+                raise ReadError(Text("the file is empty"), path=path)
+            content = b"" if header_only else file.read()
+            stream = file if header_only else _Bytes(content)
+            with mat(path, "the file"):
+                dataset = pydicom.dcmread(stream, force=True, stop_before_pixels=header_only)
+                syntax = as_uid(str(dataset.file_meta.get("TransferSyntaxUID", "")))
+    except FileNotFoundError as error:
+        raise ReadError(Text("there is no such file"), path=path) from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ReadError(Text("cannot be opened: {reason}", reason=reason), path=path) from error
     root = Record(dataset, "the file", path)
     sop_class_uid = _sop_class(root)
     root = Record(dataset, class_name(sop_class_uid), path)
-    _refuse_truncated(root)
-    syntax = UID(str(dataset.file_meta.get("TransferSyntaxUID", "")))
+    with mat(path, root.what):
+        _refuse_truncated(root)
+    if isinstance(stream, _Bytes) and stream.cut_tag:
+        raise root.fail("the file is truncated: it ends inside a tag; export it again")
     notes: tuple[Text, ...] = ()
     if not syntax:
         syntax = _guessed_syntax(dataset)
@@ -237,19 +274,6 @@ def open_file(path: Path, *, header_only: bool = False) -> Opened:
         notes = (note,)
     sha256 = None if header_only else hashlib.sha256(content).hexdigest()
     return Opened(root, sop_class_uid, syntax, sha256, notes)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ReadError(Text("there is no such file"), path=path) from error
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ReadError(Text("cannot be opened: {reason}", reason=reason), path=path) from error
-    if not content:
-        raise ReadError(Text("the file is empty"), path=path)
-    return content
 
 
 def _sop_class(root: Record) -> str:
@@ -262,7 +286,7 @@ def _sop_class(root: Record) -> str:
     except ReadError as error:
         raise not_dicom from error
     # Forced reading finds "elements" in any file: only a well-formed UID is proof of DICOM.
-    if uid is None or not UID(uid).is_valid or "." not in uid:
+    if uid is None or not as_uid(uid).is_valid or "." not in uid:
         raise not_dicom
     return uid
 

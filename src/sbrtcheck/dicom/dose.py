@@ -3,7 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from sbrtcheck.dicom.dataset import (
     RT_DOSE,
@@ -19,6 +24,12 @@ from sbrtcheck.model import DoseGrid, DoseHeader, FloatArray, Text
 
 AXIS_TOLERANCE = 1e-4  # of a direction cosine: 0.01 mm over 100 mm
 SAME_Z_MM = 1e-2
+UNCOMPRESSED = (
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+)
 DTYPES = {(16, 0): "u2", (32, 0): "u4", (16, 1): "i2", (32, 1): "i4"}
 
 
@@ -62,7 +73,10 @@ def load_dose(path: Path) -> DoseGrid:
     dose_gy = np.ascontiguousarray(dose_gy)
     dose_gy.flags.writeable = False  # handed over, not copied: a grid may fill much memory
     z_mm, y_mm, x_mm = coordinates
-    return DoseGrid(dose_gy=dose_gy, x_mm=x_mm, y_mm=y_mm, z_mm=z_mm, header=header)
+    try:
+        return DoseGrid(dose_gy=dose_gy, x_mm=x_mm, y_mm=y_mm, z_mm=z_mm, header=header)
+    except ValueError as error:  # steps that vanish beside the origin, dose beyond all numbers
+        raise root.fail("such a dose grid cannot be: {why}", why=str(error)) from error
 
 
 def refuse_dose_kind(header: DoseHeader, path: Path | None) -> None:
@@ -175,7 +189,8 @@ def _frame_positions(
     """Return the coordinate of each frame along its axis.
 
     GridFrameOffsetVector is relative to the first frame where it starts with 0, and holds z
-    coordinates where it starts with the first frame's own z (PS3.3 C.8.8.3.2).
+    coordinates where it starts with the first frame's own z (PS3.3 C.8.8.3.2). The standard
+    has the latter for head-first grids only; feet first it could be meant either way.
     """
     offsets = root.numbers("GridFrameOffsetVector")
     if offsets.size == 0 and frames == 1:
@@ -193,7 +208,7 @@ def _frame_positions(
         raise root.fail("Grid Frame Offset Vector does not rise or fall steadily")
     if offsets[0] == 0:
         return origin_mm + sign * offsets
-    if axis == 2 and abs(offsets[0] - origin_mm) <= SAME_Z_MM:
+    if axis == 2 and sign > 0 and abs(offsets[0] - origin_mm) <= SAME_Z_MM:
         return offsets
     raise root.fail(
         "Grid Frame Offset Vector starts at {first}, which is neither 0 (relative) nor the"
@@ -206,7 +221,7 @@ def _frame_positions(
 def _values(opened: Opened, root: Record, size: tuple[int, int, int]) -> FloatArray:
     """Return the dose in Gy as stored, shape (frames, rows, columns)."""
     syntax = opened.transfer_syntax
-    if syntax.is_compressed and syntax != DeflatedExplicitVRLittleEndian:
+    if syntax not in UNCOMPRESSED:
         raise UnsupportedError(
             Text("the dose is compressed ({syntax}); export it uncompressed", syntax=syntax.name),
             path=root.path,
@@ -235,9 +250,10 @@ def _values(opened: Opened, root: Record, size: tuple[int, int, int]) -> FloatAr
     scaling = root.required("DoseGridScaling")
     if scaling <= 0:
         raise root.fail("Dose Grid Scaling is {scaling}; it must be positive", scaling=scaling)
-    order = "<" if syntax.is_little_endian else ">"
+    order = ">" if syntax == ExplicitVRBigEndian else "<"
     stored = np.frombuffer(content, dtype=order + DTYPES[bits, signed], count=declared * 8 // bits)
-    dose_gy = stored.reshape(frames, rows, columns) * scaling
+    with np.errstate(over="ignore"):  # DoseGrid refuses what is not finite
+        dose_gy = stored.reshape(frames, rows, columns) * scaling
     if dose_gy.min() < 0:
         raise root.fail(
             "it holds negative dose ({least} Gy); a difference of doses cannot be judged",

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 HEAD_BYTES = 2048
-UID_PATTERN = re.compile(rb"[0-9.]{5,64}")
+PREAMBLE_BYTES = 132
+SOP_CLASS, SOP_INSTANCE = (b"\x08\x00\x16\x00", b"\x08\x00\x18\x00")
+META_SOP_CLASS, META_SOP_INSTANCE = (b"\x02\x00\x02\x00", b"\x02\x00\x03\x00")
 
 
 class Peek(NamedTuple):
-    """SOP class and instance of a file; the instance only where its file meta names it."""
+    """SOP class and instance of a file; the instance only where its first bytes name it."""
 
     sop_class_uid: str
     sop_instance_uid: str | None
@@ -18,8 +20,8 @@ class Peek(NamedTuple):
 def peek(path: Path) -> Peek | None:
     """Return what the first bytes say, or None for a file that is not DICOM.
 
-    The file meta (PS3.10 7.1) is explicit little endian in every DICOM file; without it the
-    two UIDs are looked for at the start of the dataset.
+    The dataset is asked before the file meta (PS3.10 7.1): de-identification may leave old UIDs
+    in the latter, but a deflated or big-endian dataset cannot be searched.
 
     Raises
     ------
@@ -28,19 +30,14 @@ def peek(path: Path) -> Peek | None:
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    if head[128:132] == b"DICM":
-        sop_class = _uid(head, b"\x02\x00\x02\x00")
-        instance = _uid(head, b"\x02\x00\x03\x00")
-    else:
-        sop_class = _uid(head, b"\x08\x00\x16\x00")
-        instance = _uid(head, b"\x08\x00\x18\x00")
+    has_meta = head[128:PREAMBLE_BYTES] == b"DICM"
+    body = head[PREAMBLE_BYTES:] if has_meta else head
+    sop_class = _uid(body, SOP_CLASS) or (_uid(body, META_SOP_CLASS) if has_meta else None)
+    instance = _uid(body, SOP_INSTANCE) or (_uid(body, META_SOP_INSTANCE) if has_meta else None)
     return None if sop_class is None else Peek(sop_class, instance)
 
 
 def _uid(head: bytes, tag: bytes) -> str | None:
-    """Return the UID that follows a little-endian tag; VR and length take four bytes more."""
-    start = head.find(tag)
-    if start < 0:
-        return None
-    found = UID_PATTERN.match(head, start + 8)
-    return None if found is None else found.group().decode("ascii")
+    """Return the UID that follows a little-endian tag; VR and length take four bytes."""
+    found = re.search(re.escape(tag) + rb".{4}([0-9.]{5,64})", head, re.DOTALL)
+    return None if found is None else found.group(1).decode("ascii")

@@ -85,6 +85,8 @@ def _beam(item: Record) -> Beam:
     if len(points) > MAX_ITEMS:
         raise item.fail("{count} control points", count=len(points))
     angles = [point.number("GantryAngle") for point in (points[:1] + points[-1:])]
+    if angles[:1] == [None]:
+        angles = []  # a last angle alone is not where the beam stands
     isocentre = points[0].numbers("IsocenterPosition").tolist() if points else []
     return Beam(
         number=item.required_integer("BeamNumber"),

@@ -25,6 +25,7 @@ from sbrtcheck.model import (
 )
 
 OBLIQUE_MM = 0.05  # more than rounding: a ring that leaves its plane by this is not axial
+FARTHEST_MM = 1e5  # 100 m from the origin is damage, not anatomy
 RING_TYPES = {"CLOSED_PLANAR": False, "CLOSEDPLANAR_XOR": True}
 OPEN_TYPES = frozenset({"POINT", "OPEN_PLANAR", "OPEN_NONPLANAR"})
 
@@ -147,7 +148,7 @@ def _contours(draft: _Draft, root: Record) -> tuple[Contour, ...]:
     contours = []
     ends = np.cumsum(counts)
     for (record, xor), start, end in zip(draft.rings, ends - counts, ends, strict=True):
-        if start == end:
+        if start == end and not record.integer("NumberOfContourPoints"):
             draft.notes.append(Text("a contour without points is left out"))
             continue
         points = _points(record, draft.name, numbers[start:end])
@@ -166,6 +167,14 @@ def _points(record: Record, name: str, numbers: FloatArray) -> FloatArray:
             declared="?" if declared is None else declared,
         )
     points = numbers.reshape(-1, 3)
+    farthest_mm = float(np.abs(points).max())
+    if farthest_mm > FARTHEST_MM:
+        raise record.fail(
+            "a contour of ROI '{name}' has a coordinate of {farthest_mm} mm; the file is damaged,"
+            " export it again",
+            name=name,
+            farthest_mm=farthest_mm,
+        )
     span_mm = float(np.ptp(points[:, 2]))
     if span_mm > OBLIQUE_MM and len(points) > 2:
         raise UnsupportedError(

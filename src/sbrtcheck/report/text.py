@@ -203,7 +203,9 @@ class _Writer:
         if outcome is Outcome.VARIATION:
             words = f"PASS WITH {count} VARIATION{'S' if count > 1 else ''}"
             if self.page.strict:
-                words = f"FAIL (--strict: {count} variation{'s' if count > 1 else ''})"
+                words = (
+                    f"FAIL (--strict: {count} variation{'s' if count > 1 else ''} counted as FAIL)"
+                )
         if self._shown_outcome() in (Outcome.PASS, Outcome.VARIATION):
             words += ", if no earlier irradiation at this level (not provided)"
         return f"{self.mark(self._shown_outcome()).plain.split()[0]} {words}"
@@ -213,8 +215,8 @@ class _Writer:
         if not limits:
             return
         maxima = {f.subject: f for f in self.of_id("report.neural")}
-        table = self.grid("l", "r", "r", "l", "r", "l", "l")
-        table.add_row("Neural", "D0.035cc", "Dmax", "limit", "margin", "", "", style="bold")
+        table = self.grid("l", "r", "r", "l", "l", "r", "l", "l")
+        table.add_row("Neural", "D0.035cc", "Dmax", "limit", "", "margin", "", "", style="bold")
         for finding in limits:
             maximum = maxima[finding.subject]
             table.add_row(
@@ -224,11 +226,15 @@ class _Writer:
                 ""
                 if finding.line is None
                 else f"{finding.line.operator} {finding.line.limit:g} Gy",
+                "" if finding.line is None else finding.basis.value,
                 "" if finding.margin is None else f"{self._margin(finding)} Gy",
                 self.mark(finding.outcome),
                 self.plain(self.voice.say(finding.message)),
             )
         self.console.print(table)
+        if self.page.verbose:
+            for source in dict.fromkeys(f.source for f in limits if f.line is not None):
+                self.line(f"  source: {source}")
         self.line()
 
     def _number(self, finding: Finding) -> str:

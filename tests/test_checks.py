@@ -1,0 +1,681 @@
+"""The questions: each rule of judgement, on the smallest case that shows it.
+
+Structures lie in zones of uniform dose, so that every metric is known without computing.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from builders import box, dose_grid, instance, plan, structure_set
+from sbrtcheck import (
+    ROI,
+    Case,
+    CaseError,
+    Declared,
+    DoseGrid,
+    Outcome,
+    UnsupportedError,
+    Verdict,
+    check,
+    load_protocol,
+)
+from sbrtcheck.case import Link
+from sbrtcheck.dicom import RT_DOSE, RT_PLAN, RT_STRUCTURE_SET
+from sbrtcheck.model import DoseReference, FractionGroup, Instance, Patient, Plan, Text
+from sbrtcheck.protocol import Protocol
+from sbrtcheck.verdict import Finding
+
+PASS, VARIATION, UNDECIDED, FAIL = Outcome
+PROTOCOL = load_protocol("nct06756087")
+# One zone of uniform dose for each structure, along x.
+ZONES = {"target": 0.0, "cord": -40.0, "prv": 40.0, "cauda": -80.0, "sac": 80.0}
+
+
+def zoned_dose(step_mm: float = 2.0, **doses_gy: float) -> DoseGrid:
+    """Return a dose that is uniform within 16 mm of the middle of each zone."""
+    centres = np.array(sorted(ZONES.values()))
+    values = np.array([doses_gy[name] for name, _ in sorted(ZONES.items(), key=lambda z: z[1])])
+
+    def field(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+        zone = np.abs(np.subtract.outer(x, centres)).argmin(axis=-1)
+        return values[zone] + 0 * (y + z)
+
+    return dose_grid(field, (-100, -40, -60), (100, 40, 60), step_mm)
+
+
+def in_zone(zone: str, name: str, low: float = -30, high: float = 30, half: float = 6) -> ROI:
+    x = ZONES[zone]
+    return box(name, (x - half, -6, low), (x + half, 6, high), spacing_mm=2.0)
+
+
+def links(patient: Patient | None = None) -> tuple[Link, ...]:
+    rows = (("RT Plan", RT_PLAN), ("RT Structure Set", RT_STRUCTURE_SET), ("RT Dose", RT_DOSE))
+    found = []
+    for kind, sop_class in rows:
+        header = instance(f"1.2.{sop_class[-1]}", sop_class, label="T8 SBRT")
+        if patient is not None and kind == "RT Dose":
+            header = replace(header, patient=patient)
+        found.append(Link(kind=kind, instance=header, how=Text("by UID")))
+    return tuple(found)
+
+
+def judge(
+    *rois: ROI,
+    fractions: int = 5,
+    rx_gy: float | None = None,
+    the_plan: Plan | None = None,
+    declared: Declared | None = None,
+    protocol: Protocol = PROTOCOL,
+    step_mm: float = 2.0,
+    target_name: str | None = "PTV_T8",
+    patient: Patient | None = None,
+    **doses_gy: float,
+) -> Verdict:
+    rx_gy = 6.0 * fractions if rx_gy is None else rx_gy
+    doses = {"target": rx_gy * 1.1, "cord": 10.0, "prv": 10.0, "cauda": 10.0, "sac": 10.0}
+    target = () if target_name is None else (in_zone("target", target_name, -12, 12),)
+    return check(
+        Case(
+            plan=the_plan or plan(rx_gy, fractions),
+            structure_set=structure_set([*target, *rois]),
+            dose=zoned_dose(step_mm, **(doses | doses_gy)),
+            links=links(patient),
+        ),
+        protocol,
+        declared,
+    )
+
+
+def found(verdict: Verdict, finding_id: str, subject: str | None = None) -> Finding:
+    rows = [
+        f
+        for f in verdict.findings
+        if f.id == finding_id and (subject is None or f.subject == subject)
+    ]
+    assert len(rows) == 1, [f"{f.id} {f.subject}" for f in verdict.findings]
+    return rows[0]
+
+
+CORD, PRV = in_zone("cord", "SpinalCord"), in_zone("prv", "SpinalCord_PRV02")
+CAUDA, SAC = in_zone("cauda", "CaudaEquina"), in_zone("sac", "ThecalSac")
+CANAL = in_zone("sac", "SpinalCanal")
+
+
+def test_a_plan_that_keeps_everything_passes() -> None:
+    verdict = judge(CORD, PRV)
+
+    assert verdict.outcome is PASS
+    assert verdict.trial_outcome is PASS
+    assert verdict.dosimetry_outcome is PASS
+
+
+# --- The cord table -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fractions", "cord_gy", "prv_gy", "outcome"),
+    [
+        (4, 23.0, 23.0, PASS),
+        (4, 23.01, 23.0, FAIL),
+        (4, 22.9, 23.01, VARIATION),
+        (5, 25.3, 25.3, PASS),
+        (5, 25.3001, 20.0, FAIL),
+        (5, 20.0, 29.9, VARIATION),
+        (6, 25.3, 25.3, PASS),
+        (6, 25.31, 25.31, VARIATION),
+        (6, 27.2, 35.0, VARIATION),
+        (6, 27.21, 20.0, FAIL),
+        (7, 25.3, 25.3, PASS),
+        (7, 29.0, 20.0, VARIATION),
+        (7, 29.01, 20.0, FAIL),
+        (7, 20.0, 41.0, VARIATION),
+    ],
+)
+def test_cord_and_prv_are_graded_by_the_table(
+    fractions: int, cord_gy: float, prv_gy: float, outcome: Outcome
+) -> None:
+    """G is 23.0, 25.3, 25.3, 25.3 Gy and L 23.0, 25.3, 27.2, 29.0 Gy at 4, 5, 6, 7 fractions."""
+    verdict = judge(CORD, PRV, fractions=fractions, cord=cord_gy, prv=prv_gy)
+
+    assert verdict.outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("fractions", "prv_gy", "outcome"),
+    [
+        (5, 25.3, PASS),
+        (5, 25.31, FAIL),
+        (7, 25.31, VARIATION),
+        (7, 29.0, VARIATION),
+        (7, 29.1, FAIL),
+    ],
+)
+def test_a_prv_drawn_alone_is_graded_as_the_surrogate(
+    fractions: int, prv_gy: float, outcome: Outcome
+) -> None:
+    verdict = judge(PRV, fractions=fractions, prv=prv_gy)
+
+    assert verdict.outcome is outcome
+    assert "surrogate" in str(found(verdict, "limit.cord_prv").message)
+    if outcome is FAIL:
+        assert "it exceeds" in str(found(verdict, "limit.cord_prv").message)
+
+
+def test_a_prv_that_is_not_drawn_is_named_as_not_drawn() -> None:
+    verdict = judge(CORD)
+
+    assert "no PRV is drawn" in str(found(verdict, "report.prv").message)
+    assert verdict.outcome is PASS
+
+
+@pytest.mark.parametrize("surrogate", [SAC, CANAL])
+@pytest.mark.parametrize(("sac_gy", "outcome"), [(25.3, PASS), (25.31, FAIL)])
+def test_sac_and_canal_keep_the_cord_limit_at_thoracic_levels(
+    surrogate: ROI, sac_gy: float, outcome: Outcome
+) -> None:
+    verdict = judge(surrogate, sac=sac_gy)
+
+    assert verdict.outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("levels", "sac_gy", "outcome"),
+    [("L3", 31.9, PASS), ("L3", 32.1, FAIL), ("L2", 31.9, FAIL), ("L2-3", 31.9, FAIL)],
+)
+def test_the_sac_has_the_cauda_limit_only_below_l2(
+    levels: str, sac_gy: float, outcome: Outcome
+) -> None:
+    verdict = judge(CORD, SAC, target_name=f"PTV_{levels}", sac=sac_gy)
+
+    assert found(verdict, "limit.sac").outcome is outcome
+
+
+def test_the_sac_has_the_cord_limit_where_the_level_is_unknown() -> None:
+    verdict = judge(SAC, target_name="PTV", sac=31.9)
+
+    assert found(verdict, "limit.sac").outcome is FAIL
+
+
+@pytest.mark.parametrize(
+    ("fractions", "cauda_gy", "outcome"),
+    [
+        (4, 27.2, PASS),
+        (4, 27.3, FAIL),
+        (5, 32.0, PASS),
+        (5, 32.1, FAIL),
+        (6, 32.1, VARIATION),
+        (6, 34.7, FAIL),
+        (7, 36.9, VARIATION),
+        (7, 37.0, FAIL),
+    ],
+)
+def test_cauda_limits(fractions: int, cauda_gy: float, outcome: Outcome) -> None:
+    verdict = judge(CAUDA, target_name="PTV_L4", fractions=fractions, cauda=cauda_gy)
+
+    assert verdict.outcome is outcome
+
+
+@pytest.mark.parametrize("target", ["PTV_T8", "PTV_T12", "PTV_L1", "PTV_L2"])
+def test_cauda_alone_never_satisfies_down_to_l2(target: str) -> None:
+    verdict = judge(CAUDA, target_name=target)
+
+    assert found(verdict, "neural.cord").outcome is UNDECIDED
+    assert verdict.outcome is UNDECIDED
+
+
+@pytest.mark.parametrize("level", ["L1", "L2"])
+def test_at_the_conus_cord_and_cauda_or_sac_are_needed(level: str) -> None:
+    name = f"PTV_{level}"
+
+    assert judge(CORD, target_name=name).outcome is UNDECIDED
+    assert judge(SAC, target_name=name).outcome is UNDECIDED
+    assert judge(CORD, CAUDA, target_name=name).outcome is PASS
+    assert judge(CORD, SAC, target_name=name).outcome is PASS
+
+
+def test_an_roi_called_cord_below_l2_keeps_the_cord_limit_and_is_asked_about() -> None:
+    verdict = judge(CORD, CAUDA, target_name="PTV_L4", cord=26.0)
+
+    finding = found(verdict, "limit.cord")
+    assert finding.outcome is FAIL
+    assert "is this sac or cauda?" in str(finding.message)
+
+
+def test_no_neural_structure_is_undecided() -> None:
+    verdict = judge()
+
+    assert verdict.outcome is UNDECIDED
+    assert found(verdict, "neural.cord").outcome is UNDECIDED
+
+
+def test_an_empty_cord_is_undecided() -> None:
+    verdict = judge(ROI(name="SpinalCord"))
+
+    assert found(verdict, "limit.cord").outcome is UNDECIDED
+    assert "no closed contours" in str(found(verdict, "limit.cord").reason)
+
+
+def test_all_cords_are_graded_and_the_worst_counts() -> None:
+    low, high = in_zone("cord", "Cord"), in_zone("sac", "Spinal Cord")
+    verdict = judge(low, high, cord=10.0, sac=26.0)
+
+    outcomes = {f.roi: f.outcome for f in verdict.findings if f.id == "limit.cord"}
+    assert outcomes == {"Cord": PASS, "Spinal Cord": FAIL}
+    assert verdict.outcome is FAIL
+
+
+def test_a_cord_smaller_than_the_volume_asked_is_undecided() -> None:
+    """A plane of 4 x 4 mm every 2 mm over 2 mm is 0.032 cc."""
+    tiny = box("SpinalCord", (-42, -2, -1), (-38, 2, 1), spacing_mm=2.0)
+    verdict = judge(tiny)
+
+    finding = found(verdict, "limit.cord")
+    assert finding.outcome is UNDECIDED
+    assert finding.value is not None
+    assert finding.value.value is None
+    assert "less than the 0.035 cc" in str(finding.value.reason)
+
+
+def test_a_point_maximum_above_the_goal_is_said_although_the_near_maximum_keeps_it() -> None:
+    """A spike of the cord reaches into the hot zone: 3 mm3 of it, up to 28.4 Gy."""
+    cord = in_zone("cord", "SpinalCord")
+    # The dose rises from 10 to 33 Gy between the grid points at x = -20 and -18 mm.
+    spike = box("spike", (-22, -0.4, -1), (-18.4, 0.4, 1), spacing_mm=2.0)
+    joined = replace(cord, contours=(*cord.contours, *spike.contours))
+    verdict = judge(joined)
+
+    finding = found(verdict, "limit.cord")
+    assert finding.outcome is PASS
+    assert "point maximum" in str(finding.message)
+
+
+# --- How far the cord is drawn ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"),
+    [
+        (-30, 30, PASS),
+        (-18, 18, PASS),  # planes to 17 mm, PTV planes to 11: 6 mm beyond
+        (-16, 18, UNDECIDED),  # the plane at -17, 6 mm beyond, is missing
+        (-18, 16, UNDECIDED),
+        (-12, 12, UNDECIDED),
+        (40, 58, UNDECIDED),
+    ],
+)
+def test_the_cord_is_drawn_6_mm_beyond_the_target(
+    low: float, high: float, outcome: Outcome
+) -> None:
+    verdict = judge(in_zone("cord", "SpinalCord", low, high))
+
+    assert found(verdict, "neural.extent").outcome is outcome
+    assert found(verdict, "limit.cord").outcome is outcome
+    assert verdict.outcome is outcome
+
+
+def test_a_missing_plane_beside_the_target_is_undecided() -> None:
+    cord = in_zone("cord", "SpinalCord")
+    holed = replace(cord, contours=tuple(c for c in cord.contours if abs(c.z_mm - 5) > 0.1))
+    verdict = judge(holed)
+
+    assert verdict.outcome is UNDECIDED
+    assert "no contours between z = 3 and 7 mm" in str(found(verdict, "neural.extent").message)
+
+
+def test_a_missing_plane_far_from_the_target_is_not() -> None:
+    cord = in_zone("cord", "SpinalCord")
+    holed = replace(cord, contours=tuple(c for c in cord.contours if abs(c.z_mm - 25) > 0.1))
+
+    assert judge(holed).outcome is PASS
+
+
+def test_an_incomplete_cord_that_fails_already_fails() -> None:
+    verdict = judge(in_zone("cord", "SpinalCord", -12, 12), cord=30.0)
+
+    assert found(verdict, "limit.cord").outcome is FAIL
+
+
+def test_cord_and_cauda_together_pass_the_conus() -> None:
+    """The cord ends at L1, the cauda goes on: together they lie on every plane."""
+    cord = in_zone("cord", "SpinalCord", 4, 30)
+    cauda = in_zone("cauda", "CaudaEquina", -30, 4)
+
+    assert judge(cord, cauda, target_name="PTV_L1").outcome is PASS
+    assert judge(cord, cauda, target_name="PTV_T12").outcome is UNDECIDED
+
+
+# --- Scheme, prescription -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rx_gy", "fractions", "outcome"),
+    [
+        (24, 4, PASS),
+        (30, 5, PASS),
+        (36, 6, PASS),
+        (42, 7, PASS),
+        (30.005, 5, PASS),
+        (30.02, 5, FAIL),
+        (24, 5, FAIL),
+        (30, 4, FAIL),
+        (27, 3, FAIL),
+    ],
+)
+def test_only_the_four_schemes_are_allowed(rx_gy: float, fractions: int, outcome: Outcome) -> None:
+    verdict = judge(CORD, rx_gy=rx_gy, fractions=fractions)
+
+    assert found(verdict, "trial.scheme").outcome is outcome
+    assert verdict.trial_outcome is outcome
+
+
+def test_24_gy_per_fraction_has_its_own_sentence() -> None:
+    verdict = judge(CORD, rx_gy=96, fractions=4)
+
+    assert "24 Gy PER FRACTION, 96 Gy in all" in str(found(verdict, "trial.scheme").message)
+    assert verdict.outcome is FAIL
+
+
+def reference(dose_gy: float | None, kind: str = "SITE", **changes: object) -> DoseReference:
+    row = DoseReference(
+        number=1,
+        structure_type=kind,
+        description="PTV",
+        type="TARGET",
+        target_prescription_dose_gy=dose_gy,
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def with_references(*rows: DoseReference) -> Plan:
+    return replace(plan(), dose_references=rows)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [reference(None)],
+        [reference(0.0)],
+        [reference(30.0, type="ORGAN_AT_RISK")],
+        [reference(None, delivery_maximum_dose_gy=30.0)],
+        [reference(None, organ_at_risk_maximum_dose_gy=30.0)],
+        [reference(30.0), reference(24.0)],
+        [reference(30.0), reference(36.0, description="PTV_2")],
+    ],
+)
+def test_without_one_stated_prescription_nothing_is_guessed(rows: list[DoseReference]) -> None:
+    verdict = judge(CORD, the_plan=with_references(*rows))
+
+    assert verdict.prescription is None
+    assert found(verdict, "prescription").outcome is UNDECIDED
+    assert verdict.outcome is UNDECIDED
+
+
+def test_a_region_comes_before_a_point() -> None:
+    rows = (reference(31.2, "COORDINATES"), reference(30.0, "SITE"), reference(29.0, "POINT"))
+    verdict = judge(CORD, the_plan=with_references(*rows))
+
+    assert verdict.prescription is not None
+    assert verdict.prescription.dose_gy == 30.0
+
+
+def test_the_last_reference_is_not_taken_for_the_prescription() -> None:
+    """Lesson 16: 14 instead of 70 Gy."""
+    rows = (reference(30.0), reference(None, organ_at_risk_maximum_dose_gy=14.0))
+    verdict = judge(CORD, the_plan=with_references(*rows))
+
+    assert verdict.prescription is not None
+    assert verdict.prescription.dose_gy == 30.0
+    assert any("14 Gy" in str(f.message) for f in verdict.findings if f.id == "prescription.hint")
+
+
+def test_beam_doses_inform_and_never_grade() -> None:
+    odd = replace(
+        plan(), fraction_groups=(replace(plan().fraction_groups[0], beam_doses_gy=(9.0,)),)
+    )
+    verdict = judge(CORD, the_plan=odd)
+
+    hints = [f for f in verdict.findings if f.id == "prescription.hint"]
+    assert [str(f.message) for f in hints] == [
+        "beam doses at their specification points x 5 fractions: 45 Gy"
+    ]
+    assert verdict.outcome is PASS
+
+
+def test_several_fraction_groups_are_undecided() -> None:
+    groups = tuple(FractionGroup(number=n, fractions=f) for n, f in ((1, 25), (2, 7), (3, 3)))
+    verdict = judge(CORD, the_plan=replace(plan(), fraction_groups=groups))
+
+    assert verdict.prescription is None
+    assert "25 + 7 + 3 fractions" in str(found(verdict, "prescription").message)
+
+
+@pytest.mark.parametrize("groups", [(), (FractionGroup(number=1, fractions=None),)])
+def test_a_plan_without_fractions_is_undecided(groups: tuple[FractionGroup, ...]) -> None:
+    verdict = judge(CORD, the_plan=replace(plan(), fraction_groups=groups))
+
+    assert "no number of fractions" in str(found(verdict, "prescription").message)
+
+
+def test_a_declared_prescription_fills_a_gap_and_is_named() -> None:
+    verdict = judge(CORD, the_plan=with_references(), declared=Declared(prescription=(30.0, 5)))
+
+    assert verdict.outcome is PASS
+    assert verdict.prescription is not None
+    assert str(verdict.prescription.source) == "declared"
+
+
+@pytest.mark.parametrize("declared", [(24.0, 5), (30.0, 4)])
+def test_a_declared_prescription_does_not_overrule_the_plan(declared: tuple[float, int]) -> None:
+    with pytest.raises(CaseError, match="does not overrule the plan"):
+        judge(CORD, declared=Declared(prescription=declared))
+
+
+# --- Levels -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "outcome"),
+    [
+        ("PTV_T5", PASS),
+        ("PTV_T4", FAIL),
+        ("PTV_T1", FAIL),
+        ("PTV_S1", FAIL),
+        ("PTV_T8-9", PASS),
+        ("PTV_T8-10", FAIL),
+        ("PTV", UNDECIDED),
+        ("PTV-G", UNDECIDED),
+    ],
+)
+def test_levels_are_t5_to_l5_and_at_most_two(target: str, outcome: Outcome) -> None:
+    verdict = judge(CORD, SAC, target_name=target)
+
+    levels = max(
+        f.outcome or PASS for f in verdict.findings if f.id in ("trial.levels", "trial.vertebrae")
+    )
+    assert levels is outcome
+
+
+def test_an_unknown_level_says_its_cure() -> None:
+    verdict = judge(CORD, target_name="PTV")
+
+    assert "add --levels" in str(found(verdict, "trial.levels").message)
+
+
+def test_declared_levels_fill_the_gap() -> None:
+    verdict = judge(CORD, target_name="PTV", declared=Declared(levels=("T8",)))
+
+    assert verdict.levels == ("T8",)
+    assert str(verdict.levels_source) == "declared"
+    assert verdict.outcome is PASS
+
+
+def test_declared_levels_do_not_overrule_a_target_name() -> None:
+    with pytest.raises(CaseError, match="does not overrule the files"):
+        judge(CORD, declared=Declared(levels=("T9",)))
+
+
+def test_a_declared_level_that_is_none_is_refused() -> None:
+    with pytest.raises(CaseError, match="'T13' is no vertebral level"):
+        judge(CORD, target_name="PTV", declared=Declared(levels=("T13",)))
+
+
+def test_one_unnamed_target_beside_a_named_one_is_undecided() -> None:
+    verdict = judge(CORD, in_zone("target", "PTV_2", -12, 12))
+
+    assert "'PTV_2' states no level" in str(found(verdict, "trial.levels").message)
+
+
+def test_a_ctv_of_another_level_is_undecided() -> None:
+    verdict = judge(CORD, in_zone("target", "CTV_T9", -10, 10))
+
+    assert "CTV names state T9" in str(found(verdict, "trial.levels").message)
+
+
+def test_an_mr_sequence_is_no_level() -> None:
+    verdict = judge(CORD, in_zone("target", "GTV_T1", -10, 10), target_name="PTV")
+
+    assert found(verdict, "trial.levels").outcome is UNDECIDED
+    assert "MR sequence" in str(found(verdict, "trial.levels").message)
+
+
+def test_the_level_of_an_unnamed_target_may_come_from_its_ctv_or_vertebra() -> None:
+    for name in ("CTV_T8", "VB_T08"):
+        verdict = judge(CORD, in_zone("target", name, -10, 10), target_name="PTV")
+        assert verdict.levels == ("T8",)
+
+
+def test_labels_of_all_vertebrae_do_not_say_which_is_treated() -> None:
+    drawn = [in_zone("target", f"VB_T{n:02d}", -10, 10) for n in range(5, 13)]
+    verdict = judge(CORD, *drawn, target_name="PTV")
+
+    assert found(verdict, "trial.levels").outcome is UNDECIDED
+    assert found(verdict, "trial.vertebrae").outcome is UNDECIDED
+
+
+# --- Coverage -----------------------------------------------------------------------------------
+
+
+def half_covered(percent: float) -> DoseGrid:
+    """Return a dose in which this part of the target, along x, receives the prescription."""
+    edge = -6 + 12 * percent / 100
+    return dose_grid(
+        lambda x, y, z: 30 + np.clip(edge - x, -2, 2) + 0 * (y + z),
+        (-100, -40, -60),
+        (100, 40, 60),
+        2.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("percent", "outcome"), [(95, PASS), (91, PASS), (89, VARIATION), (81, VARIATION), (79, FAIL)]
+)
+def test_coverage_is_graded_by_v100(percent: float, outcome: Outcome) -> None:
+    case = Case(
+        plan=plan(),
+        structure_set=structure_set([in_zone("target", "PTV_T8", -12, 12)]),
+        dose=half_covered(percent),
+        links=links(),
+    )
+    finding = found(check(case, PROTOCOL), "coverage")
+
+    assert finding.value is not None
+    assert finding.value.value == pytest.approx(percent, abs=0.2)  # a fifth of a percent of x
+    assert finding.outcome is outcome
+
+
+def test_every_target_is_graded() -> None:
+    """A second target in a cold zone fails although the first is covered."""
+    verdict = judge(CORD, in_zone("prv", "PTV_T9", -12, 12), prv=28.0)
+
+    outcomes = {f.roi: f.outcome for f in verdict.findings if f.id == "coverage"}
+    assert outcomes == {"PTV_T8": PASS, "PTV_T9": FAIL}
+
+
+@pytest.mark.parametrize("name", ["PTV_T8_eval", "PTV_T8-PRV", "PTV_T8!", "zPTV_T8", "PTV_opt"])
+def test_derived_targets_never_stand_in_for_one(name: str) -> None:
+    verdict = judge(CORD, target_name=name)
+
+    assert found(verdict, "coverage").outcome is UNDECIDED
+    assert verdict.outcome is UNDECIDED
+
+
+def test_an_alias_makes_an_roi_the_target() -> None:
+    verdict = judge(CORD, target_name="T8 boost", declared=Declared(aliases={"T8 boost": "PTV"}))
+
+    assert found(verdict, "coverage").outcome is PASS
+    row = next(r for r in verdict.structures if r.match.structure == "PTV")
+    assert row.match.declared
+
+
+# --- Dose ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("factor", "outcome"), [(0.89, UNDECIDED), (1.59, PASS), (1.61, UNDECIDED)]
+)
+def test_a_median_far_from_the_prescription_is_undecided(factor: float, outcome: Outcome) -> None:
+    verdict = judge(CORD, target=30 * factor)
+
+    finding = found(verdict, "dose.fits_prescription")
+    assert finding.outcome is outcome
+    if outcome is UNDECIDED:
+        assert "dose does not fit the prescription" in str(finding.message)
+
+
+def test_the_dose_of_one_session_is_refused_and_never_multiplied() -> None:
+    with pytest.raises(UnsupportedError, match="looks like one session"):
+        judge(CORD, target=6.5, cord=2.0)
+
+
+@pytest.mark.parametrize(("step_mm", "outcome"), [(2.0, PASS), (2.5, VARIATION), (4.0, UNDECIDED)])
+def test_grid_spacing(step_mm: float, outcome: Outcome) -> None:
+    verdict = judge(CORD, step_mm=step_mm)
+
+    assert found(verdict, "dose.grid").outcome is outcome
+    assert verdict.outcome is outcome
+    if step_mm > 3:
+        assert "too coarse" in str(found(verdict, "limit.cord").reason)
+
+
+def test_a_cord_that_leaves_the_grid_is_undecided_unless_the_rest_fails() -> None:
+    long = in_zone("cord", "SpinalCord", -80, 80)
+
+    verdict = judge(long, cord=20.0)
+    assert found(verdict, "limit.cord").outcome is UNDECIDED
+    assert found(verdict, "dose.covers").outcome is UNDECIDED
+    assert found(judge(long, cord=26.0), "limit.cord").outcome is FAIL
+
+
+# --- Identity -----------------------------------------------------------------------------------
+
+
+def test_other_names_with_the_same_id_are_a_variation_and_not_shown() -> None:
+    other = Patient(patient_id="P-0815", name="Roe^Richard", birth_date="19600102")
+    verdict = judge(CORD, patient=other)
+
+    finding = found(verdict, "identity")
+    assert finding.outcome is VARIATION
+    assert "Roe" not in str(finding.message)
+
+
+def test_a_dose_without_frame_of_reference_is_undecided() -> None:
+    base = judge(CORD).case
+    without: Instance = replace(base.links[2].instance, frame_of_reference_uid=None)
+    case = replace(base, links=(*base.links[:2], replace(base.links[2], instance=without)))
+
+    assert found(check(case, PROTOCOL), "frame").outcome is UNDECIDED
+
+
+def test_a_foreign_structure_set_given_by_hand_is_a_variation() -> None:
+    base = judge(CORD).case
+    link = replace(base.links[1], by_hand=True, matches_uid=False)
+    case = replace(base, links=(base.links[0], link, base.links[2]))
+
+    assert found(check(case, PROTOCOL), "links").outcome is VARIATION
+
+
+def test_approval_is_reported_and_moves_nothing() -> None:
+    assert found(judge(CORD), "approval").outcome is None

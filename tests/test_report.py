@@ -1,0 +1,185 @@
+"""Words and numbers for people: masked, escaped, and never against the verdict."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sbrtcheck import Verdict, check, load_case, load_protocol
+from sbrtcheck.metric import parse_constraint
+from sbrtcheck.model import Patient, Text
+from sbrtcheck.report.as_json import render_json
+from sbrtcheck.report.text import Page, render_text
+from sbrtcheck.report.words import Voice, decided_number, number, printable
+
+SAMPLES = Path(__file__).parents[1] / "sample_dicom"
+
+
+def judge(name: str) -> Verdict:
+    return check(load_case(SAMPLES / name), load_protocol("nct06756087"))
+
+
+@pytest.fixture(scope="module")
+def passed() -> Verdict:
+    return judge("t8_30gy5_pass")
+
+
+@pytest.fixture(scope="module")
+def varied() -> Verdict:
+    return judge("t11t12_36gy6_variation")
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "text"),
+    [
+        (60.004, "D2% <= 60Gy", "60.004"),
+        (60.0, "D2% <= 60Gy", "60.00"),
+        (25.3000004, "D0.035cc <= 25.3Gy", "25.300000"),
+        (89.96, "V100% >= 90%", "89.96"),
+        (90.04, "V100% >= 90%", "90.0"),
+        (12.345, "D2% <= 60Gy", "12.35"),
+    ],
+)
+def test_rounding_never_contradicts_the_comparison(value: float, limit: str, text: str) -> None:
+    """Lesson 27: 60.004 > 60.00 must not be printed as 60.00 > 60.00."""
+    assert decided_number(value, parse_constraint(limit)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(25.3, "25.3"), (30.0, "30"), (0.035, "0.035"), (0.0, "0"), (12.346, "12.35")],
+)
+def test_numbers_in_sentences_are_short(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_control_and_direction_characters_are_shown_as_escapes() -> None:
+    """A name from a file must not move the cursor or turn the line round."""
+    assert printable("PTV\x1b[2J\u202e\r\n") == "PTV\\x1b[2J\\u202e\\r\\n"
+    assert printable("脊髓 é") == "脊髓 é"
+
+
+def test_a_name_from_a_file_is_no_markup(passed: Verdict) -> None:
+    row = next(row for row in passed.structures if row.match.structure == "PTV")
+    roi = replace(row.match.roi, name="[red]PTV[/red]{x}\x1b[31m")
+    odd = replace(passed, structures=(replace(row, match=replace(row.match, roi=roi)),))
+
+    page = render_text(odd, Page(verbose=True, phi=True))
+    assert "[red]" in page
+    assert "{x}\\x1b[31m" in page
+
+
+@pytest.mark.parametrize("text", ["Zhang San T8", "ZHANG_T8", "plan of zhangsan", "ID-00042 T8"])
+def test_what_names_the_patient_is_masked_in_strings_from_files(text: str) -> None:
+    voice = Voice(Patient(patient_id="ID-00042", name="Zhang^San"), phi=False)
+
+    said = voice.say(Text("{label}", label=text)).casefold()
+
+    assert "zhang" not in said
+    assert "00042" not in said
+    assert "***" in said
+
+
+def test_phi_shows_what_was_masked() -> None:
+    voice = Voice(Patient(patient_id="ID-00042", name="Zhang^San"), phi=True)
+
+    assert voice.name("Zhang T8") == "Zhang T8"
+    assert voice.patient_tail() == "ID-00042  Zhang^San"
+
+
+@pytest.mark.parametrize(
+    ("patient_id", "tail"), [("SBRT-0001", "…001"), ("1234", "…34"), ("7", "…"), (None, "(no ID)")]
+)
+def test_at_most_half_of_a_patient_id_is_shown(patient_id: str | None, tail: str) -> None:
+    assert Voice(Patient(patient_id=patient_id), phi=False).patient_tail() == tail
+
+
+@pytest.mark.parametrize("name", ["t8_30gy5_pass", "t8_30gy5_chinese_pass", "t4_30gy5_level_fail"])
+def test_no_output_holds_name_id_birth_date_or_path(name: str) -> None:
+    verdict = judge(name)
+    patient = verdict.case.plan.instance.patient
+    secrets = [
+        patient.name,
+        patient.patient_id,
+        patient.birth_date,
+        "Sample",
+        str(SAMPLES),
+        "RP.dcm",
+    ]
+
+    for output in (render_text(verdict, Page(verbose=True)), render_json(verdict)):
+        for secret in secrets:
+            assert secret is not None
+            assert secret not in output
+
+
+def test_the_page_keeps_its_order(varied: Verdict) -> None:
+    page = render_text(varied, Page())
+    landmarks = (
+        "sbrtcheck 0",
+        "DRAFT PROTOCOL",
+        "Plan ",
+        "Prescription ",
+        "Scheme ",
+        "Levels ",
+        "Cord ",
+        "Cord PRV ",
+        "Target ",
+        "Dose ",
+        "VERDICT:",
+        "Trial rules (NCT06756087)",
+        "Dosimetry (",
+        "Neural ",
+        "Targets ",
+        "Checks",
+        "Why VARIATION",
+        "Not checked",
+    )
+    places = [page.index(landmark) for landmark in landmarks]
+
+    assert places == sorted(places)
+
+
+def test_the_banner_counts_variations_and_names_prior_irradiation(varied: Verdict) -> None:
+    page = render_text(varied, Page())
+
+    assert "PASS WITH 1 VARIATION, if no earlier irradiation at this level (not provided)" in page
+
+
+def test_strict_turns_a_variation_into_a_failure(varied: Verdict) -> None:
+    assert "FAIL (--strict: 1 variation counted as FAIL)" in render_text(varied, Page(strict=True))
+    document = json.loads(render_json(varied, strict=True))
+    assert (document["outcome"], document["exit_code"]) == ("VARIATION", 1)
+
+
+def test_every_outcome_has_a_mark_and_a_word(varied: Verdict) -> None:
+    page = render_text(varied, Page())
+
+    assert "√ PASS" in page
+    assert "△ VARIATION" in page
+
+
+def test_an_ascii_page_is_ascii() -> None:
+    assert render_text(judge("t8_30gy5_chinese_pass"), Page(ascii=True)).isascii()
+
+
+def test_a_page_can_be_printed_on_a_gbk_console(varied: Verdict) -> None:
+    for verdict in (varied, judge("t8_30gy5_chinese_pass"), judge("t6_42gy7_cord_fail")):
+        render_text(verdict, Page(verbose=True)).encode("gbk")
+
+
+def test_colour_only_comes_with_a_terminal(varied: Verdict) -> None:
+    assert "\x1b[" not in render_text(varied, Page())
+    assert "\x1b[" in render_text(varied, Page(colour=True))
+
+
+def test_json_is_ascii_and_carries_template_and_values(passed: Verdict) -> None:
+    text = render_json(judge("t8_30gy5_chinese_pass"))
+    cord = next(f for f in json.loads(text)["findings"] if f["id"] == "limit.cord")
+
+    assert text.isascii()
+    assert cord["roi"] == "脊髓"
+    assert cord["limit"] == "<= 25.3 Gy"
+    assert cord["margin"] == pytest.approx(25.3 - cord["value"])
+    assert cord["text"]["template"].format(**cord["text"]["values"]) == cord["message"]
