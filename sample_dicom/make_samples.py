@@ -12,6 +12,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -276,7 +277,7 @@ def shifted(shape: BaseGeometry, z_mm: float) -> BaseGeometry:
 def planes(low_mm: float, high_mm: float) -> Array:
     """Return the contour planes from low to high, on the lattice of the spacing."""
     first, last = round(low_mm / SPACING_MM), round(high_mm / SPACING_MM)
-    return SPACING_MM * np.arange(first, last + 1)
+    return np.array([SPACING_MM * number for number in range(first, last + 1)])
 
 
 def stack(levels: tuple[str, ...]) -> dict[str, tuple[float, float]]:
@@ -335,7 +336,7 @@ def target_solids(sample: Sample) -> dict[str, Solid]:
         lesion = ellipse(0.55 * v.width, 0.5 * v.depth, x=-0.12 * v.width, y=-0.1 * v.depth)
         ptv = Solid(
             z_mm=planes(low - MARGIN_MM, high + MARGIN_MM),
-            section=lambda z, body=body, v=v: _ptv_section(body, v, z),
+            section=partial(_ptv_section, body, v),
         )
         solids[f"GTV_{level}"] = constant(lesion, low + 4, high - 3)
         solids[f"CTV_{level}"] = body
@@ -356,7 +357,8 @@ def _ptv_section(body: Solid, v: Vertebra, z_mm: float) -> BaseGeometry:
 
 def largest(shape: BaseGeometry) -> BaseGeometry:
     """Return the largest part of a shape."""
-    return max(shapely.get_parts(shape), key=lambda part: part.area)
+    parts: list[BaseGeometry] = shapely.get_parts(shape).tolist()
+    return max(parts, key=lambda part: float(part.area))
 
 
 def cord_ellipse(level: str) -> Polygon:
@@ -425,8 +427,8 @@ def signed_distance_mm(solid: Solid, points: Array, z_mm: float) -> Array:
     in_plane = np.where(shapely.contains_xy(shape, points[:, 0], points[:, 1]), -edge, edge)
     beyond = max(low - z_mm, z_mm - high)
     if beyond > 0:
-        return np.hypot(np.maximum(in_plane, 0), beyond)
-    return np.maximum(in_plane, beyond)
+        return np.asarray(np.hypot(np.maximum(in_plane, 0), beyond))
+    return np.asarray(np.maximum(in_plane, beyond))
 
 
 def dose_part(sample: Sample, solids: dict[str, Solid], points: Array, z_mm: float) -> Array:
@@ -448,7 +450,7 @@ def dose_part(sample: Sample, solids: dict[str, Solid], points: Array, z_mm: flo
     ripple = 1 + 0.02 * np.cos(9 * angle) * np.minimum(outside / 25, 1)
     gap = signed_distance_mm(sparing_solid(sample, solids), points, z_mm)
     spared = 1 - sample.sparing / (1 + np.exp((gap - sample.sparing_reach_mm) / 0.9))
-    return 1.005 * (fall + hot) * ripple * spared
+    return np.asarray(1.005 * (fall + hot) * ripple * spared)
 
 
 def effective_radius_mm(solids: Iterable[Solid]) -> float:

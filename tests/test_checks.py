@@ -40,7 +40,7 @@ def zoned_dose(step_mm: float = 2.0, **doses_gy: float) -> DoseGrid:
 
     def field(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         zone = np.abs(np.subtract.outer(x, centres)).argmin(axis=-1)
-        return values[zone] + 0 * (y + z)
+        return np.asarray(values[zone] + 0 * (y + z))
 
     return dose_grid(field, (-100, -40, -60), (100, 40, 60), step_mm)
 

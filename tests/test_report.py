@@ -174,7 +174,7 @@ def test_colour_only_comes_with_a_terminal(varied: Verdict) -> None:
     assert "\x1b[" in render_text(varied, Page(colour=True))
 
 
-def test_json_is_ascii_and_carries_template_and_values(passed: Verdict) -> None:
+def test_json_is_ascii_and_carries_template_and_values() -> None:
     text = render_json(judge("t8_30gy5_chinese_pass"))
     cord = next(f for f in json.loads(text)["findings"] if f["id"] == "limit.cord")
 

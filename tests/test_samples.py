@@ -201,10 +201,10 @@ def test_samples_open_in_plastimatch(tmp_path: Path) -> None:
     if program is None:
         pytest.skip("plastimatch is not installed")
     contours, dose = tmp_path / "contours.cxt", tmp_path / "dose.mha"
-    command = [program, "convert", "--input", SAMPLES / "t8_30gy5_pass"]
+    command = [program, "convert", "--input", str(SAMPLES / "t8_30gy5_pass")]
 
     done = subprocess.run(
-        [*command, "--output-cxt", contours, "--output-dose-img", dose],
+        [*command, "--output-cxt", str(contours), "--output-dose-img", str(dose)],
         capture_output=True,
         check=False,
     )

@@ -118,9 +118,16 @@ def load_case(
         If a file cannot be read; `UnsupportedError` if it is of a kind that is declined.
     """
     start = Path(path)
-    if start.is_dir():
+    if _is_folder(start):
         return _from_folder(start, structure_set, dose)
     return _from_file(start, structure_set, dose)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError) as error:  # a name that no file system takes
+        raise ReadError(Text("this is not a path of a file or folder"), path=path) from error
 
 
 def _from_folder(folder: Path, structure_set: str | Path | None, dose: str | Path | None) -> Case:
@@ -149,17 +156,18 @@ def _from_folder(folder: Path, structure_set: str | Path | None, dose: str | Pat
 
 def _from_file(path: Path, structure_set: str | Path | None, dose: str | Path | None) -> Case:
     kind = _class_of(path)
+    notes: list[Text] = []
     if kind == dicom.RT_STRUCTURE_SET:
         search = _search(path.parent)
         own = dicom.load_structure_set(path)
-        plan = _plan_of_structure_set(own, search, path)
-        return _complete(plan, search, structure_set or path, dose)
+        plan = _plan_of_structure_set(own, search, path, notes)
+        return _complete(plan, search, structure_set or path, dose, notes)
     if kind == dicom.RT_DOSE:
         header = dicom.load_dose_header(path)
         dicom.refuse_dose_kind(header, path)
         search = _search(path.parent)
-        plan = _plan_of_dose(header, search, path)
-        return _complete(plan, search, structure_set, dose or path)
+        plan = _plan_of_dose(header, search, path, notes)
+        return _complete(plan, search, structure_set, dose or path, notes)
     plan = dicom.load_plan(path)  # which refuses whatever is not an RT Plan, in its own words
     return _complete(plan, _search(path.parent), structure_set, dose)
 
@@ -173,10 +181,14 @@ def _class_of(path: Path) -> str | None:
 
 
 def _complete(
-    plan: Plan, search: _Search, structure_set: str | Path | None, dose: str | Path | None
+    plan: Plan,
+    search: _Search,
+    structure_set: str | Path | None,
+    dose: str | Path | None,
+    notes: list[Text] | None = None,
 ) -> Case:
     """Add structure set and dose to a plan and prove that they are one case."""
-    notes = list(search.notes)
+    notes = [*(notes or ()), *search.notes]
     dose_link, dose_path = _choose_dose(plan, search, dose, notes)
     structure_link, structures = _choose_structures(plan, search, structure_set, notes)
     _require_one_patient(plan.instance, structures.instance, dose_link.instance)
@@ -312,10 +324,12 @@ def _row(instance: Instance, kind: str, detail: str = "") -> Text:
 # --- Choosing -----------------------------------------------------------------------------------
 
 
-def _plan_of_structure_set(structures: StructureSet, search: _Search, path: Path) -> Plan:
+def _plan_of_structure_set(
+    structures: StructureSet, search: _Search, path: Path, notes: list[Text]
+) -> Plan:
     uid = structures.instance.sop_instance_uid
     files = [file for file in search.of_class(dicom.RT_PLAN) if _names_structure_set(file, uid)]
-    plans = [plan for _, plan in _nearest(files, dicom.load_plan, [])] if files else []
+    plans = [plan for _, plan in _nearest(files, dicom.load_plan, notes)] if files else []
     return _only_plan(plans, "structure set", path, search)
 
 
@@ -326,10 +340,10 @@ def _names_structure_set(file: _Found, uid: str) -> bool:
         return False  # a damaged plan of somebody else must not stop this one
 
 
-def _plan_of_dose(header: DoseHeader, search: _Search, path: Path) -> Plan:
+def _plan_of_dose(header: DoseHeader, search: _Search, path: Path, notes: list[Text]) -> Plan:
     wanted = header.referenced_plan_uids
     files = [file for file in search.of_class(dicom.RT_PLAN) if _is_one_of(file, wanted)]
-    plans = [plan for _, plan in _nearest(files, dicom.load_plan, [])] if files else []
+    plans = [plan for _, plan in _nearest(files, dicom.load_plan, notes)] if files else []
     return _only_plan(plans, "dose", path, search)
 
 

@@ -26,7 +26,7 @@ BINS = 2_000  # of the curve, over the ROI's own dose range
 FINE = 10  # the ends of dose intervals are binned this much finer
 WIDE_GY = 0.1  # bins wider than this come from outliers: no plan has 200 Gy
 BLOCK_CELLS = 100_000  # what is worked on at a time, unless one slab has more
-SLAB_CELLS = 400_000  # at most, in the plane of a slab; bounds the memory
+SLAB_CELLS = 200_000  # at most, in the plane of a slab; bounds the memory
 OUTSIDE = 1e-6  # of the volume: less than this beyond the grid is rounding
 
 
@@ -94,12 +94,12 @@ class DVH:
             raise ValueError(f"volume_cc must be positive, got {volume_cc}")
         if self.volume_cc_at_dose.size == 0 or volume_cc > self.volume_cc_at_dose[0] * (1 + 1e-12):
             return None
-        above = np.flatnonzero(self.volume_cc_at_dose >= volume_cc)
-        last = int(above[-1]) if above.size else 0
+        asked_cc = min(volume_cc, float(self.volume_cc_at_dose[0]))
+        last = int(np.flatnonzero(self.volume_cc_at_dose >= asked_cc)[-1])
         if last + 1 == self.dose_gy.size:
             return self.max_gy
         high, low = self.volume_cc_at_dose[last], self.volume_cc_at_dose[last + 1]
-        share = float(np.clip((high - volume_cc) / (high - low), 0, 1))
+        share = float((high - asked_cc) / (high - low))
         dose_gy = self.dose_gy[last] + share * (self.dose_gy[last + 1] - self.dose_gy[last])
         # The curve's last sample lies a rounding step beyond the maximum, where it reaches 0.
         return float(dose_gy if self.max_gy is None else min(dose_gy, self.max_gy))
@@ -173,11 +173,13 @@ def compute_dvh(roi: ROI, dose: DoseGrid) -> DVH:
     if not extremes:
         return _without_dose(roi, region, volume_cc)
     min_gy, max_gy = min(low for low, _ in extremes), max(high for _, high in extremes)
-    tally = _tally(_samples(division), [min_gy, max_gy])
-    if max_gy - min_gy > WIDE_GY * BINS:
-        # Half of the bins for the three quarters of the volume that outliers leave alone.
-        knee_gy = tally.edges_gy[np.argmax(tally.volume_cc <= tally.volume_cc[0] / 4)]
-        tally = _tally(_samples(division), [min_gy, float(knee_gy), max_gy])
+    tally, range_gy = _tally(_samples(division), [min_gy, max_gy]), max_gy - min_gy
+    while range_gy > WIDE_GY * BINS:
+        # Half of the bins for the three quarters of the volume that hot outliers leave alone.
+        knee_gy = float(tally.edges_gy[np.argmax(tally.volume_cc <= tally.volume_cc[0] / 4)])
+        if knee_gy - min_gy > range_gy / 2:
+            break
+        tally, range_gy = _tally(_samples(division), [min_gy, knee_gy, max_gy]), knee_gy - min_gy
     outside_cc, scale = volume_cc - float(tally.volume_cc[0]), 1.0
     if abs(outside_cc) <= OUTSIDE * volume_cc:
         outside_cc, scale = 0.0, volume_cc / float(tally.volume_cc[0])
@@ -240,8 +242,8 @@ def _divide(region: Region, volume_cc: float, dose: DoseGrid) -> _Division:
     nx, ny = np.maximum(np.ceil((high - low) / cell_mm + 1e-9), 1).astype(int)
     # Centred on the ROI, so that a mirrored ROI has mirrored cells.
     x_mm, y_mm = (low + high - cell_mm * np.array([nx, ny])) / 2
-    columns = _around(dose.x_mm, x_mm - cell_mm, x_mm + cell_mm * (nx + 1))
-    rows = _around(dose.y_mm, y_mm - cell_mm, y_mm + cell_mm * (ny + 1))
+    columns = _around(dose.x_mm, x_mm, x_mm + cell_mm * nx)
+    rows = _around(dose.y_mm, y_mm, y_mm + cell_mm * ny)
     planes = _around(dose.z_mm, region.slabs[0].low_mm, region.slabs[-1].high_mm)
     grid = _Grid(
         dose.dose_gy[planes, rows, columns], dose.x_mm[columns], dose.y_mm[rows], dose.z_mm[planes]
@@ -287,18 +289,32 @@ def _locate(points_mm: FloatArray, grid_mm: FloatArray) -> _Place:
 
 def _between(planes: FloatArray, where: _Place) -> FloatArray:
     """Interpolate linearly between planes, shape (planes, n), to rows of shape (places, n)."""
-    low: FloatArray = planes[where.below]
-    high: FloatArray = planes[where.below + 1]
-    return low + (high - low) * where.share[:, None]
+    return _mix(planes[where.below], planes[where.below + 1], where.share[:, None])
 
 
-def _known_share(
-    low_mm: FloatArray, size_mm: FloatArray | float, grid_mm: FloatArray
-) -> FloatArray:
-    """Return what part of cells along an axis lies between the outermost grid points."""
-    high_mm = np.minimum(low_mm + size_mm, grid_mm[-1])
-    known: FloatArray = (high_mm - np.maximum(low_mm, grid_mm[0])) / size_mm
-    return np.clip(known, 0.0, 1.0)
+def _mix(low: FloatArray, high: FloatArray, share: FloatArray) -> FloatArray:
+    """Return what lies a share of the way from `low` to `high`; `high` is used up."""
+    # In place: fresh memory for each step costs several times the arithmetic.
+    high -= low
+    high *= share
+    high += low
+    return high
+
+
+class _Known(NamedTuple):
+    """The part of cells along an axis that lies on the grid.
+
+    How much of each, and where its middle lies from the cell's, both in cell sizes.
+    """
+
+    share: FloatArray
+    offset: FloatArray
+
+
+def _known(centres_mm: FloatArray, size_mm: float, grid_mm: FloatArray) -> _Known:
+    low = np.clip((grid_mm[0] - centres_mm) / size_mm, -0.5, 0.5)
+    high = np.clip((grid_mm[-1] - centres_mm) / size_mm, -0.5, 0.5)
+    return _Known(high - low, (high + low) / 2)
 
 
 def _extremes(slabs: Sequence[Slab], division: _Division) -> Iterator[tuple[float, float]]:
@@ -356,11 +372,10 @@ def _along(planes_gy: FloatArray, x: _Place, y: _Place, columns: int) -> FloatAr
     corner = y.below * columns + x.below
 
     def along_x(first: NDArray[np.intp]) -> FloatArray:
-        low_gy = np.take(planes_gy, first, axis=1)
-        return low_gy + (np.take(planes_gy, first + 1, axis=1) - low_gy) * x.share
+        low_gy, high_gy = (np.take(planes_gy, points, axis=1) for points in (first, first + 1))
+        return _mix(low_gy, high_gy, x.share)
 
-    low_gy = along_x(corner)
-    return low_gy + (along_x(corner + columns) - low_gy) * y.share
+    return _mix(along_x(corner), along_x(corner + columns), y.share)
 
 
 class _Sample(NamedTuple):
@@ -372,15 +387,15 @@ class _Sample(NamedTuple):
 
 
 class _Layers(NamedTuple):
-    """Layers of sub-cells.
+    """Layers of sub-cells, as far as they lie on the grid.
 
-    Where they lie among dose planes, their height in steps of the dose grid, the part of their
-    height in mm where dose is known, and for each slab where its layers end.
+    Where their middles lie among dose planes, their height in mm and in steps of the dose grid,
+    and for each slab where its layers end.
     """
 
     z: _Place
+    height_mm: FloatArray
     height: FloatArray
-    known_mm: FloatArray
     ends: list[int]
 
 
@@ -395,31 +410,24 @@ def _layers(slabs: Sequence[Slab], division: _Division) -> _Layers:
     count = np.maximum(np.rint(thickness_mm / division.edge_mm).astype(np.intp), crossed)
     count = np.maximum(count, 1)
     ends = np.cumsum(count)
-    height_mm = np.repeat(thickness_mm / count, count)
+    step_mm = np.repeat(thickness_mm / count, count)
     in_slab = np.arange(ends[-1]) - np.repeat(ends - count, count)
-    layer_mm = np.repeat(low_mm, count) + height_mm * in_slab
-    z = _locate(layer_mm + height_mm / 2, grid_mm)
-    return _Layers(
-        z,
-        height_mm / np.diff(grid_mm)[z.below],
-        height_mm * _known_share(layer_mm, height_mm, grid_mm),
-        ends.tolist(),
-    )
+    layer_low_mm = np.repeat(low_mm, count) + step_mm * in_slab
+    layer_high_mm = np.minimum(layer_low_mm + step_mm, grid_mm[-1])
+    layer_low_mm = np.maximum(layer_low_mm, grid_mm[0])
+    z = _locate((layer_low_mm + layer_high_mm) / 2, grid_mm)
+    height_mm = np.maximum(layer_high_mm - layer_low_mm, 0.0)
+    return _Layers(z, height_mm, height_mm / np.diff(grid_mm)[z.below], ends.tolist())
 
 
 def _samples(division: _Division) -> Iterator[_Sample]:
     """Yield the sub-cells of each block of slabs."""
     lattice, grid = division.lattice, division.grid
-    half_mm = lattice.cell_mm / 2
-    known = np.outer(
-        _known_share(lattice.y_centres_mm - half_mm, lattice.cell_mm, grid.y_mm),
-        _known_share(lattice.x_centres_mm - half_mm, lattice.cell_mm, grid.x_mm),
-    )
+    x = _known(lattice.x_centres_mm, lattice.cell_mm, grid.x_mm)
+    y = _known(lattice.y_centres_mm, lattice.cell_mm, grid.y_mm)
     for slabs in division.blocks:
-        filled = occupancy([slab.rings for slab in slabs], lattice)
-        # At the grid's border the part of a cell inside the ROI is the part with known dose.
-        fraction = np.minimum(filled.fraction, known)
-        flat = [part.reshape(len(slabs), -1) for part in (fraction, *filled[1:])]
+        filled = _cut_off(occupancy([slab.rings for slab in slabs], lattice), x, y)
+        flat = [part.reshape(len(slabs), -1) for part in filled]
         layers = _layers(slabs, division)
         below, above = int(layers.z.below[0]), int(layers.z.below[-1]) + 2
         planes = _lattice_planes(grid._replace(dose_gy=grid.dose_gy[below:above]), lattice)
@@ -434,9 +442,26 @@ def _samples(division: _Division) -> Iterator[_Sample]:
                 layers.height[layer],
             )
             cell_cc = fraction * (lattice.cell_mm**2 / 1000)
-            volume_cc = np.outer(layers.known_mm[layer], cell_cc)
+            volume_cc = np.outer(layers.height_mm[layer], cell_cc)
             samples.append((dose_gy.ravel(), width_gy.ravel(), volume_cc.ravel()))
         yield _Sample(*(np.concatenate(part) for part in zip(*samples, strict=True)))
+
+
+def _cut_off(filled: Occupancy, x: _Known, y: _Known) -> Occupancy:
+    """Return what is filled of the cells as far as they lie on the grid.
+
+    Of a cell that both a contour and the border of the grid cut, the smaller part counts:
+    exact where one follows the other, as in an ROI that ends where the grid does.
+    """
+    known = np.outer(y.share, x.share)
+    if known.min() >= 1 - SLIVER:
+        return filled
+    fraction, *offsets = filled
+    fraction = np.minimum(fraction, known)
+    for index, border in enumerate((x.offset, y.offset[:, None])):
+        offset = np.where(border < 0, np.minimum(offsets[index], border), offsets[index])
+        offsets[index] = np.where(border > 0, np.maximum(offset, border), offset)
+    return Occupancy(fraction, *offsets)
 
 
 def _layer_doses(
@@ -480,33 +505,39 @@ class _Planes(NamedTuple):
 
 
 def _lattice_planes(grid: _Grid, lattice: Lattice) -> _Planes:
-    # One cell more on each side, so that every cell has neighbours to rise between.
-    wider = Lattice(
-        lattice.x_mm - lattice.cell_mm,
-        lattice.y_mm - lattice.cell_mm,
-        lattice.cell_mm,
-        lattice.nx + 2,
-        lattice.ny + 2,
-    )
-    columns_gy = _read(grid.dose_gy, _locate(wider.x_centres_mm, grid.x_mm), 2)
-    wider_gy = _read(columns_gy, _locate(wider.y_centres_mm, grid.y_mm), 1)
+    def rows(y_mm: FloatArray) -> FloatArray:
+        return _read(grid.dose_gy, y_mm, grid.y_mm, 1)
+
+    def columns(values_gy: FloatArray, x_mm: FloatArray) -> FloatArray:
+        return _read(values_gy, x_mm, grid.x_mm, 2)
+
+    x_mm, y_mm, half_mm = lattice.x_centres_mm, lattice.y_centres_mm, lattice.cell_mm / 2
+    x_sides_mm = np.append(x_mm - half_mm, x_mm[-1] + half_mm)
+    y_sides_mm = np.append(y_mm - half_mm, y_mm[-1] + half_mm)
+    rows_gy = rows(y_mm)
     dose_gy, x_rise_gy, y_rise_gy = (
         part.reshape(len(part), -1)
         for part in (
-            wider_gy[:, 1:-1, 1:-1],
-            (wider_gy[:, 1:-1, 2:] - wider_gy[:, 1:-1, :-2]) / 2,
-            (wider_gy[:, 2:, 1:-1] - wider_gy[:, :-2, 1:-1]) / 2,
+            columns(rows_gy, x_mm),
+            np.diff(columns(rows_gy, x_sides_mm), axis=2),
+            columns(np.diff(rows(y_sides_mm), axis=1), x_mm),
         )
     )
     return _Planes(dose_gy, x_rise_gy, y_rise_gy, x_rise_gy**2 + y_rise_gy**2)
 
 
-def _read(dose_gy: FloatArray, where: _Place, axis: int) -> FloatArray:
-    """Interpolate dose linearly along one axis."""
+def _read(dose_gy: FloatArray, points_mm: FloatArray, grid_mm: FloatArray, axis: int) -> FloatArray:
+    """Interpolate dose linearly along one axis.
+
+    Beyond the grid the line goes on: cells at its border are read where they are inside, and
+    that place is found from the dose in their middle and its rise.
+    """
+    below = _locate(points_mm, grid_mm).below
+    share = (points_mm - grid_mm[below]) / (grid_mm[below + 1] - grid_mm[below])
     shape = [1, 1, 1]
     shape[axis] = -1
-    low_gy = np.take(dose_gy, where.below, axis)
-    return low_gy + (np.take(dose_gy, where.below + 1, axis) - low_gy) * where.share.reshape(shape)
+    low_gy, high_gy = (np.take(dose_gy, points, axis) for points in (below, below + 1))
+    return _mix(low_gy, high_gy, share.reshape(shape))
 
 
 class _Tally(NamedTuple):

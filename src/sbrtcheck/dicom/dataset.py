@@ -8,18 +8,20 @@ import io
 import math
 import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, wraps
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pydicom
 from pydicom import config
-from pydicom.datadict import dictionary_description
+from pydicom.datadict import dictionary_description, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from sbrtcheck.errors import ReadError, UnsupportedError
@@ -36,6 +38,7 @@ NAMES = {
     RT_ION_PLAN: "RT Ion Plan",
 }
 
+T = TypeVar("T")
 UNDEFINED_LENGTH = 0xFFFFFFFF
 TAG_BYTES = 8  # tag, VR and length, or tag and length: what pydicom reads of an element first
 
@@ -44,9 +47,7 @@ TAG_BYTES = 8  # tag, VR and length, or tag and length: what pydicom reads of an
 def mat(path: Path | None, where: str) -> Iterator[None]:
     """Turn whatever pydicom raises inside into a `ReadError` that says where it happened."""
     try:
-        with warnings.catch_warnings(), config.disable_value_validation():
-            warnings.simplefilter("ignore")  # odd but readable values are judged by our getters
-            yield
+        yield
     except ReadError:
         raise
     except (OSError, EOFError, struct.error) as error:  # what pydicom raises at a cut
@@ -59,6 +60,18 @@ def mat(path: Path | None, where: str) -> Iterator[None]:
         raise ReadError(
             Text("{where} cannot be read ({detail})", where=where, detail=detail), path=path
         ) from error
+
+
+def quietly(load: Callable[[Path], T]) -> Callable[[Path], T]:
+    """Keep pydicom from warning of odd values while a file is read: our getters judge them."""
+
+    @wraps(load)
+    def read(path: Path) -> T:
+        with warnings.catch_warnings(), config.disable_value_validation():
+            warnings.simplefilter("ignore")
+            return load(path)
+
+    return read
 
 
 def class_name(uid: str) -> str:
@@ -93,8 +106,12 @@ class Record:
 
     def text(self, keyword: str) -> str:
         """Return an attribute as one line of text; "" where it is absent or empty."""
+        tag, plain = _entry(keyword)
+        if plain:
+            return self.raw(keyword).decode("ascii", "replace").strip()
         with mat(self.path, f"{self.what}: {label(keyword)}"):
-            value = self.dataset.get(keyword)
+            element = self.dataset.get(tag)
+            value = None if element is None else element.value
         return "" if value is None else str(value).strip()
 
     def uid(self, keyword: str) -> str | None:
@@ -147,11 +164,9 @@ class Record:
 
         pydicom makes an object of every decimal; the bytes are ten times faster to parse.
         """
+        tag, _ = _entry(keyword)
         with mat(self.path, f"{self.what}: {label(keyword)}"):
-            if keyword not in self.dataset:
-                return b""
-            element = self.dataset.get_item(keyword)
-            value = element.value
+            value = self.dataset.get_item(tag).value if tag in self.dataset else None
         if value is None:
             return b""
         if isinstance(value, bytes):
@@ -173,6 +188,13 @@ class Record:
             for record in records:
                 _refuse_truncated(record)
         return records
+
+
+@cache
+def _entry(keyword: str) -> tuple[BaseTag, bool]:
+    """Return the tag of a keyword, and whether its bytes are plain ASCII text."""
+    tag = Tag(keyword)
+    return tag, dictionary_VR(tag) in ("CS", "DA", "DS", "IS", "UI")
 
 
 def label(keyword: str) -> str:
@@ -293,8 +315,7 @@ def _sop_class(root: Record) -> str:
 
 def _refuse_truncated(record: Record) -> None:
     """Compare each element's bytes with its declared length; pydicom takes what is there."""
-    for tag in record.dataset.keys():  # noqa: SIM118 - iterating a Dataset converts its elements
-        element = record.dataset.get_item(tag)
+    for element in record.dataset.values():  # as they are: iterating a Dataset converts them
         if not isinstance(element, RawDataElement) or element.length == UNDEFINED_LENGTH:
             continue
         if element.value is not None and len(element.value) < element.length:

@@ -16,6 +16,7 @@ from sbrtcheck.dicom.dataset import (
     Record,
     mat,
     open_file,
+    quietly,
     read_instance,
     require_class,
 )
@@ -33,6 +34,7 @@ UNCOMPRESSED = (
 DTYPES = {(16, 0): "u2", (32, 0): "u4", (16, 1): "i2", (32, 1): "i4"}
 
 
+@quietly
 def load_dose_header(path: Path) -> DoseHeader:
     """Read what an RT Dose says of itself, without its values.
 
@@ -45,6 +47,7 @@ def load_dose_header(path: Path) -> DoseHeader:
     return _header(opened, require_class(opened, RT_DOSE))
 
 
+@quietly
 def load_dose(path: Path) -> DoseGrid:
     """Read an RT Dose with its values, its axes brought to ascending patient coordinates.
 

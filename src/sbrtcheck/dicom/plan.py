@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
-from sbrtcheck.dicom.dataset import RT_PLAN, Record, open_file, read_instance, require_class
+from sbrtcheck.dicom.dataset import (
+    RT_PLAN,
+    Record,
+    open_file,
+    quietly,
+    read_instance,
+    require_class,
+)
 from sbrtcheck.model import Beam, DoseReference, FractionGroup, Plan, Text
 
 MAX_ITEMS = 10_000  # beams or control points beyond this are damage, not a plan
 
 
+@quietly
 def load_plan(path: Path) -> Plan:
     """Read an RT Plan.
 

@@ -1,7 +1,7 @@
 """RT Structure Set -> StructureSet."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from sbrtcheck.dicom.dataset import (
     Record,
     open_file,
     parse_decimals,
+    quietly,
     read_instance,
     require_class,
 )
@@ -26,6 +27,7 @@ from sbrtcheck.model import (
 
 OBLIQUE_MM = 0.05  # more than rounding: a ring that leaves its plane by this is not axial
 FARTHEST_MM = 1e5  # 100 m from the origin is damage, not anatomy
+FRAMES = "ReferencedFrameOfReferenceSequence"
 RING_TYPES = {"CLOSED_PLANAR": False, "CLOSEDPLANAR_XOR": True}
 OPEN_TYPES = frozenset({"POINT", "OPEN_PLANAR", "OPEN_NONPLANAR"})
 
@@ -42,6 +44,7 @@ class _Draft:
     notes: list[Text] = field(default_factory=list)
 
 
+@quietly
 def load_structure_set(path: Path) -> StructureSet:
     """Read an RT Structure Set. ROIs without contours are kept: empty is not missing.
 
@@ -61,6 +64,10 @@ def load_structure_set(path: Path) -> StructureSet:
     instance = read_instance(
         opened, label_keyword="StructureSetLabel", date_keyword="StructureSetDate"
     )
+    if instance.frame_of_reference_uid is None:
+        frames = [item.uid("FrameOfReferenceUID") for item in root.items(FRAMES)]
+        if len(set(frames)) == 1:
+            instance = replace(instance, frame_of_reference_uid=frames[0])
     drafts, notes = _drafts(root)
     contours = {number: _contours(draft, root) for number, draft in drafts.items()}
     steps = [np.diff(np.unique([c.z_mm for c in rings])) for rings in contours.values() if rings]

@@ -1,0 +1,83 @@
+"""Real exports of many systems: a right verdict or a clear sentence, never a pass.
+
+No plan among them is allowed by the trial. The folder is not part of the project.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from sbrtcheck import Outcome, SbrtCheckError, UnsupportedError, check, load_case, load_protocol
+from sbrtcheck.model import Declared
+
+PROTOCOL = load_protocol("nct06756087")
+
+# Complete sets: the plan, the outcome, and one finding that has to say why.
+COMPLETE = [
+    # 14 Gy in 7 fractions, read from the SITE reference, not 11.3 Gy from the point.
+    ("eclipse-breast-dvhseq/rtplan.dcm", Outcome.FAIL, "trial.scheme", "14 Gy in 7 fractions"),
+    # Pinnacle states no prescription; the one in the name of a point is not taken.
+    ("pinnacle-brain-srs-5x5.5/rtplan.dcm", Outcome.UNDECIDED, "prescription", "states no target"),
+    ("pinnacle-hn-22fx/RP.dcm", Outcome.UNDECIDED, "prescription", "states no target"),
+    ("pinnacle-hn-3phase/RP.dcm", Outcome.UNDECIDED, "prescription", "states no target"),
+    (
+        "brain-srs-multivendor/gammaplan/RP_small.dcm",
+        Outcome.UNDECIDED,
+        "prescription",
+        "no target",
+    ),
+]
+REFUSED = [
+    ("oncentra-phantom-per-beam/RP.dcm", "dose of single beams"),
+    ("raystation-proton-ramp/RP_ion.dcm", "RT Ion Plan"),
+    ("raystation-proton-ramp/rs12_physical/RP_ion.dcm", "RT Ion Plan"),
+]
+
+
+@pytest.mark.parametrize(("plan", "outcome", "finding_id", "words"), COMPLETE)
+def test_a_complete_set_gets_the_right_verdict(
+    real_data: Path, plan: str, outcome: Outcome, finding_id: str, words: str
+) -> None:
+    verdict = check(load_case(real_data / plan), PROTOCOL)
+
+    assert verdict.outcome is outcome
+    finding = next(f for f in verdict.findings if f.id == finding_id)
+    assert words in str(finding.message)
+
+
+@pytest.mark.parametrize(("plan", "words"), REFUSED)
+def test_a_set_that_is_declined_says_why(real_data: Path, plan: str, words: str) -> None:
+    with pytest.raises(UnsupportedError, match=words):
+        load_case(real_data / plan)
+
+
+def test_no_file_of_any_system_passes_or_breaks_the_line(real_data: Path) -> None:
+    """Every RP, RS and RD as argument: a verdict that is no pass, or our own error."""
+    files = [
+        file
+        for file in sorted(real_data.rglob("*.dcm"))
+        if "nelms2015/structures" not in file.as_posix() and "CT" not in file.name
+    ]
+    assert len(files) > 80
+    assert not [file for file in files if not is_no_pass(file)]
+
+
+def is_no_pass(file: Path) -> bool:
+    """Tell whether a file gives a verdict that is no pass, or is refused in a sentence."""
+    try:
+        return check(load_case(file), PROTOCOL).outcome > Outcome.VARIATION
+    except SbrtCheckError as error:
+        return bool(str(error.problem))
+
+
+def test_a_declared_prescription_of_another_scheme_is_judged(real_data: Path) -> None:
+    """5 x 5.5 Gy stands in the name of a point; declared, it is no allowed scheme."""
+    case = load_case(real_data / "pinnacle-brain-srs-5x5.5" / "rtplan.dcm")
+
+    verdict = check(case, PROTOCOL, Declared(prescription=(27.5, 5)))
+
+    assert verdict.trial_outcome is Outcome.FAIL
+    coverage = next(f for f in verdict.findings if f.id == "coverage")
+    assert coverage.value is not None
+    assert coverage.value.value is not None
+    assert coverage.value.value > 90, "27.5 Gy covers the PTV of this plan"
