@@ -407,8 +407,8 @@ def _layers(slabs: Sequence[Slab], division: _Division) -> _Layers:
     crossed = np.searchsorted(grid_mm, low_mm + thickness_mm) - np.searchsorted(
         grid_mm, low_mm, side="right"
     )
-    count = np.maximum(np.rint(thickness_mm / division.edge_mm).astype(np.intp), crossed)
-    count = np.maximum(count, 1)
+    wanted = np.ceil(thickness_mm / division.edge_mm - 1e-9).astype(np.intp)
+    count = np.maximum(np.maximum(wanted, crossed), 1)
     ends = np.cumsum(count)
     step_mm = np.repeat(thickness_mm / count, count)
     in_slab = np.arange(ends[-1]) - np.repeat(ends - count, count)

@@ -96,7 +96,7 @@ class Solid(ABC):
 
     @abstractmethod
     def _rings(self, z_mm: float, points: int) -> list[FloatArray]:
-        """Return the rings at a height above the centre, with the centre at the origin."""
+        """Return the rings at a height above the centre, around the origin."""
 
     @abstractmethod
     def _beyond_mm3(self, axis: Axis, c_mm: float) -> float:
@@ -123,10 +123,7 @@ class Sphere(Solid):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cylinder(Solid):
-    """A round rod along an axis.
-
-    Across it, a length L times the circle's segment r^2 acos(c / r) - c sqrt(r^2 - c^2).
-    """
+    """A rod; across its axis, its length times a segment r^2 acos(c / r) - c sqrt(r^2 - c^2)."""
 
     radius_mm: float
     length_mm: float
@@ -153,7 +150,7 @@ class Cylinder(Solid):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cone(Solid):
-    """A right circular cone; its tip points along +axis, the centre is at half its height.
+    """A cone; its tip points along +axis, its centre is at half its height.
 
     Beyond c along its axis, a similar cone. Across it, the segments of all its circles,
     integrated over their radius: with q = sqrt(r^2 - c^2) and c > 0,

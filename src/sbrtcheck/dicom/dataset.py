@@ -197,6 +197,7 @@ def _entry(keyword: str) -> tuple[BaseTag, bool]:
     return tag, dictionary_VR(tag) in ("CS", "DA", "DS", "IS", "UI")
 
 
+@cache
 def label(keyword: str) -> str:
     """Return the standard's name of an attribute, as physicists see it in DICOM viewers."""
     return dictionary_description(keyword)
