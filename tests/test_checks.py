@@ -679,3 +679,25 @@ def test_a_foreign_structure_set_given_by_hand_is_a_variation() -> None:
 
 def test_approval_is_reported_and_moves_nothing() -> None:
     assert found(judge(CORD), "approval").outcome is None
+
+
+def test_a_plan_without_its_beams_is_a_variation() -> None:
+    verdict = judge(CORD, the_plan=replace(plan(), beams=()))
+
+    assert found(verdict, "beams").outcome is VARIATION
+    assert "plan lacks: 1" in str(found(verdict, "beams").message)
+
+
+def test_setup_beams_do_not_treat() -> None:
+    only = replace(plan().beams[0], delivery_type="SETUP")
+    verdict = judge(CORD, the_plan=replace(plan(), beams=(only,)))
+
+    assert "no treatment beam" in str(found(verdict, "beams").message)
+
+
+def test_a_patient_id_in_some_files_only_is_a_variation() -> None:
+    nobody = Patient(patient_id=None, name="Doe^Jane", birth_date="19600102")
+    verdict = judge(CORD, patient=nobody)
+
+    assert "stands in 2 files of 3" in str(found(verdict, "identity").message)
+    assert found(verdict, "identity").outcome is VARIATION

@@ -260,6 +260,29 @@ def test_errors_hold_no_name_of_the_patient(tmp_path: Path) -> None:
     assert not {"Doe", "Jane", "OTHER-77", "P-0815"} & set(done.stderr.replace("^", " ").split())
 
 
+def test_candidates_hold_no_name_of_the_patient(tmp_path: Path) -> None:
+    for number in range(2):
+        write_case(tmp_path / "x")
+        edit(tmp_path / "x" / "RP.dcm", SOPInstanceUID=f"1.2.3.{number}", RTPlanLabel="Doe T8")
+        shutil.move(tmp_path / "x" / "RP.dcm", tmp_path / f"{number}.dcm")
+
+    done = run(tmp_path)
+
+    assert_refused(done, "'*** T8'")
+    assert "Doe" not in done.stderr
+
+
+def test_a_plan_in_another_frame_of_reference_than_its_dose(tmp_path: Path) -> None:
+    files = write_case(tmp_path)
+    edit(files.plan, FrameOfReferenceUID="1.2.3")
+
+    assert_refused(run(tmp_path), "plan and dose have different frames of reference")
+
+
+def test_a_name_that_is_too_long_for_a_file(tmp_path: Path) -> None:
+    assert_refused(run(tmp_path / ("x" * 300)), "not a path of a file or folder")
+
+
 def test_a_file_that_was_not_typed_is_not_named(tmp_path: Path) -> None:
     files = write_case(tmp_path)
     secret = files.structure_set.rename(tmp_path / "Doe_Jane_4711.dcm")

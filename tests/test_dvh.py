@@ -361,15 +361,16 @@ def test_one_voxel_of_a_million_gray_makes_no_big_array() -> None:
 
 @pytest.mark.parametrize("hot_gy", [300.0, 1e4, 1e6])
 def test_one_hot_voxel_leaves_the_metrics_of_the_bulk_alone(hot_gy: float) -> None:
-    """It reaches 64 mm3 of 3 024, so D95% and D50% move by what lies below the hot part."""
+    """It reaches 4 mm along each axis, and the sub-cells at the end of its reach, 0.5 mm wide,
+    count as reached: 90 mm3, which fill 0.71 mm of the height of the box.
+    """
     roi = PRISMS["box"].roi("box", spacing_mm=2)
 
     hot, without = compute_dvh(roi, with_hot_voxel(hot_gy)), compute_dvh(roi, rising("z"))
 
     for percent in (95, 50):
         found, expected = hot.dose_at_percent_gy(percent), without.dose_at_percent_gy(percent)
-        # 24 mm of height hold the volume: 64 mm3 are 0.5 mm of it.
-        assert found == pytest.approx(expected, abs=0.55)
+        assert found == pytest.approx(expected, abs=0.71)
     assert hot.volume_cc == without.volume_cc
 
 

@@ -194,6 +194,7 @@ def _complete(
     _require_one_patient(plan.instance, structures.instance, dose_link.instance)
     grid = dicom.load_dose(dose_path)
     structures = _in_dose_frame(structures, dose_link.instance)
+    _require_plan_in_dose_frame(plan.instance, dose_link.instance)
     plan_link = Link(kind="RT Plan", instance=plan.instance, how=Text("the plan to be judged"))
     return Case(
         plan=plan,
@@ -315,7 +316,7 @@ def _row(instance: Instance, kind: str, detail: str = "") -> Text:
         "{kind} {uid}  '{label}'  {date}  {detail}",
         kind=kind,
         uid=tail(instance.sop_instance_uid),
-        label=instance.label or "",
+        label=instance.patient.masked(instance.label or ""),
         date=instance.date or "no date",
         detail=detail,
     )
@@ -587,6 +588,14 @@ def _require_one_patient(*instances: Instance) -> None:
     if len(ids) > 1:
         raise CaseError(
             Text("plan, structure set and dose are of different patients: their patient IDs differ")
+        )
+
+
+def _require_plan_in_dose_frame(plan: Instance, dose: Instance) -> None:
+    frames = {plan.frame_of_reference_uid, dose.frame_of_reference_uid} - {None}
+    if len(frames) > 1:
+        raise CaseError(
+            Text("plan and dose have different frames of reference: the dose is not of this plan")
         )
 
 

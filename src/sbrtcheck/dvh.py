@@ -379,7 +379,7 @@ def _along(planes_gy: FloatArray, x: _Place, y: _Place, columns: int) -> FloatAr
 
 
 class _Sample(NamedTuple):
-    """Sub-cells: dose in their middle, spread of dose, volume where dose is known."""
+    """Sub-cells: their mean dose, spread of dose, volume where dose is known."""
 
     dose_gy: FloatArray
     width_gy: FloatArray
@@ -495,7 +495,7 @@ def _layer_doses(
 class _Planes(NamedTuple):
     """Dose planes read at in-plane cells, each of shape (planes, cells).
 
-    The dose in the middle, its rise across the cell along x and y, the sum of their squares.
+    The mean dose, its rise across the cell along x and y, the sum of their squares.
     """
 
     dose_gy: FloatArray
@@ -515,13 +515,23 @@ def _lattice_planes(grid: _Grid, lattice: Lattice) -> _Planes:
     x_sides_mm = np.append(x_mm - half_mm, x_mm[-1] + half_mm)
     y_sides_mm = np.append(y_mm - half_mm, y_mm[-1] + half_mm)
     rows_gy = rows(y_mm)
+    middle_gy = columns(rows_gy, x_mm)
+    x_side_gy = columns(rows_gy, x_sides_mm)
+    y_side_gy = columns(rows(y_sides_mm), x_mm)
+    # Simpson's rule along both axes: where the dose bends within a cell, its mean is not that
+    # of the middle. The five weights are positive, so no dose is made up.
+    mean_gy = 2 * middle_gy
+    for part in (
+        x_side_gy[:, :, :-1],
+        x_side_gy[:, :, 1:],
+        y_side_gy[:, :-1],
+        y_side_gy[:, 1:],
+    ):
+        mean_gy += part
+    mean_gy /= 6
     dose_gy, x_rise_gy, y_rise_gy = (
         part.reshape(len(part), -1)
-        for part in (
-            columns(rows_gy, x_mm),
-            np.diff(columns(rows_gy, x_sides_mm), axis=2),
-            columns(np.diff(rows(y_sides_mm), axis=1), x_mm),
-        )
+        for part in (mean_gy, np.diff(x_side_gy, axis=2), np.diff(y_side_gy, axis=1))
     )
     return _Planes(dose_gy, x_rise_gy, y_rise_gy, x_rise_gy**2 + y_rise_gy**2)
 
@@ -530,7 +540,7 @@ def _read(dose_gy: FloatArray, points_mm: FloatArray, grid_mm: FloatArray, axis:
     """Interpolate dose linearly along one axis.
 
     Beyond the grid the line goes on: cells at its border are read where they are inside, and
-    that place is found from the dose in their middle and its rise.
+    that place is found from the dose of the whole cell and its rise.
     """
     below = _locate(points_mm, grid_mm).below
     share = (points_mm - grid_mm[below]) / (grid_mm[below + 1] - grid_mm[below])

@@ -7,6 +7,7 @@ Coordinates are those of the DICOM patient system in mm: x to the patient's left
 back, z to the head (PS3.3 C.7.6.2.1.1).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+MASK = "***"
 
 
 def _plain(value: object) -> str:
@@ -100,6 +102,18 @@ class Patient:
     patient_id: str | None = None
     name: str | None = None
     birth_date: str | None = None
+
+    def masked(self, text: str) -> str:
+        """Return text in which whatever names this patient is replaced by stars.
+
+        Labels and ROI names are free text; people write names and record numbers into them.
+        """
+        parts = re.split(r"[\s^=,]+", self.name or "")
+        words = {*parts, "".join(parts), self.patient_id or ""}
+        # Shorter parts would hit ordinary words; Chinese names are telling from two characters.
+        telling = [word for word in words if len(word) >= (3 if word.isascii() else 2)]
+        pattern = "|".join(re.escape(word) for word in sorted(telling, key=len, reverse=True))
+        return re.sub(pattern, MASK, text, flags=re.IGNORECASE) if pattern else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -210,7 +210,7 @@ class Protocol:
         return next(name for name, row in self.structures.items() if row.role is role)
 
 
-CHECKS = ("identity", "links", "approval")
+CHECKS = ("identity", "links", "beams", "approval")
 NEEDED_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL, Role.PTV)
 
 

@@ -6,7 +6,7 @@ from sbrtcheck.case import Case
 from sbrtcheck.checks.coverage import check_coverage, report_targets
 from sbrtcheck.checks.dose import check_dose
 from sbrtcheck.checks.evidence import Evidence, compute_dvhs, name_subjects
-from sbrtcheck.checks.identity import check_approval, check_identity, check_links
+from sbrtcheck.checks.identity import check_approval, check_beams, check_identity, check_links
 from sbrtcheck.checks.levels import check_levels, treated_levels
 from sbrtcheck.checks.neural import check_neural, report_prv
 from sbrtcheck.checks.prescription import check_prescription, check_scheme, read_prescription
@@ -29,6 +29,7 @@ QUESTIONS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     check_dose,
     check_identity,
     check_links,
+    check_beams,
     check_approval,
 )
 

@@ -28,15 +28,18 @@ def check_identity(evidence: Evidence) -> Iterator[Finding]:
         if len(values) > 1
     ]
     with_id = [i for i in instances if i.patient.patient_id]
-    if with_id and len(with_id) < len(instances):
-        differing.append("patient IDs (not in every file)")
+    partly = 0 < len(with_id) < len(instances)
     if differing:
         message = Text("{what} differ between the files", what=" and ".join(differing))
+    elif partly:
+        message = Text(
+            "the patient ID stands in {some} files of {all}", some=len(with_id), all=len(instances)
+        )
     elif with_id:
         message = Text("one patient in all files")
     else:
         message = Text("no file holds a patient ID: linked by UIDs only")
-    yield _finding(evidence, "identity", message, fault=bool(differing))
+    yield _finding(evidence, "identity", message, fault=bool(differing) or partly)
     yield _frame(evidence)
 
 
@@ -75,6 +78,22 @@ def check_links(evidence: Evidence) -> Iterator[Finding]:
         yield _finding(evidence, "links", link.how, fault=True, subject=link.kind)
     if not foreign:
         yield _finding(evidence, "links", Text("plan, structure set and dose name one another"))
+
+
+def check_beams(evidence: Evidence) -> Iterator[Finding]:
+    """Yield whether the beams that the fraction groups name are in the plan, and any treats."""
+    plan = evidence.case.plan
+    named = {number for group in plan.fraction_groups for number in group.beam_numbers}
+    missing = sorted(named - {beam.number for beam in plan.beams})
+    treating = [beam for beam in plan.beams if beam.treats]
+    if missing:
+        listed = ", ".join(map(str, missing))
+        message = Text("the fraction group names beams that the plan lacks: {beams}", beams=listed)
+    elif not treating:
+        message = Text("the plan holds no treatment beam")
+    else:
+        message = Text("{count} treatment beams", count=len(treating))
+    yield _finding(evidence, "beams", message, fault=bool(missing) or not treating)
 
 
 def check_approval(evidence: Evidence) -> Iterator[Finding]:

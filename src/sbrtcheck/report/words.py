@@ -1,6 +1,5 @@
 """Words and numbers for people: sentences, masking, digits that agree with the verdict."""
 
-import re
 import unicodedata
 
 from sbrtcheck.metric import Constraint
@@ -8,7 +7,6 @@ from sbrtcheck.model import Patient, Text
 
 DECIMALS = {"Gy": 2, "%": 1, "cc": 2}
 MOST_DECIMALS = 6
-MASK = "***"
 
 
 def printable(text: str) -> str:
@@ -53,18 +51,10 @@ class Voice:
     def __init__(self, patient: Patient, *, phi: bool) -> None:
         self._phi = phi
         self._patient = patient
-        parts = re.split(r"[\s^=,]+", patient.name or "")
-        words = [p for p in (*parts, "".join(parts), patient.patient_id or "") if _telling(p)]
-        ordered = sorted({*words}, key=len, reverse=True)
-        self._secret = (
-            re.compile("|".join(map(re.escape, ordered)), re.IGNORECASE) if words else None
-        )
 
     def name(self, text: str) -> str:
         """Return a string from a file, printable and masked."""
-        if self._secret is not None and not self._phi:
-            text = self._secret.sub(MASK, text)
-        return printable(text)
+        return printable(text if self._phi else self._patient.masked(text))
 
     def say(self, sentence: Text) -> str:
         """Return a sentence in words; strings that fill it are masked, numbers kept."""
@@ -89,11 +79,6 @@ class Voice:
         return "…" + printable(
             patient_id[-min(3, len(patient_id) // 2) :] if len(patient_id) > 1 else ""
         )
-
-
-def _telling(word: str) -> bool:
-    """Tell whether a part of a name is long enough to identify somebody rather than match noise."""
-    return len(word) >= (3 if word.isascii() else 2)
 
 
 def number(value: float) -> str:
