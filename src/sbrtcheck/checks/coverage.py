@@ -12,7 +12,6 @@ from sbrtcheck.verdict import Finding
 REPORTED = tuple(
     parse_metric(text) for text in ("D95%", "D98%", "D50%", "D2%", "Dmin", "Dmax", "Dmean")
 )
-REPORTED_INSIDE = tuple(parse_metric(text) for text in ("V100%", "D95%"))
 
 
 def check_coverage(evidence: Evidence) -> Iterator[Finding]:
@@ -44,24 +43,19 @@ def check_coverage(evidence: Evidence) -> Iterator[Finding]:
 
 def report_targets(evidence: Evidence) -> Iterator[Finding]:
     """Yield what is reported of targets and never graded (ICRU 91)."""
-    for role, metrics in (
-        (Role.PTV, REPORTED),
-        (Role.CTV, REPORTED_INSIDE),
-        (Role.GTV, REPORTED_INSIDE),
-    ):
-        for subject, match in evidence.drawn(role):
-            for metric in metrics:
-                value = evidence.value(metric, subject)
-                yield Finding(
-                    id="report.target",
-                    subject=subject,
-                    roi=match.roi.name,
-                    metric=metric,
-                    value=value,
-                    outcome=None,
-                    message=Text("reported"),
-                    reason=value.reason,
-                    basis=Basis.CONVENTION,
-                    source="ICRU report 91 (2017)",
-                    required=False,
-                )
+    for subject, match in evidence.drawn(Role.PTV):
+        for metric in REPORTED:
+            value = evidence.value(metric, subject)
+            yield Finding(
+                id="report.target",
+                subject=subject,
+                roi=match.roi.name,
+                metric=metric,
+                value=value,
+                outcome=None,
+                message=Text("reported"),
+                reason=value.reason,
+                basis=Basis.CONVENTION,
+                source="ICRU report 91 (2017)",
+                required=False,
+            )

@@ -16,7 +16,7 @@ from sbrtcheck.protocol import Protocol, Role
 from sbrtcheck.verdict import JudgedROI
 
 NEURAL_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL)
-DVH_ROLES = (*NEURAL_ROLES, Role.PTV, Role.CTV, Role.GTV)
+DVH_ROLES = (*NEURAL_ROLES, Role.PTV)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
