@@ -76,6 +76,7 @@ def test_options_may_stand_before_the_plan() -> None:
         ("t8_30gy5_pass", ["--alias", "CTV_T8=SpinalCord"], 1),
         ("t8_30gy5_pass", ["--alias", "nonsense"], 2),
         ("t8_30gy5_pass", ["--rx", "lots"], 2),
+        ("t8_30gy5_pass", ["--levels", ""], 2),
         ("t8_30gy5_pass", ["--protocol", "absent"], 2),
         ("t8_30gy5_pass", ["--no-such-option"], 2),
     ],

@@ -202,6 +202,8 @@ def _declared(rx: str | None, aliases: list[str], levels: str | None) -> "Declar
             _usage(f"--alias: '{alias}' is not of the form ROI=Structure")
         pairs[roi] = structure
     words = tuple(word.upper() for word in re.split(r"[,\s]+", levels or "") if word)
+    if levels is not None and not words:
+        _usage("--levels: no level is given; write T8 or T11,T12")
     return Declared(prescription=prescription, levels=words, aliases=pairs)
 
 
