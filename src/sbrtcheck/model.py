@@ -264,7 +264,8 @@ def most_common_spacing_mm(steps_mm: ArrayLike) -> float | None:
     if steps.size == 0:
         return None
     groups = np.split(steps, np.flatnonzero(np.diff(steps) > SAME_PLANE_MM) + 1)
-    return float(np.median(max(groups, key=len)))
+    largest = max(groups, key=len)
+    return float(largest[len(largest) // 2])
 
 
 def distinct(values: Iterable[float]) -> FloatArray:

@@ -22,6 +22,7 @@ from sbrtcheck.model import (
     FloatArray,
     StructureSet,
     Text,
+    distinct,
     most_common_spacing_mm,
 )
 
@@ -70,7 +71,7 @@ def load_structure_set(path: Path) -> StructureSet:
             instance = replace(instance, frame_of_reference_uid=frames[0])
     drafts, notes = _drafts(root)
     contours = {number: _contours(draft, root) for number, draft in drafts.items()}
-    steps = [np.diff(np.unique([c.z_mm for c in rings])) for rings in contours.values() if rings]
+    steps = [np.diff(distinct(c.z_mm for c in rings)) for rings in contours.values() if rings]
     spacing_mm = most_common_spacing_mm(
         np.concatenate([np.empty(0), *(step[step > OBLIQUE_MM] for step in steps)])
     )
