@@ -21,6 +21,7 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGLSLossless,
     RLELossless,
 )
 
@@ -335,6 +336,41 @@ def test_a_ct_slice_is_not_a_plan(files: Files) -> None:
 def test_a_structure_set_is_not_a_dose(files: Files) -> None:
     with pytest.raises(ReadError, match="RT Structure Set: this is not an RT Dose"):
         load_dose(files.structure_set)
+
+
+PRIVATE_PLAN = "1.2.246.352.70.1.70"  # Varian's, as Halcyon plans have it
+
+
+def test_a_plan_in_a_private_sop_class_is_read_and_noted(files: Files) -> None:
+    expected = facts(load_plan(files.plan))
+    set_values(files.plan, SOPClassUID=PRIVATE_PLAN)
+
+    read = load_plan(files.plan)
+
+    assert is_left_of(
+        facts(replace(read, instance=replace(read.instance, sop_class_uid=""))), expected
+    )
+    assert [str(note) for note in read.notes] == [
+        f"the plan is of a vendor's own SOP class ({PRIVATE_PLAN}): read as RT Plan"
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Modality": "RTIMAGE"},
+        {"SOPClassUID": CTImageStorage},
+        {"FractionGroupSequence": None, "BeamSequence": None},
+    ],
+    ids=str,
+)
+def test_a_private_class_without_the_content_of_a_plan_is_no_plan(
+    files: Files, change: dict[str, str | None]
+) -> None:
+    set_values(files.plan, **{"SOPClassUID": PRIVATE_PLAN, **change})
+
+    with pytest.raises(ReadError, match="this is not an RT Plan"):
+        load_plan(files.plan)
 
 
 def test_an_ion_plan_is_declined(files: Files) -> None:
@@ -660,14 +696,74 @@ def test_pixels_that_are_no_dose_are_refused(files: Files, keyword: str, value: 
 
 def test_compressed_dose_is_declined(files: Files) -> None:
     def compress(dataset: Dataset) -> None:
-        dataset.file_meta.TransferSyntaxUID = RLELossless
+        dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
         dataset.PixelData = encapsulate([b"\1\0\0\0"] * 5)
         dataset["PixelData"].VR = "OB"
         dataset["PixelData"].is_undefined_length = True
 
     edit(files.dose, compress)
 
-    with pytest.raises(UnsupportedError, match=r"compressed \(RLE Lossless\); export it uncompr"):
+    with pytest.raises(UnsupportedError, match=r"compressed \(JPEG-LS.*\); export it uncompr"):
+        load_dose(files.dose)
+
+
+def run_length_encode(dataset: Dataset) -> None:
+    """Encode as PS3.5 G has it, in literal runs: one segment a byte, the highest first."""
+    size = dataset.BitsAllocated // 8
+    frames = np.frombuffer(dataset.PixelData, "u1").reshape(dataset.NumberOfFrames, -1, size)
+    encoded = []
+    for frame in frames:
+        segments = [
+            b"".join(
+                bytes([len(run) - 1]) + run
+                for run in (plane[at : at + 128] for at in range(0, len(plane), 128))
+            )
+            for plane in (frame[:, byte].tobytes() for byte in reversed(range(size)))
+        ]
+        segments = [segment + b"\x80" * (len(segment) % 2) for segment in segments]
+        starts = 64 + np.cumsum([0, *map(len, segments[:-1])])
+        header = np.zeros(16, "<u4")
+        header[: size + 1] = [size, *starts]
+        encoded.append(header.tobytes() + b"".join(segments))
+    dataset.file_meta.TransferSyntaxUID = RLELossless
+    dataset.PixelData = encapsulate(encoded)
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+def test_run_length_encoded_dose_is_read(files: Files, bits: int) -> None:
+    save_dose(load_dose(files.dose), files.dose, bits=bits)
+    expected = load_dose(files.dose).dose_gy
+    edit(files.dose, run_length_encode)
+
+    assert load_dose(files.dose).dose_gy.tolist() == expected.tolist()
+
+
+def test_damaged_run_lengths_are_refused(files: Files) -> None:
+    edit(files.dose, run_length_encode)
+    edit(files.dose, lambda d: setattr(d, "PixelData", encapsulate([b"\1\0\0\0" * 30] * 5)))
+
+    with pytest.raises(ReadError, match=r"Pixel Data \(RLE\)"):
+        load_dose(files.dose)
+
+
+def test_more_dose_than_run_lengths_can_hold_is_refused_without_memory(files: Files) -> None:
+    def inflate(dataset: Dataset) -> None:
+        run_length_encode(dataset)
+        dataset.Rows = dataset.Columns = 65535
+
+    edit(files.dose, inflate)
+
+    with pytest.raises(ReadError, match=r"bytes of RLE cannot hold \d+ bytes of dose"):
+        load_dose(files.dose)
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("BitsStored", 12), ("HighBit", 11)])
+def test_dose_that_leaves_bits_unused_is_refused(files: Files, keyword: str, value: int) -> None:
+    set_values(files.dose, **{keyword: value})
+
+    with pytest.raises(ReadError, match="only doses that use all bits can be read"):
         load_dose(files.dose)
 
 

@@ -8,9 +8,10 @@ import io
 import math
 import struct
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache, wraps
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +25,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
+from sbrtcheck.dicom.characters import UNREADABLE, decode
 from sbrtcheck.errors import ReadError, UnsupportedError
 from sbrtcheck.model import FloatArray, Instance, Patient, Text
 
@@ -31,6 +33,7 @@ RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 RT_PLAN = "1.2.840.10008.5.1.4.1.1.481.5"
 RT_ION_PLAN = "1.2.840.10008.5.1.4.1.1.481.8"
+STANDARD_ROOT = "1.2.840.10008."  # PS3.6: SOP classes of the standard begin so
 NAMES = {
     RT_DOSE: "RT Dose",
     RT_STRUCTURE_SET: "RT Structure Set",
@@ -40,6 +43,8 @@ NAMES = {
 
 T = TypeVar("T")
 UNDEFINED_LENGTH = 0xFFFFFFFF
+PLAIN_VRS = ("CS", "DA", "DS", "IS", "UI")  # plain ASCII
+TEXT_VRS = ("LO", "SH", "PN", "ST", "LT", "UT", "UC")  # in the stated character set
 TAG_BYTES = 8  # tag, VR and length, or tag and length: what pydicom reads of an element first
 
 
@@ -91,6 +96,8 @@ class Record:
     dataset: Dataset
     what: str
     path: Path | None = None
+    character_sets: tuple[str, ...] = ()
+    misread: "Counter[str]" = field(default_factory=Counter)  # shared by all items of a file
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.dataset
@@ -106,13 +113,40 @@ class Record:
 
     def text(self, keyword: str) -> str:
         """Return an attribute as one line of text; "" where it is absent or empty."""
-        tag, plain = _entry(keyword)
-        if plain:
+        tag, vr = _entry(keyword)
+        if vr in PLAIN_VRS:
             return self.raw(keyword).decode("ascii", "replace").strip()
         with mat(self.path, f"{self.what}: {label(keyword)}"):
-            element = self.dataset.get(tag)
-            value = None if element is None else element.value
+            element = self.dataset.get_item(tag) if tag in self.dataset else None
+            if vr in TEXT_VRS and element is not None and isinstance(element.value, bytes):
+                return self._decoded(element.value)
+            value = None if element is None else self.dataset[tag].value
         return "" if value is None else str(value).strip()
+
+    def _decoded(self, raw: bytes) -> str:
+        text, read_as = decode(raw.rstrip(b" \0"), self.character_sets)
+        if read_as is not None:
+            self.misread[read_as] += 1
+        return text.strip()
+
+    def character_notes(self) -> tuple[Text, ...]:
+        """Return what was read in another character set than the file states."""
+        stated = "\\".join(self.character_sets) or "none"
+        return tuple(
+            Text(
+                "{count} texts cannot be read in the stated character set ({stated})",
+                count=count,
+                stated=stated,
+            )
+            if name == UNREADABLE
+            else Text(
+                "{count} texts are not in the stated character set ({stated}): read as {name}",
+                count=count,
+                stated=stated,
+                name=name,
+            )
+            for name, count in self.misread.items()
+        )
 
     def uid(self, keyword: str) -> str | None:
         """Return a UID, or None where it is absent or empty."""
@@ -182,19 +216,35 @@ class Record:
                 raise self.fail("{name} is not a sequence", name=label(keyword))
             where = f"{self.what}, {label(keyword)} item"
             records = tuple(
-                Record(item, f"{where} {number}", self.path)
+                Record(item, f"{where} {number}", self.path, self._sets_of(item), self.misread)
                 for number, item in enumerate(sequence, start=1)
             )
             for record in records:
                 _refuse_truncated(record)
         return records
 
+    def _sets_of(self, item: Dataset) -> tuple[str, ...]:
+        """Return the character sets of an item: its own, or those around it (PS3.5 6.1.2.5)."""
+        return stated_character_sets(item) if CHARACTER_SET in item else self.character_sets
+
+
+CHARACTER_SET = Tag("SpecificCharacterSet")
+
+
+def stated_character_sets(dataset: Dataset) -> tuple[str, ...]:
+    """Return the values of SpecificCharacterSet as they stand in the file; none if absent."""
+    value = dataset.get_item(CHARACTER_SET).value if CHARACTER_SET in dataset else b""
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "replace").rstrip(" \0").split("\\")
+    values = [value] if isinstance(value, str) else list(value or ())
+    return tuple(str(v).strip() for v in values) if any(values) else ()
+
 
 @cache
-def _entry(keyword: str) -> tuple[BaseTag, bool]:
-    """Return the tag of a keyword, and whether its bytes are plain ASCII text."""
+def _entry(keyword: str) -> tuple[BaseTag, str]:
+    """Return the tag of a keyword and its kind of value (VR)."""
     tag = Tag(keyword)
-    return tag, dictionary_VR(tag) in ("CS", "DA", "DS", "IS", "UI")
+    return tag, dictionary_VR(tag)
 
 
 @cache
@@ -281,9 +331,10 @@ def open_file(path: Path, *, header_only: bool = False) -> Opened:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ReadError(Text("cannot be opened: {reason}", reason=reason), path=path) from error
-    root = Record(dataset, "the file", path)
+    with mat(path, "the file"):
+        root = Record(dataset, "the file", path, stated_character_sets(dataset))
     sop_class_uid = _sop_class(root)
-    root = Record(dataset, class_name(sop_class_uid), path)
+    root = replace(root, what=class_name(sop_class_uid))
     with mat(path, root.what):
         _refuse_truncated(root)
     if isinstance(stream, _Bytes) and stream.cut_tag:
@@ -351,7 +402,7 @@ def require_class(opened: Opened, expected: str) -> Record:
         If it is of another; `UnsupportedError` for an ion plan.
     """
     found = opened.sop_class_uid
-    if found == expected:
+    if found == expected or (expected == RT_PLAN and is_private_plan(opened)):
         return opened.root
     if found == RT_ION_PLAN:
         raise UnsupportedError(
@@ -359,6 +410,14 @@ def require_class(opened: Opened, expected: str) -> Record:
             path=opened.root.path,
         )
     raise opened.root.fail("this is not an {expected}", expected=NAMES[expected])
+
+
+def is_private_plan(opened: Opened) -> bool:
+    """Tell a plan in a vendor's own SOP class (Halcyon) by its content."""
+    root = opened.root
+    private = not opened.sop_class_uid.startswith(STANDARD_ROOT)
+    holds_plan = "FractionGroupSequence" in root or "BeamSequence" in root
+    return private and root.text("Modality").upper() == "RTPLAN" and holds_plan
 
 
 def read_instance(opened: Opened, *, label_keyword: str, date_keyword: str) -> Instance:

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    RLELossless,
 )
 
 from sbrtcheck.dicom.dataset import (
@@ -31,6 +33,7 @@ UNCOMPRESSED = (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
 )
+MOST_RLE = 64  # a run takes 2 bytes and stands for 128 at most (PS3.5 G.3.2)
 DTYPES = {(16, 0): "u2", (32, 0): "u4", (16, 1): "i2", (32, 1): "i4"}
 
 
@@ -55,7 +58,7 @@ def load_dose(path: Path) -> DoseGrid:
     ------
     ReadError
         If the file is not a readable RT Dose; `UnsupportedError` for relative or effective
-        dose, tilted grids, single planes and compressed pixels.
+        dose, tilted grids, single planes and compressed pixels (other than RLE).
 
     Notes
     -----
@@ -223,22 +226,60 @@ def _frame_positions(
 
 def _values(opened: Opened, root: Record, size: tuple[int, int, int]) -> FloatArray:
     """Return the dose in Gy as stored, shape (frames, rows, columns)."""
-    syntax = opened.transfer_syntax
-    if syntax not in UNCOMPRESSED:
-        raise UnsupportedError(
-            Text("the dose is compressed ({syntax}); export it uncompressed", syntax=syntax.name),
-            path=root.path,
-        )
     bits = root.required_integer("BitsAllocated")
     signed = root.integer("PixelRepresentation") or 0
     if (bits, signed) not in DTYPES or root.integer("SamplesPerPixel") not in (None, 1):
         raise root.fail("a dose of {bits} bits a value cannot be read", bits=bits)
+    stored_bits = root.integer("BitsStored")
+    if stored_bits not in (None, bits) or root.integer("HighBit") not in (None, bits - 1):
+        raise root.fail(
+            "{stored} of {bits} bits are stored; only doses that use all bits can be read",
+            stored=stored_bits or "?",
+            bits=bits,
+        )
     if "PixelData" not in root:
         raise root.fail("it holds no dose values (Pixel Data is missing)")
+    scaling = root.required("DoseGridScaling")
+    if scaling <= 0:
+        raise root.fail("Dose Grid Scaling is {scaling}; it must be positive", scaling=scaling)
+    stored = _stored(opened, root, size, DTYPES[bits, signed])
+    with np.errstate(over="ignore"):  # DoseGrid refuses what is not finite
+        dose_gy = stored.reshape(size[::-1]) * scaling
+    if dose_gy.min() < 0:
+        raise root.fail(
+            "it holds negative dose ({least} Gy); a difference of doses cannot be judged",
+            least=float(dose_gy.min()),
+        )
+    return np.asarray(dose_gy, dtype=np.float64)
+
+
+def _stored(
+    opened: Opened, root: Record, size: tuple[int, int, int], dtype: str
+) -> NDArray[np.integer]:
+    """Return the values of Pixel Data, whose length is compared with the declared size first."""
+    syntax = opened.transfer_syntax
+    if syntax not in (*UNCOMPRESSED, RLELossless):
+        raise UnsupportedError(
+            Text("the dose is compressed ({syntax}); export it uncompressed", syntax=syntax.name),
+            path=root.path,
+        )
     with mat(root.path, f"{root.what}: Pixel Data"):
         content = root.dataset.PixelData
     columns, rows, frames = size
+    bits = 8 * np.dtype(dtype).itemsize
     declared = columns * rows * frames * bits // 8
+    if syntax == RLELossless:
+        if declared > MOST_RLE * len(content or b""):
+            raise root.fail(
+                "{found} bytes of RLE cannot hold {declared} bytes of dose; the file is damaged,"
+                " export it again",
+                found=len(content or b""),
+                declared=declared,
+            )
+        from pydicom.pixels.utils import pixel_array
+
+        with mat(root.path, f"{root.what}: Pixel Data (RLE)"):
+            return np.asarray(pixel_array(root.dataset, raw=True))
     if not isinstance(content, bytes) or len(content) - declared not in (0, 1):
         raise root.fail(
             "{columns} x {rows} x {frames} values of {bits} bits take {declared} bytes, Pixel"
@@ -250,16 +291,5 @@ def _values(opened: Opened, root: Record, size: tuple[int, int, int]) -> FloatAr
             declared=declared,
             found=len(content or b""),
         )
-    scaling = root.required("DoseGridScaling")
-    if scaling <= 0:
-        raise root.fail("Dose Grid Scaling is {scaling}; it must be positive", scaling=scaling)
     order = ">" if syntax == ExplicitVRBigEndian else "<"
-    stored = np.frombuffer(content, dtype=order + DTYPES[bits, signed], count=declared * 8 // bits)
-    with np.errstate(over="ignore"):  # DoseGrid refuses what is not finite
-        dose_gy = stored.reshape(frames, rows, columns) * scaling
-    if dose_gy.min() < 0:
-        raise root.fail(
-            "it holds negative dose ({least} Gy); a difference of doses cannot be judged",
-            least=float(dose_gy.min()),
-        )
-    return dose_gy
+    return np.frombuffer(content, dtype=order + dtype, count=columns * rows * frames)

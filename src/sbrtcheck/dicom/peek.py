@@ -4,8 +4,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from sbrtcheck.dicom.dataset import RT_PLAN, STANDARD_ROOT
+
 HEAD_BYTES = 2048
 PREAMBLE_BYTES = 132
+PLAN_MODALITY = re.compile(rb"\x08\x00\x60\x00.{4}RTPLAN", re.DOTALL)
 SOP_CLASS, SOP_INSTANCE = (b"\x08\x00\x16\x00", b"\x08\x00\x18\x00")
 META_SOP_CLASS, META_SOP_INSTANCE = (b"\x02\x00\x02\x00", b"\x02\x00\x03\x00")
 
@@ -34,7 +37,11 @@ def peek(path: Path) -> Peek | None:
     body = head[PREAMBLE_BYTES:] if has_meta else head
     sop_class = _uid(body, SOP_CLASS) or (_uid(body, META_SOP_CLASS) if has_meta else None)
     instance = _uid(body, SOP_INSTANCE) or (_uid(body, META_SOP_INSTANCE) if has_meta else None)
-    return None if sop_class is None else Peek(sop_class, instance)
+    if sop_class is None:
+        return None
+    if not sop_class.startswith(STANDARD_ROOT) and PLAN_MODALITY.search(body):
+        sop_class = RT_PLAN  # a vendor's own class (Halcyon); reading it decides
+    return Peek(sop_class, instance)
 
 
 def _uid(head: bytes, tag: bytes) -> str | None:

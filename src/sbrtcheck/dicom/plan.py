@@ -4,6 +4,7 @@ from pathlib import Path
 
 from sbrtcheck.dicom.dataset import (
     RT_PLAN,
+    Opened,
     Record,
     open_file,
     quietly,
@@ -18,6 +19,8 @@ MAX_ITEMS = 10_000  # beams or control points beyond this are damage, not a plan
 @quietly
 def load_plan(path: Path) -> Plan:
     """Read an RT Plan.
+
+    A plan in a vendor's own SOP class is read as one where its content is a plan.
 
     Raises
     ------
@@ -46,12 +49,19 @@ def load_plan(path: Path) -> Plan:
         patient_positions=tuple(
             dict.fromkeys(p for p in (setup.text("PatientPosition") for setup in setups) if p)
         ),
-        notes=_notes(root, structure_sets),
+        notes=(*_notes(opened, structure_sets), *root.character_notes()),
     )
 
 
-def _notes(root: Record, structure_sets: tuple[Record, ...]) -> tuple[Text, ...]:
+def _notes(opened: Opened, structure_sets: tuple[Record, ...]) -> tuple[Text, ...]:
     notes = []
+    if opened.sop_class_uid != RT_PLAN:
+        notes.append(
+            Text(
+                "the plan is of a vendor's own SOP class ({uid}): read as RT Plan",
+                uid=opened.sop_class_uid,
+            )
+        )
     if len(structure_sets) > 1:
         notes.append(
             Text(
@@ -59,7 +69,7 @@ def _notes(root: Record, structure_sets: tuple[Record, ...]) -> tuple[Text, ...]
                 count=len(structure_sets),
             )
         )
-    if root.items("ApplicationSetupSequence"):
+    if opened.root.items("ApplicationSetupSequence"):
         notes.append(Text("the plan holds brachytherapy applications, which are not judged"))
     return tuple(notes)
 

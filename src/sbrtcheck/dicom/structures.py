@@ -89,7 +89,7 @@ def load_structure_set(path: Path) -> StructureSet:
             for number, draft in drafts.items()
         ),
         instance=instance,
-        notes=tuple(notes),
+        notes=(*notes, *root.character_notes()),
     )
 
 
