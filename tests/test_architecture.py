@@ -11,6 +11,7 @@ SOURCE = Path(sbrtcheck.__file__).parent
 ROOMS = (
     "errors",
     "model",
+    "summation",
     "dicom",
     "case",
     "occupancy",
@@ -35,6 +36,7 @@ HOMES = {
     "scipy": {"contours", "dvh"},
 }
 PURE = (
+    "summation",
     "occupancy",
     "contours",
     "dvh",

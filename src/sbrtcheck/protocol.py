@@ -10,7 +10,7 @@ import tomllib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
@@ -63,6 +63,7 @@ class Role(StrEnum):
     GTV = "gtv"
     VERTEBRA = "vertebra"
     EXTERNAL = "external"
+    ORGAN = "organ"
 
 
 @with_config(STRICT)
@@ -161,11 +162,13 @@ class StructureNames:
 
     A name is matched after full-width characters, case, spaces, dots and underscores are
     evened out. An alias is a plain name, or `re:` and a regular expression to be searched for.
+    `parts` are the structures that together make this one up where it is not drawn itself.
     """
 
     role: Role
     aliases: Annotated[tuple[str, ...], Field(min_length=1)]
     exclude: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 @with_config(STRICT)
@@ -185,7 +188,7 @@ class Title:
 @with_config(STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """A protocol as read from its file; `sha256` is that of the file."""
+    """A protocol as read from its files; `sha256` is that of the file and its table of names."""
 
     schema: Literal[1]
     protocol: Title
@@ -229,13 +232,12 @@ def load_protocol(name: str | Path) -> Protocol:
         If there is no such protocol or it is not valid; all problems are listed.
     """
     path = _find(name)
-    try:
-        content = path.read_bytes()
-        table = tomllib.loads(content.decode("utf-8"))
-    except OSError as error:
-        raise ProtocolError([error.strerror or "cannot be opened"], path=path) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProtocolError([f"not valid TOML: {error}"], path=path) from error
+    content, table = _read_toml(path)
+    if "names" in table:
+        names_path = _names_path(table.pop("names"), path)
+        names_content, names = _read_toml(names_path)
+        content += names_content
+        table = _with_names(table, names, names_path)
     try:
         protocol = TypeAdapter(Protocol).validate_python(table)
     except ValidationError as error:
@@ -259,6 +261,36 @@ def _find(name: str | Path) -> Path:
             return shipped
     known = sorted({file.stem for folder in protocol_folders() for file in folder.glob("*.toml")})
     raise ProtocolError([f"there is no protocol called '{name}'; shipped are: {', '.join(known)}"])
+
+
+def _read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
+    try:
+        content = path.read_bytes()
+        return content, tomllib.loads(content.decode("utf-8"))
+    except OSError as error:
+        raise ProtocolError([error.strerror or "cannot be opened"], path=path) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProtocolError([f"not valid TOML: {error}"], path=path) from error
+
+
+def _names_path(value: object, path: Path) -> Path:
+    """Return where a table of names lies: beside the protocol, or among the shipped ones."""
+    folders = (path.parent, *protocol_folders())
+    found = [folder / str(value) for folder in folders if (folder / str(value)).is_file()]
+    if not isinstance(value, str) or not found:
+        raise ProtocolError([f"names: there is no table of names called '{value}'"], path=path)
+    return found[0]
+
+
+def _with_names(table: dict[str, Any], names: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return a protocol with a table of names; what the protocol itself says comes first."""
+    unknown = sorted(names.keys() - {"never_match", "structures"})
+    own = table.get("structures", {})
+    shared = names.get("structures", {})
+    if unknown or not isinstance(own, dict) or not isinstance(shared, dict):
+        place = unknown[0] if unknown else "structures"
+        raise ProtocolError([f"{place}: does not belong in a table of names"], path=path)
+    return {"never_match": names.get("never_match", ()), **table, "structures": {**shared, **own}}
 
 
 def _place(location: tuple[str | int, ...]) -> str:

@@ -356,7 +356,9 @@ def _sop_class(root: Record) -> str:
         path=root.path,
     )
     try:
-        uid = root.uid("SOPClassUID")
+        meta = Record(getattr(root.dataset, "file_meta", Dataset()), "the file header", root.path)
+        # A DICOMDIR says what it is in its header only (PS3.10 7.1).
+        uid = root.uid("SOPClassUID") or meta.uid("MediaStorageSOPClassUID")
     except ReadError as error:
         raise not_dicom from error
     # Forced reading finds "elements" in any file: only a well-formed UID is proof of DICOM.

@@ -8,16 +8,19 @@ from sbrtcheck.dicom.dataset import RT_PLAN, STANDARD_ROOT
 
 HEAD_BYTES = 2048
 PREAMBLE_BYTES = 132
+LONGEST_ID = 64  # characters of an LO element (PS3.5 6.2)
 PLAN_MODALITY = re.compile(rb"\x08\x00\x60\x00.{4}RTPLAN", re.DOTALL)
+PATIENT_ID = re.compile(rb"\x10\x00\x20\x00(..)(..)", re.DOTALL)
 SOP_CLASS, SOP_INSTANCE = (b"\x08\x00\x16\x00", b"\x08\x00\x18\x00")
 META_SOP_CLASS, META_SOP_INSTANCE = (b"\x02\x00\x02\x00", b"\x02\x00\x03\x00")
 
 
 class Peek(NamedTuple):
-    """SOP class and instance of a file; the instance only where its first bytes name it."""
+    """SOP class and instance of a file; instance and patient only where its first bytes say."""
 
     sop_class_uid: str
     sop_instance_uid: str | None
+    patient_id: bytes | None = None
 
 
 def peek(path: Path) -> Peek | None:
@@ -32,7 +35,11 @@ def peek(path: Path) -> Peek | None:
         If the file cannot be opened.
     """
     with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+        return peek_bytes(file.read(HEAD_BYTES))
+
+
+def peek_bytes(head: bytes) -> Peek | None:
+    """Return what the first bytes of a file say, or None if they are not DICOM."""
     has_meta = head[128:PREAMBLE_BYTES] == b"DICM"
     body = head[PREAMBLE_BYTES:] if has_meta else head
     sop_class = _uid(body, SOP_CLASS) or (_uid(body, META_SOP_CLASS) if has_meta else None)
@@ -41,7 +48,18 @@ def peek(path: Path) -> Peek | None:
         return None
     if not sop_class.startswith(STANDARD_ROOT) and PLAN_MODALITY.search(body):
         sop_class = RT_PLAN  # a vendor's own class (Halcyon); reading it decides
-    return Peek(sop_class, instance)
+    patient = PATIENT_ID.search(body)
+    return Peek(sop_class, instance, None if patient is None else _value(patient))
+
+
+def _value(found: re.Match[bytes]) -> bytes | None:
+    """Return the bytes of an explicit or implicit LO element, or None if they end too early."""
+    explicit = found.group(1) == b"LO"
+    length = int.from_bytes(
+        found.group(2) if explicit else found.group(1) + found.group(2), "little"
+    )
+    value = found.string[found.end() : found.end() + length]
+    return value.strip(b" \0") if len(value) == length <= LONGEST_ID else None
 
 
 def _uid(head: bytes, tag: bytes) -> str | None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from sbrtcheck.dicom.dataset import (
+    RT_ION_PLAN,
     RT_PLAN,
     Opened,
     Record,
@@ -11,7 +12,7 @@ from sbrtcheck.dicom.dataset import (
     read_instance,
     require_class,
 )
-from sbrtcheck.model import Beam, DoseReference, FractionGroup, Plan, Text
+from sbrtcheck.model import Beam, DoseReference, FractionGroup, Instance, Plan, Text
 
 MAX_ITEMS = 10_000  # beams or control points beyond this are damage, not a plan
 
@@ -51,6 +52,21 @@ def load_plan(path: Path) -> Plan:
         ),
         notes=(*_notes(opened, structure_sets), *root.character_notes()),
     )
+
+
+@quietly
+def load_ion_plan_header(path: Path) -> Instance:
+    """Read which plan an RT Ion Plan is; its content is not judged.
+
+    Raises
+    ------
+    ReadError
+        If the file is not a readable RT Ion Plan.
+    """
+    opened = open_file(path, header_only=True)
+    if opened.sop_class_uid != RT_ION_PLAN:
+        raise opened.root.fail("this is not an RT Ion Plan")
+    return read_instance(opened, label_keyword="RTPlanLabel", date_keyword="RTPlanDate")
 
 
 def _notes(opened: Opened, structure_sets: tuple[Record, ...]) -> tuple[Text, ...]:

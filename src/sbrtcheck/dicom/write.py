@@ -150,6 +150,9 @@ def save_dose(
     dataset.DoseSummationType = header.summation_type or "PLAN"
     dataset.TissueHeterogeneityCorrection = header.heterogeneity_correction or "IMAGE"
     groups = [_item(ReferencedFractionGroupNumber=n) for n in header.fraction_group_numbers]
+    if groups and header.beam_numbers:
+        beams = [_item(ReferencedBeamNumber=n) for n in header.beam_numbers]
+        groups[0].ReferencedBeamSequence = beams
     dataset.ReferencedRTPlanSequence = []
     for uid in header.referenced_plan_uids:
         reference = _reference(RT_PLAN, uid)

@@ -1,0 +1,12 @@
+"""From any one file or folder, find the files that belong together, and say why.
+
+Links are UIDs: the RT Plan names its structure set, the RT Dose names its plan. File names
+mean nothing.
+"""
+
+from sbrtcheck.case.choose import Link
+from sbrtcheck.case.load import Case, load_case
+from sbrtcheck.case.others import Other
+from sbrtcheck.case.survey import Seen, survey
+
+__all__ = ["Case", "Link", "Other", "Seen", "load_case", "survey"]
