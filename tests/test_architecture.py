@@ -17,6 +17,7 @@ ROOMS = (
     "occupancy",
     "contours",
     "dvh",
+    "isodose",
     "phantoms",
     "metric",
     "protocol",
@@ -33,13 +34,14 @@ HOMES = {
     "tomllib": {"protocol"},
     "rich": {"report"},
     "typer": {"cli"},
-    "scipy": {"contours", "dvh"},
+    "scipy": {"contours", "dvh", "isodose"},
 }
 PURE = (
     "summation",
     "occupancy",
     "contours",
     "dvh",
+    "isodose",
     "phantoms",
     "metric",
     "names",

@@ -19,7 +19,7 @@ from sbrtcheck.model import (
 )
 from sbrtcheck.occupancy import signed_area_mm2
 
-__all__ = ["Gap", "Region", "Slab", "build_region"]
+__all__ = ["Gap", "Region", "Slab", "build_region", "encloses_box", "outline_of", "overlap_cc"]
 
 MIN_AREA_MM2 = 1e-4  # below this a ring is a line or a point
 NEXT_PLANE = 1.5  # neighbouring planes are at most this many spacings apart
@@ -132,6 +132,42 @@ def build_region(roi: ROI) -> Region:
         for plane, low, high in zip(planes, low_mm, high_mm, strict=True)
     )
     return Region(slabs=slabs, gaps=tuple(gaps), notes=tuple(notes))
+
+
+def encloses_box(
+    roi: ROI, low_mm: tuple[float, float, float], high_mm: tuple[float, float, float]
+) -> bool:
+    """Tell whether a box, given by two corners (x, y, z), lies wholly inside an ROI."""
+    slabs = [
+        slab
+        for slab in build_region(roi).slabs
+        if slab.high_mm > low_mm[2] and slab.low_mm < high_mm[2]
+    ]
+    if not slabs or slabs[0].low_mm > low_mm[2] or slabs[-1].high_mm < high_mm[2]:
+        return False
+    if any(above.low_mm - below.high_mm > SAME_PLANE_MM for below, above in pairwise(slabs)):
+        return False
+    box = shapely.box(low_mm[0], low_mm[1], high_mm[0], high_mm[1])
+    return all(bool(shapely.covers(outline_of(slab), box)) for slab in slabs)
+
+
+def outline_of(slab: Slab) -> shapely.Geometry:
+    """Return the cross-section of a slab, its holes left out."""
+    polygons: list[shapely.Geometry] = [shapely.Polygon(ring) for ring in slab.rings]
+    outline: shapely.Geometry = reduce(shapely.symmetric_difference, polygons)
+    return outline
+
+
+def overlap_cc(one: Region, other: Region) -> float:
+    """Return the volume that two solids share."""
+    total_mm3 = 0.0
+    for a in one.slabs:
+        for b in other.slabs:
+            height_mm = min(a.high_mm, b.high_mm) - max(a.low_mm, b.low_mm)
+            if height_mm > 0:
+                common = shapely.intersection(outline_of(a), outline_of(b))
+                total_mm3 += height_mm * _area_mm2(common)
+    return total_mm3 / 1000
 
 
 def _slab_limits(

@@ -9,7 +9,7 @@ number of slabs, or the part of the dose grid that is far from the ROI.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -125,6 +125,31 @@ class DVH:
         if not self.is_complete:
             return None
         return float(np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0))
+
+    def volume_inside_cc(self, dose_gy: float) -> float:
+        """Return what of the part inside the dose grid receives at least `dose_gy`."""
+        if self.dose_gy.size == 0:
+            return 0.0
+        return float(np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0))
+
+    def with_outside_at(self, dose_gy: float) -> "DVH":
+        """Return the DVH as if all of the part outside the dose grid received one dose."""
+        if self.volume_cc is None or self.max_gy is None or self.mean_gy is None:
+            return self
+        step_gy = np.array([dose_gy, np.nextafter(dose_gy, np.inf)])
+        doses_gy = np.union1d(self.dose_gy, step_gy)
+        inside_cc = np.interp(doses_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)
+        outside_cc = np.where(doses_gy <= dose_gy, self.volume_outside_cc, 0.0)
+        known_cc = self.volume_cc - self.volume_outside_cc
+        return replace(
+            self,
+            volume_outside_cc=0.0,
+            dose_gy=frozen_array(doses_gy, ndim=1),
+            volume_cc_at_dose=frozen_array(inside_cc + outside_cc, ndim=1),
+            min_gy=min(self.min_gy or 0.0, dose_gy),
+            max_gy=max(self.max_gy, dose_gy),
+            mean_gy=(self.mean_gy * known_cc + dose_gy * self.volume_outside_cc) / self.volume_cc,
+        )
 
     def volume_at_dose_percent(self, dose_gy: float) -> float | None:
         """Return the percentage of the ROI that receives at least `dose_gy`, or None."""

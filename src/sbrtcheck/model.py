@@ -10,6 +10,8 @@ back, z to the head (PS3.3 C.7.6.2.1.1).
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
 from types import MappingProxyType
 
 import numpy as np
@@ -20,6 +22,7 @@ from sbrtcheck.errors import CaseError
 __all__ = [
     "ROI",
     "Beam",
+    "CaseFacts",
     "Contour",
     "Declared",
     "DoseGrid",
@@ -31,6 +34,7 @@ __all__ = [
     "Patient",
     "Plan",
     "Prescription",
+    "PriorRadiotherapy",
     "StructureSet",
     "Text",
 ]
@@ -127,6 +131,7 @@ class Instance:
     frame_of_reference_uid: str | None = None
     label: str | None = None
     date: str | None = None
+    study_date: str | None = None
     approval_status: str | None = None
     manufacturer: str | None = None
     sha256: str | None = None
@@ -363,13 +368,37 @@ class DoseGrid:
         return x, y, z
 
 
+class PriorRadiotherapy(StrEnum):
+    """Whether the treated region was irradiated before."""
+
+    NONE = "none"
+    YES = "yes"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFacts:
+    """What DICOM files cannot hold, as a centre states it; None is what it does not state."""
+
+    centre: str | None = None
+    surgery_date: date | None = None
+    first_fraction_date: date | None = None
+    last_fraction_date: date | None = None
+    operated_levels: tuple[str, ...] = ()
+    prior_radiotherapy: PriorRadiotherapy | None = None
+    conus_level: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
     """What the user says rather than the files; every use of it is named in the report.
 
-    `aliases` pairs an ROI name with the standard structure it stands for.
+    `aliases` pairs an ROI name with the standard structure it stands for; `alone` says that no
+    other plan of the patient gives dose to the same cord.
     """
 
     prescription: tuple[float, int] | None = None
     levels: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    alone: bool = False
+    facts: CaseFacts = CaseFacts()

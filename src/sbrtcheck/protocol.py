@@ -7,7 +7,7 @@ place in the file.
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,12 +19,14 @@ from sbrtcheck.metric import Constraint, parse_constraint
 
 __all__ = [
     "Basis",
+    "Calendar",
     "Coverage",
     "DoseRules",
     "Levels",
     "Limit",
     "Line",
     "NeuralRules",
+    "OrganRules",
     "Protocol",
     "Role",
     "Scheme",
@@ -69,9 +71,9 @@ class Role(StrEnum):
 @with_config(STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scheme:
-    """An allowed total dose and fraction number."""
+    """An allowed fraction number, and its total dose; without one, any dose is allowed."""
 
-    dose_gy: Positive
+    dose_gy: Positive | None = None
     fractions: Annotated[int, Field(gt=0)]
 
 
@@ -130,6 +132,31 @@ class Limit:
     def last_line(self) -> Line:
         """Return the line beyond which the answer is FAIL."""
         return self.variation or self.goal
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrganRules:
+    """How an organ is judged: beyond its limits, and where it is not drawn.
+
+    Beyond the last line, severity "error" is a FAIL and "warning" a VARIATION. At `expected_at`
+    levels, an organ that is not drawn is a VARIATION; elsewhere it may be absent.
+    """
+
+    severity: Severity
+    expected_at: tuple[str, ...] = ()
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calendar:
+    """When the course should run, counted from surgery, and how old the patient must be."""
+
+    days_from_surgery: tuple[int, int]
+    most_days: Annotated[int, Field(gt=0)]
+    least_age_years: Annotated[int, Field(ge=0)]
+    basis: Basis
+    source: NonEmpty
 
 
 @with_config(STRICT)
@@ -193,7 +220,7 @@ class Protocol:
     schema: Literal[1]
     protocol: Title
     schemes: Schemes
-    levels: Levels
+    levels: Levels | None = None
     coverage: Coverage
     limits: Annotated[tuple[Limit, ...], Field(min_length=1)]
     neural: NeuralRules
@@ -201,19 +228,36 @@ class Protocol:
     checks: dict[str, Severity]
     never_match: tuple[str, ...] = ()
     structures: dict[str, StructureNames]
+    organs: dict[str, OrganRules] = field(default_factory=dict)
+    calendar: Calendar | None = None
     sha256: str = ""
 
+    def limits_of(self, structure: str, fractions: int) -> tuple[Limit, ...]:
+        """Return the limits of a structure at this fraction number, in the order of the file."""
+        return tuple(
+            row for row in self.limits if row.structure == structure and row.fractions == fractions
+        )
+
     def limit(self, structure: str, fractions: int) -> Limit | None:
-        """Return the limit of a structure at this fraction number, if there is one."""
-        found = (row for row in self.limits if row.structure == structure)
-        return next((row for row in found if row.fractions == fractions), None)
+        """Return the first limit of a structure at this fraction number, if there is one."""
+        return next(iter(self.limits_of(structure, fractions)), None)
 
     def structure_of(self, role: Role) -> str:
         """Return the first structure of a role."""
         return next(name for name, row in self.structures.items() if row.role is role)
 
 
-CHECKS = ("identity", "links", "beams", "approval")
+CHECKS = (
+    "identity",
+    "links",
+    "beams",
+    "approval",
+    "surgery_interval",
+    "planning_image",
+    "operated_levels",
+    "age",
+    "course_length",
+)
 NEEDED_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL, Role.PTV)
 
 
@@ -311,9 +355,12 @@ def _contradictions(protocol: Protocol) -> list[str]:
             )
         if limit.variation is not None:
             problems += _looser(f"limits[{row}]", limit.goal, limit.variation)
-    keys = [(limit.structure, limit.fractions) for limit in protocol.limits]
+    keys = [
+        (row.structure, row.fractions, str(row.goal.constraint.metric)) for row in protocol.limits
+    ]
     for key in sorted({key for key in keys if keys.count(key) > 1}):
-        problems.append(f"limits: {key[0]} at {key[1]} fractions stands twice")
+        problems.append(f"limits: {key[2]} of {key[0]} at {key[1]} fractions stands twice")
+    problems += _bad_references(protocol)
     if protocol.coverage.variation is not None:
         problems += _looser("coverage", protocol.coverage.goal, protocol.coverage.variation)
     present = {row.role for row in protocol.structures.values()}
@@ -333,6 +380,28 @@ def _contradictions(protocol: Protocol) -> list[str]:
         f"checks: '{check}' is missing" for check in CHECKS if check not in protocol.checks
     ]
     problems += _bad_patterns(protocol)
+    return problems
+
+
+def _bad_references(protocol: Protocol) -> list[str]:
+    """Return names of structures that lead nowhere."""
+    known = protocol.structures
+    problems = [
+        f"structures.{name}.parts: '{part}' is not under [structures]"
+        for name, row in known.items()
+        for part in row.parts
+        if part not in known
+    ]
+    problems += [
+        f"organs.{name}: is not a structure of the role 'organ'"
+        for name in protocol.organs
+        if name not in known or known[name].role is not Role.ORGAN
+    ]
+    problems += [
+        f"organs: '{name}' has limits and no rules"
+        for name in dict.fromkeys(row.structure for row in protocol.limits)
+        if name in known and known[name].role is Role.ORGAN and name not in protocol.organs
+    ]
     return problems
 
 

@@ -69,6 +69,7 @@ class Verdict:
     levels_source: Text
     structures: tuple[JudgedROI, ...]
     findings: tuple[Finding, ...]
+    notes: tuple[Text, ...] = ()
 
     @property
     def outcome(self) -> Outcome:

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterator
 
 from sbrtcheck.case import Case
+from sbrtcheck.checks.course import check_course, read_course, without_foreign_targets
 from sbrtcheck.checks.coverage import check_coverage, report_targets
 from sbrtcheck.checks.dose import check_dose
-from sbrtcheck.checks.evidence import Evidence, compute_dvhs, name_subjects
+from sbrtcheck.checks.evidence import Evidence, compose_parts, compute_dosimetry, name_subjects
+from sbrtcheck.checks.facts import check_facts
 from sbrtcheck.checks.identity import check_approval, check_beams, check_identity, check_links
-from sbrtcheck.checks.levels import check_levels, treated_levels
+from sbrtcheck.checks.levels import TreatedLevels, check_levels, treated_levels
 from sbrtcheck.checks.neural import check_neural, report_prv
+from sbrtcheck.checks.organs import check_organs, check_organs_drawn
 from sbrtcheck.checks.prescription import check_prescription, check_scheme, read_prescription
-from sbrtcheck.metric import Dosimetry
 from sbrtcheck.model import Declared
 from sbrtcheck.names import match_rois
 from sbrtcheck.protocol import Protocol
@@ -22,10 +24,14 @@ QUESTIONS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     check_prescription,
     check_scheme,
     check_levels,
+    check_facts,
     check_neural,
     report_prv,
     check_coverage,
     report_targets,
+    check_organs,
+    check_organs_drawn,
+    check_course,
     check_dose,
     check_identity,
     check_links,
@@ -51,18 +57,25 @@ def check(case: Case, protocol: Protocol, declared: Declared | None = None) -> V
     """
     declared = declared or Declared()
     matches = match_rois(case.structure_set.rois, protocol, declared.aliases)
+    matches = without_foreign_targets(matches, case)
     reading = read_prescription(case.plan, declared, protocol.schemes.tolerance_gy)
     treated = treated_levels(matches, declared)
+    course = read_course(case, protocol, declared, reading.prescription)
     subjects = name_subjects(matches)
+    subjects = (*subjects, *compose_parts(subjects, protocol))
+    dosimetry, notes = compute_dosimetry(subjects, case, course, protocol, reading.prescription)
     evidence = Evidence(
         case=case,
         protocol=protocol,
         declared=declared,
         reading=reading,
         treated=treated,
+        treated_with=tuple(_treated_with(part, protocol) for part in case.added),
+        course=course,
         subjects=subjects,
-        dosimetry=Dosimetry(dvhs=compute_dvhs(subjects, case), prescription=reading.prescription),
+        dosimetry=dosimetry,
         others=tuple(match for match in matches if match.structure is None),
+        notes=notes,
     )
     findings = tuple(finding for question in QUESTIONS for finding in question(evidence))
     return Verdict(
@@ -74,4 +87,11 @@ def check(case: Case, protocol: Protocol, declared: Declared | None = None) -> V
         levels_source=treated.problem or treated.source,
         structures=evidence.judged_rois(),
         findings=findings,
+        notes=evidence.notes,
     )
+
+
+def _treated_with(part: Case, protocol: Protocol) -> TreatedLevels:
+    """Return the levels that an added plan treats, from the names in its own files."""
+    matches = match_rois(part.structure_set.rois, protocol, {})
+    return treated_levels(without_foreign_targets(matches, part), Declared())

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 
-from sbrtcheck.checks.evidence import Evidence
+from sbrtcheck.checks.evidence import ALL_TARGETS, Evidence
 from sbrtcheck.checks.limits import graded_finding, unanswered
-from sbrtcheck.metric import parse_metric
+from sbrtcheck.metric import Metric, parse_metric
 from sbrtcheck.model import Text
 from sbrtcheck.protocol import Basis, Role
 from sbrtcheck.verdict import Finding
 
 REPORTED = tuple(
     parse_metric(text) for text in ("D95%", "D98%", "D50%", "D2%", "Dmin", "Dmax", "Dmean")
+)
+SMALL_CC = 2.0  # ICRU 91: below it, 35 mm3 stand for 2 %
+REPORTED_SMALL = tuple(parse_metric(text) for text in ("D35mm3", "DC35mm3"))
+INDICES = tuple(
+    parse_metric(text) for text in ("CI.rtog", "CI.paddick", "GI.paddick", "R50", "HI.icru83")
 )
 
 
@@ -42,20 +47,28 @@ def check_coverage(evidence: Evidence) -> Iterator[Finding]:
 
 
 def report_targets(evidence: Evidence) -> Iterator[Finding]:
-    """Yield what is reported of targets and never graded (ICRU 91)."""
+    """Yield what is reported of targets and never graded (ICRU 91, indices by name)."""
     for subject, match in evidence.drawn(Role.PTV):
-        for metric in REPORTED:
-            value = evidence.value(metric, subject)
-            yield Finding(
-                id="report.target",
-                subject=subject,
-                roi=match.roi.name,
-                metric=metric,
-                value=value,
-                outcome=None,
-                message=Text("reported"),
-                reason=value.reason,
-                basis=Basis.CONVENTION,
-                source="ICRU report 91 (2017)",
-                required=False,
-            )
+        small = (evidence.dvh(subject).volume_cc or 0.0) < SMALL_CC
+        for metric in (*REPORTED, *(REPORTED_SMALL if small else ()), *INDICES):
+            yield _reported(evidence, subject, match.roi.name, metric)
+    if ALL_TARGETS in evidence.dosimetry.dvhs:
+        for metric in INDICES:
+            yield _reported(evidence, ALL_TARGETS, None, metric)
+
+
+def _reported(evidence: Evidence, subject: str, roi: str | None, metric: Metric) -> Finding:
+    value = evidence.value(metric, subject)
+    return Finding(
+        id="report.target",
+        subject=subject,
+        roi=roi,
+        metric=metric,
+        value=value,
+        outcome=None,
+        message=Text("reported"),
+        reason=value.reason,
+        basis=Basis.CONVENTION,
+        source="formulas as named" if metric in INDICES else "ICRU report 91 (2017)",
+        required=False,
+    )

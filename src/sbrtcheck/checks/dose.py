@@ -7,11 +7,12 @@ from sbrtcheck.dvh import DVH
 from sbrtcheck.errors import UnsupportedError
 from sbrtcheck.metric import parse_metric
 from sbrtcheck.model import Text
+from sbrtcheck.names import MatchedROI
 from sbrtcheck.protocol import Role
 from sbrtcheck.verdict import Finding, Outcome
 
 MEDIAN = parse_metric("D50%")
-GRADED_ROLES = (*NEURAL_ROLES, Role.PTV)
+GRADED_ROLES = (*NEURAL_ROLES, Role.PTV)  # what has to lie in the dose grid
 ROUNDING_MM = 1e-3
 
 
@@ -97,23 +98,13 @@ def _grid_spacing(evidence: Evidence) -> Finding:
 
 def _covers(evidence: Evidence) -> Iterator[Finding]:
     rules = evidence.protocol.dose
-    outside = []
-    for subject, match in evidence.drawn(*GRADED_ROLES):
-        dvh = evidence.dvh(subject)
-        if not dvh.is_complete:
-            outside.append((subject, match.roi.name, _percent_outside(dvh)))
-    for subject, roi, percent in outside:
-        yield Finding(
-            id="dose.covers",
-            subject=subject,
-            roi=roi,
-            outcome=Outcome.UNDECIDED,
-            message=Text(
-                "{percent} % of '{roi}' lies outside the dose grid", percent=percent, roi=roi
-            ),
-            basis=rules.basis,
-            source=rules.source,
-        )
+    outside = [
+        (subject, match)
+        for subject, match in evidence.drawn(*GRADED_ROLES)
+        if not evidence.dvh(subject).is_complete
+    ]
+    for subject, match in outside:
+        yield _outside(evidence, subject, match)
     if not outside:
         yield Finding(
             id="dose.covers",
@@ -123,6 +114,30 @@ def _covers(evidence: Evidence) -> Iterator[Finding]:
             basis=rules.basis,
             source=rules.source,
         )
+
+
+def _outside(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
+    """Say how much lies outside, and whether its dose is bounded."""
+    rules = evidence.protocol.dose
+    percent = _percent_outside(evidence.dvh(subject))
+    roi = match.roi.name
+    bound_gy = evidence.dosimetry.beyond_gy.get(subject)
+    message = Text("{percent} % of '{roi}' lies outside the dose grid", percent=percent, roi=roi)
+    if bound_gy is not None:
+        message = Text(
+            "{m}, through faces that are 2 cm or more from every target; at most {bound_gy} Gy there",
+            m=message,
+            bound_gy=bound_gy,
+        )
+    return Finding(
+        id="dose.covers",
+        subject=subject,
+        roi=roi,
+        outcome=Outcome.UNDECIDED if bound_gy is None else Outcome.PASS,
+        message=message,
+        basis=rules.basis,
+        source=rules.source,
+    )
 
 
 def _percent_outside(dvh: DVH) -> float:

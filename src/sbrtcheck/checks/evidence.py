@@ -1,29 +1,33 @@
 """What the questions are asked of: matched ROIs, their DVHs, prescription and levels."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from sbrtcheck.case import Case
+from sbrtcheck.checks.beyond import bound_beyond_gy
+from sbrtcheck.checks.course import Course
 from sbrtcheck.checks.levels import TreatedLevels
 from sbrtcheck.checks.prescription import PrescriptionReading
 from sbrtcheck.contours import build_region
 from sbrtcheck.dvh import DVH, compute_dvh
+from sbrtcheck.isodose import compute_isodoses
 from sbrtcheck.metric import Dosimetry, Metric, Value, evaluate
-from sbrtcheck.model import Declared
+from sbrtcheck.model import ROI, Declared, Prescription, Text
 from sbrtcheck.names import MatchedROI
 from sbrtcheck.protocol import Protocol, Role
 from sbrtcheck.verdict import JudgedROI
 
 NEURAL_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL)
-DVH_ROLES = (*NEURAL_ROLES, Role.PTV)
+ALL_TARGETS = "all targets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:
     """A case made ready for questions.
 
-    `subjects` pairs each matched ROI with the name under which findings speak of it.
+    `subjects` pairs each matched ROI with the name under which findings speak of it;
+    `treated_with` are the levels of plans that were added.
     """
 
     case: Case
@@ -31,16 +35,19 @@ class Evidence:
     declared: Declared
     reading: PrescriptionReading
     treated: TreatedLevels
+    treated_with: tuple[TreatedLevels, ...]
+    course: Course
     subjects: tuple[tuple[str, MatchedROI], ...]
     dosimetry: Dosimetry
     others: tuple[MatchedROI, ...]
+    notes: tuple[Text, ...] = ()
 
     def of_role(self, *roles: Role) -> tuple[tuple[str, MatchedROI], ...]:
         """Return the ROIs of some roles, with their subjects, in the order of the file."""
         return tuple(pair for pair in self.subjects if pair[1].role in roles)
 
     def dvh(self, subject: str) -> DVH:
-        """Return the DVH of a subject; all ROIs of `DVH_ROLES` have one."""
+        """Return the DVH of a subject: a target, a neural structure or an organ with limits."""
         return self.dosimetry.dvhs[subject]
 
     def drawn(self, *roles: Role) -> tuple[tuple[str, MatchedROI], ...]:
@@ -86,10 +93,67 @@ def name_subjects(matches: tuple[MatchedROI, ...]) -> tuple[tuple[str, MatchedRO
     return tuple(subjects)
 
 
-def compute_dvhs(subjects: tuple[tuple[str, MatchedROI], ...], case: Case) -> Mapping[str, DVH]:
-    """Compute the DVH of every subject that is a target or a neural structure."""
-    return {
-        subject: compute_dvh(match.roi, case.dose)
-        for subject, match in subjects
-        if match.role in DVH_ROLES
-    }
+def compose_parts(
+    subjects: tuple[tuple[str, MatchedROI], ...], protocol: Protocol
+) -> tuple[tuple[str, MatchedROI], ...]:
+    """Return the structures that are not drawn as a whole, put together from their parts.
+
+    Both lungs are one organ; so are both kidneys. Where only one is drawn, its name says so.
+    """
+    drawn = {match.structure for _, match in subjects}
+    composed = []
+    for name, row in protocol.structures.items():
+        parts = [match for _, match in subjects if match.structure in row.parts]
+        if name in drawn or not parts:
+            continue
+        roi = replace(
+            parts[0].roi,
+            name=" + ".join(match.roi.name for match in parts),
+            contours=tuple(contour for match in parts for contour in match.roi.contours),
+            notes=tuple(note for match in parts for note in match.roi.notes),
+        )
+        how = Text("put together from its parts")
+        composed.append((name, MatchedROI(roi=roi, structure=name, role=row.role, how=how)))
+    return tuple(composed)
+
+
+def compute_dosimetry(
+    subjects: tuple[tuple[str, MatchedROI], ...],
+    case: Case,
+    course: Course,
+    protocol: Protocol,
+    prescription: Prescription | None,
+) -> tuple[Dosimetry, tuple[Text, ...]]:
+    """Compute what the questions need: targets in the plan's own dose, organs in the course's."""
+    limited = {row.structure for row in protocol.limits}
+    targets = {subject: match.roi for subject, match in subjects if match.role is Role.PTV}
+    dvhs = {}
+    beyond_gy = {}
+    for subject, match in subjects:
+        if match.role is Role.PTV:
+            dvhs[subject] = compute_dvh(match.roi, case.dose)
+        elif match.role in NEURAL_ROLES or match.structure in limited:
+            dvh = dvhs[subject] = compute_dvh(match.roi, course.dose)
+            bound_gy = None
+            if not dvh.is_complete:
+                bound_gy = bound_beyond_gy(match.roi, course.dose, tuple(targets.values()))
+            if bound_gy is not None:
+                beyond_gy[subject] = bound_gy
+    if prescription is None or not targets:
+        return Dosimetry(dvhs=dvhs, prescription=prescription, beyond_gy=beyond_gy), ()
+    external = next((m.roi for _, m in subjects if m.role is Role.EXTERNAL), None)
+    isodoses = compute_isodoses(prescription.dose_gy, case.dose, targets, external)
+    by_subject = dict(isodoses.by_target)
+    if len(targets) > 1:
+        by_subject[ALL_TARGETS] = isodoses.union
+        dvhs[ALL_TARGETS] = compute_dvh(_union(targets.values()), case.dose)
+    dosimetry = Dosimetry(
+        dvhs=dvhs, prescription=prescription, isodoses=by_subject, beyond_gy=beyond_gy
+    )
+    return dosimetry, isodoses.notes
+
+
+def _union(rois: Iterable[ROI]) -> ROI:
+    first, *others = rois
+    contours = (*first.contours, *(c for roi in others for c in roi.contours))
+    return replace(first, name=ALL_TARGETS, contours=contours)

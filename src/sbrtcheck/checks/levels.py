@@ -131,6 +131,8 @@ def _unknown(matches: tuple[MatchedROI, ...]) -> Text:
 def check_levels(evidence: "Evidence") -> Iterator[Finding]:
     """Yield whether the treated levels are allowed, and not too many."""
     rules = evidence.protocol.levels
+    if rules is None:
+        return
     treated = evidence.treated
     named = ", ".join(treated.levels) or "unknown"
     outside = [level for level in treated.levels if level not in rules.allowed]
@@ -152,17 +154,19 @@ def check_levels(evidence: "Evidence") -> Iterator[Finding]:
         source=rules.source,
         reason=treated.problem,
     )
-    count = len(treated.levels)
+    parts = evidence.treated_with
+    count = len(_union([treated.levels, *(part.levels for part in parts)]))
+    unclear = next((part.problem for part in (treated, *parts) if part.problem is not None), None)
     if count > rules.most:
         outcome = Outcome.FAIL
     else:
-        outcome = Outcome.PASS if treated.known else Outcome.UNDECIDED
+        outcome = Outcome.PASS if unclear is None else Outcome.UNDECIDED
     yield Finding(
         id="trial.vertebrae",
         subject="plan",
         outcome=outcome,
         message=(
-            unknown
+            Text("{why}", why=unclear or unknown)
             if outcome is Outcome.UNDECIDED
             else Text("{count} treated, at most {most} allowed", count=count, most=rules.most)
         ),

@@ -1,11 +1,15 @@
 """Put a value against its lines: one finding from a metric, a limit and an ROI."""
 
+from dataclasses import replace
+
 from sbrtcheck.checks.evidence import Evidence
-from sbrtcheck.metric import Value
+from sbrtcheck.metric import Value, parse_metric
 from sbrtcheck.model import Text
 from sbrtcheck.names import MatchedROI
 from sbrtcheck.protocol import Basis, Line
 from sbrtcheck.verdict import Finding, Outcome, grade
+
+DMAX = parse_metric("Dmax")
 
 
 def graded_finding(
@@ -50,11 +54,33 @@ def _message(value: Value, outcome: Outcome, goal: Line, variation: Line | None)
         return Text("the part inside the dose grid alone breaks {line}", line=last)
     if value.value is None:
         return Text("{why}", why=value.reason or Text("cannot be known"))
+    answer = _answer(outcome, first, last)
+    if value.reason is not None:  # what lies outside the dose grid is bounded
+        return Text("{answer}; {why}", answer=answer, why=value.reason)
+    return answer
+
+
+def _answer(outcome: Outcome, first: str, last: str) -> Text:
     if outcome is Outcome.PASS:
         return Text("keeps {line}", line=first)
     if outcome is Outcome.VARIATION:
         return Text("misses {first}, keeps {last}", first=first, last=last)
     return Text("misses {line}", line=last)
+
+
+def kept_by_all_of_it(evidence: Evidence, finding: Finding) -> Finding:
+    """Pass a maximum that all of an ROI keeps, where the ROI is smaller than the volume asked.
+
+    The dose of that volume is not known then, and yet no part of the ROI can break the limit.
+    """
+    line = finding.line
+    maximum = evidence.value(DMAX, finding.subject).value
+    if finding.value is None or finding.value.value is not None or maximum is None:
+        return finding
+    if line is None or not line.is_upper or line.metric.unit != "Gy" or not line.holds(maximum):
+        return finding
+    message = Text("{why}; all of it keeps {line}", why=finding.message, line=str(line))
+    return replace(finding, outcome=Outcome.PASS, message=message)
 
 
 def unanswered(

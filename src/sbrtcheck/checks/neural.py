@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sbrtcheck.checks.evidence import NEURAL_ROLES, Evidence
-from sbrtcheck.checks.limits import graded_finding, unanswered
+from sbrtcheck.checks.limits import graded_finding, kept_by_all_of_it, unanswered
 from sbrtcheck.metric import parse_metric
 from sbrtcheck.model import FloatArray, Text, distinct, most_common_spacing_mm
 from sbrtcheck.names import LEVELS, MatchedROI
@@ -37,6 +37,7 @@ def check_neural(evidence: Evidence) -> Iterator[Finding]:
     incomplete = next((f.message for f in gaps if f.outcome is Outcome.UNDECIDED), None)
     for subject, match in evidence.of_role(*NEURAL_ROLES):
         yield _limit(evidence, subject, match, incomplete)
+        yield from _volume_limits(evidence, subject, match, incomplete)
         yield _maximum(evidence, subject, match)
 
 
@@ -48,12 +49,32 @@ def _reaches(levels: tuple[str, ...], last: int) -> bool:
     return not levels or any(LEVELS.index(level) <= last for level in levels)
 
 
+class _Need(NamedTuple):
+    """What has to be drawn: cord, or cauda or sac, or both where the cord may end."""
+
+    cord: bool
+    cauda: bool
+
+
+def _need_at(levels: tuple[str, ...], conus: str | None) -> _Need:
+    """Return what some levels need; unknown levels need a cord.
+
+    The cord ends at L1 or L2 in nearly everybody, so both are needed there, unless the level of
+    the conus is declared.
+    """
+    if not levels:
+        return _Need(cord=True, cauda=False)
+    places = [LEVELS.index(level) for level in levels]
+    last_cord, first_cauda = (L2, L1) if conus is None else (LEVELS.index(conus),) * 2
+    return _Need(cord=min(places) <= last_cord, cauda=max(places) >= first_cauda)
+
+
 def _needed(evidence: Evidence) -> Iterator[Finding]:
     levels = evidence.treated.levels if evidence.treated.known else ()
-    if _reaches(levels, L2):
-        conus = any(LEVELS.index(level) in (L1, L2) for level in levels)
-        yield _cord_needed(evidence, conus=conus)
-    if any(LEVELS.index(level) >= L1 for level in levels):
+    need = _need_at(levels, evidence.declared.facts.conus_level)
+    if need.cord:
+        yield _cord_needed(evidence, conus=need.cauda)
+    if need.cauda:
         drawn = evidence.drawn(*BELOW_CONUS)
         yield _need(
             evidence,
@@ -152,9 +173,10 @@ def _extent(evidence: Evidence) -> Iterator[Finding]:
 
 def _roles_at(evidence: Evidence, levels: tuple[str, ...]) -> tuple[Role, ...]:
     """Return the roles whose contours together have to pass a target of these levels."""
-    if any(LEVELS.index(level) in (L1, L2) for level in levels):
+    need = _need_at(levels, evidence.declared.facts.conus_level)
+    if need.cord and need.cauda:
         return (Role.CORD, *BELOW_CONUS)
-    if levels and not _reaches(levels, L2):
+    if need.cauda:
         return BELOW_CONUS
     for roles in ((Role.CORD,), (Role.CORD_PRV,), SAC_OR_CANAL):
         if evidence.drawn(*roles):
@@ -230,6 +252,25 @@ def _limit(evidence: Evidence, subject: str, match: MatchedROI, incomplete: Text
     return _held_back(evidence, finding, incomplete)
 
 
+def _volume_limits(
+    evidence: Evidence, subject: str, match: MatchedROI, incomplete: Text | None
+) -> Iterator[Finding]:
+    """Yield the further limits of the cauda equina, beside that of its near-maximum."""
+    if match.role is not Role.CAUDA or match.structure is None or evidence.fractions is None:
+        return
+    for limit in evidence.protocol.limits_of(match.structure, evidence.fractions)[1:]:
+        finding = graded_finding(
+            evidence,
+            finding_id="limit.cauda",
+            subject=subject,
+            match=match,
+            goal=limit.goal,
+            variation=limit.variation,
+        )
+        finding = kept_by_all_of_it(evidence, finding)
+        yield _held_back(evidence, finding, incomplete)
+
+
 def _limit_for(evidence: Evidence, match: MatchedROI) -> Limit | None:
     """Return the cord or the cauda limit: sac and canal keep the cord's down to L2."""
     protocol = evidence.protocol
@@ -284,8 +325,8 @@ def _held_back(evidence: Evidence, finding: Finding, incomplete: Text | None) ->
     """Turn an answer into UNDECIDED where contours or grid cannot carry it, unless it fails."""
     if finding.outcome is Outcome.FAIL:
         return finding
-    spacing_mm = max(evidence.case.dose.spacing_mm)
-    reason = incomplete
+    spacing_mm = evidence.course.spacing_mm
+    reason = evidence.course.problem or incomplete
     if spacing_mm > evidence.protocol.dose.grid_variation_mm + 1e-6:
         reason = Text(
             "a dose grid of {spacing_mm} mm is too coarse for a near-maximum", spacing_mm=spacing_mm

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import Declared, DoseReference, Plan, Prescription, Text
-from sbrtcheck.protocol import Basis
+from sbrtcheck.protocol import Basis, Schemes
 from sbrtcheck.verdict import Finding, Outcome
 
 if TYPE_CHECKING:
@@ -208,35 +208,10 @@ def check_prescription(evidence: "Evidence") -> Iterator[Finding]:
 def check_scheme(evidence: "Evidence") -> Iterator[Finding]:
     """Yield whether dose and fractions are one of the allowed schemes."""
     schemes = evidence.protocol.schemes
-    allowed = ", ".join(f"{row.dose_gy:g} Gy/{row.fractions}" for row in schemes.allowed)
     known = evidence.reading.prescription
     outcome, message = Outcome.UNDECIDED, Text("no scheme without a prescription")
     if known is not None:
-        outcome = Outcome.FAIL
-        message = Text(
-            "{dose_gy} Gy in {fractions} fractions is no allowed scheme ({allowed})",
-            dose_gy=known.dose_gy,
-            fractions=known.fractions,
-            allowed=allowed,
-        )
-        for row in schemes.allowed:
-            if row.fractions != known.fractions:
-                continue
-            if abs(row.dose_gy - known.dose_gy) <= schemes.tolerance_gy:
-                outcome = Outcome.PASS
-                message = Text(
-                    "{dose_gy} Gy in {fractions} fractions is an allowed scheme",
-                    dose_gy=row.dose_gy,
-                    fractions=row.fractions,
-                )
-            elif abs(row.dose_gy - known.dose_per_fraction_gy) <= schemes.tolerance_gy:
-                message = Text(
-                    "{each} Gy PER FRACTION, {dose_gy} Gy in all: the trial's"
-                    " '{fractions} times {each} Gy' means {each} Gy in total",
-                    each=row.dose_gy,
-                    dose_gy=known.dose_gy,
-                    fractions=row.fractions,
-                )
+        outcome, message = _scheme(known, schemes)
     yield Finding(
         id="trial.scheme",
         subject="plan",
@@ -244,4 +219,34 @@ def check_scheme(evidence: "Evidence") -> Iterator[Finding]:
         message=message,
         basis=schemes.basis,
         source=schemes.source,
+    )
+
+
+def _scheme(known: Prescription, schemes: Schemes) -> tuple[Outcome, Text]:
+    for row in schemes.allowed:
+        if row.fractions != known.fractions:
+            continue
+        if row.dose_gy is None or abs(row.dose_gy - known.dose_gy) <= schemes.tolerance_gy:
+            return Outcome.PASS, Text(
+                "{dose_gy} Gy in {fractions} fractions is an allowed scheme",
+                dose_gy=known.dose_gy,
+                fractions=known.fractions,
+            )
+        if abs(row.dose_gy - known.dose_per_fraction_gy) <= schemes.tolerance_gy:
+            return Outcome.FAIL, Text(
+                "{each} Gy PER FRACTION, {dose_gy} Gy in all: the trial's"
+                " '{fractions} times {each} Gy' means {each} Gy in total",
+                each=row.dose_gy,
+                dose_gy=known.dose_gy,
+                fractions=row.fractions,
+            )
+    allowed = ", ".join(
+        f"{'any dose' if row.dose_gy is None else f'{row.dose_gy:g} Gy'}/{row.fractions}"
+        for row in schemes.allowed
+    )
+    return Outcome.FAIL, Text(
+        "{dose_gy} Gy in {fractions} fractions is no allowed scheme ({allowed})",
+        dose_gy=known.dose_gy,
+        fractions=known.fractions,
+        allowed=allowed,
     )

@@ -440,6 +440,7 @@ def read_instance(opened: Opened, *, label_keyword: str, date_keyword: str) -> I
         frame_of_reference_uid=root.uid("FrameOfReferenceUID"),
         label=root.text(label_keyword) or None,
         date=root.text(date_keyword) or None,
+        study_date=root.text("StudyDate") or None,
         approval_status=root.text("ApprovalStatus") or None,
         manufacturer=root.text("Manufacturer") or None,
         sha256=opened.sha256,

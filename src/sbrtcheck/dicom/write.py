@@ -197,7 +197,7 @@ def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
         modality
     ]
     dataset.SOPInstanceUID = instance.sop_instance_uid
-    dataset.StudyDate = instance.date or ""
+    dataset.StudyDate = instance.study_date or instance.date or ""
     dataset.StudyTime = NOON
     dataset.AccessionNumber = ""
     dataset.Modality = modality

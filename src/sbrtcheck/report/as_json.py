@@ -1,12 +1,13 @@
 """A verdict as JSON. Additive within a schema number; the schema lies beside this file."""
 
 import json
+from datetime import date
 from importlib.resources import files
 
 from sbrtcheck import __version__
-from sbrtcheck.case import Link
+from sbrtcheck.case import Case, Link, Other
 from sbrtcheck.metric import Value
-from sbrtcheck.model import Text
+from sbrtcheck.model import CaseFacts, Prescription, Text
 from sbrtcheck.report.words import Voice, printable
 from sbrtcheck.verdict import Finding, JudgedROI, Verdict, exit_code
 
@@ -42,7 +43,11 @@ def render_json(verdict: Verdict, *, strict: bool = False, phi: bool = False) ->
             "status": protocol.protocol.status,
             "sha256": protocol.sha256,
         },
-        "plans": [_plan(verdict, voice)],
+        "plans": [
+            _plan(verdict.case, verdict.prescription, voice),
+            *(_plan(part, None, voice) for part in verdict.case.added),
+        ],
+        "others": [_other(other, voice) for other in verdict.case.others],
         "levels": {"treated": list(verdict.levels), "source": voice.say(verdict.levels_source)},
         "declared": _declared(verdict, voice),
         "findings": [_finding(finding, voice) for finding in verdict.findings],
@@ -58,17 +63,13 @@ def render_json(verdict: Verdict, *, strict: bool = False, phi: bool = False) ->
 def _notes(verdict: Verdict) -> tuple[Text, ...]:
     case = verdict.case
     read = [note for link in case.links for note in link.instance.notes]
-    return (*case.notes, *case.plan.notes, *case.structure_set.notes, *case.dose.notes, *read)
+    own = (*case.notes, *case.plan.notes, *case.structure_set.notes, *case.dose.notes, *read)
+    return (*own, *verdict.notes)
 
 
-def _plan(verdict: Verdict, voice: Voice) -> dict[str, object]:
-    instance = verdict.case.plan.instance
-    prescription = verdict.prescription
-    links = {link.kind: link for link in verdict.case.links}
-    header = verdict.case.dose.header
-    dose = _linked(links["RT Dose"], voice)
-    dose["sha256"] = None if header is None else header.instance.sha256
-    dose["summation"] = None if header is None else header.summation_type
+def _plan(case: Case, prescription: Prescription | None, voice: Voice) -> dict[str, object]:
+    instance = case.plan.instance
+    header = case.dose.header
     return {
         "label": voice.name(instance.label or ""),
         "sop_instance_uid": instance.sop_instance_uid,
@@ -82,8 +83,25 @@ def _plan(verdict: Verdict, voice: Voice) -> dict[str, object]:
             "target": voice.name(prescription.target),
             "source": voice.say(prescription.source),
         },
-        "structure_set": _linked(links["RT Structure Set"], voice),
-        "dose": [dose],
+        "structure_set": _linked(case.links_of("RT Structure Set")[0], voice),
+        "dose": [
+            {
+                **_linked(link, voice),
+                "summation": None if header is None else header.summation_type,
+            }
+            for link in case.links_of("RT Dose")
+        ],
+    }
+
+
+def _other(other: Other, voice: Voice) -> dict[str, object]:
+    instance = other.instance
+    return {
+        "kind": other.kind,
+        "label": voice.name(instance.label or ""),
+        "sop_instance_uid": instance.sop_instance_uid,
+        "approval_status": instance.approval_status,
+        "where": other.where,
     }
 
 
@@ -104,6 +122,23 @@ def _declared(verdict: Verdict, voice: Voice) -> dict[str, object]:
         else {"dose_gy": prescription[0], "fractions": prescription[1]},
         "levels": list(declared.levels),
         "aliases": {voice.name(roi): structure for roi, structure in declared.aliases.items()},
+        "alone": declared.alone,
+        "facts": _facts(declared.facts),
+    }
+
+
+def _facts(facts: CaseFacts) -> dict[str, object]:
+    def iso(day: date | None) -> str | None:
+        return None if day is None else day.isoformat()
+
+    return {
+        "centre": facts.centre,
+        "surgery_date": iso(facts.surgery_date),
+        "first_fraction_date": iso(facts.first_fraction_date),
+        "last_fraction_date": iso(facts.last_fraction_date),
+        "operated_levels": list(facts.operated_levels),
+        "prior_radiotherapy": facts.prior_radiotherapy,
+        "conus_level": facts.conus_level,
     }
 
 
@@ -132,7 +167,7 @@ def _finding(finding: Finding, voice: Voice) -> dict[str, object]:
 
 def _limit(finding: Finding) -> str:
     line = finding.line
-    return "" if line is None else f"{line.operator} {line.limit:g} {line.metric.unit}"
+    return "" if line is None else f"{line.operator} {line.limit:g} {line.metric.unit}".rstrip()
 
 
 def _text(text: Text, voice: Voice) -> dict[str, object]:

@@ -9,7 +9,10 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from sbrtcheck import __version__
+from sbrtcheck.case import Case
+from sbrtcheck.checks.facts import NOT_PROVIDED
 from sbrtcheck.metric import parse_metric
+from sbrtcheck.model import PriorRadiotherapy
 from sbrtcheck.names import looks_relevant
 from sbrtcheck.protocol import Role
 from sbrtcheck.report.words import DECIMALS, Voice, agreeing_number, decided_number
@@ -36,7 +39,7 @@ ROLE_WORDS = (
 )
 TARGET_COLUMNS = tuple(parse_metric(text) for text in ("V100%", "D95%", "D98%", "D2%", "Dmax"))
 NOT_CHECKED = (
-    "earlier irradiation; other plans of this patient; contour correctness; image registration;",
+    "plans and doses that do not lie near these files; contour correctness; image registration;",
     "cement and artefact overrides; CT-to-density conversion; dose algorithm; set-up; delivery.",
     "Numbers follow one reading of contours and grid (slabs, half-slice end caps, trilinear dose).",
 )
@@ -65,6 +68,7 @@ def render_text(verdict: Verdict, page: Page) -> str:
         writer.verdict_lines()
         writer.neural()
         writer.targets()
+        writer.organs()
         writer.checks()
         writer.notes()
         writer.worst_again()
@@ -161,6 +165,12 @@ class _Writer:
                 if row.match.role is role:
                     yield word, self._structure(row)
         yield "Dose", self._dose()
+        for part in verdict.case.added:
+            yield "Added plan", self._added(part)
+
+    def _added(self, part: Case) -> str:
+        label = self.voice.name(part.plan.instance.label or "(no label)")
+        return f"{label}   dose maximum {part.dose.dose_gy.max():.2f} Gy; for serial organs only"
 
     def _marked(self, finding: Finding) -> str:
         return f"{self.mark(finding.outcome).plain}: {self.voice.say(finding.message)}"
@@ -172,11 +182,13 @@ class _Writer:
 
     def _dose(self) -> str:
         dose = self.verdict.case.dose
-        link = next(link for link in self.verdict.case.links if link.kind == "RT Dose")
+        links = self.verdict.case.links_of("RT Dose")
         summation = "" if dose.header is None else dose.header.summation_type
+        if len(links) > 1:
+            summation = f"sum of {len(links)} {summation} doses"
         grid = " x ".join(f"{step:.4g}" for step in dose.spacing_mm)
         return (
-            f"{summation}, {self.voice.say(link.how)}; grid {grid} mm;"
+            f"{summation}, {self.voice.say(links[0].how)}; grid {grid} mm;"
             f" maximum {dose.dose_gy.max():.2f} Gy"
         )
 
@@ -206,35 +218,77 @@ class _Writer:
                 words = (
                     f"FAIL (--strict: {count} variation{'s' if count > 1 else ''} counted as FAIL)"
                 )
-        if self._shown_outcome() in (Outcome.PASS, Outcome.VARIATION):
-            words += ", if no earlier irradiation at this level (not provided)"
+        prior = self.verdict.declared.facts.prior_radiotherapy
+        assumed = prior is not PriorRadiotherapy.NONE
+        if assumed and self._shown_outcome() in (Outcome.PASS, Outcome.VARIATION):
+            stated = "not provided" if prior is None else "declared unknown"
+            words += f", if no earlier irradiation at this level ({stated})"
         return f"{self.mark(self._shown_outcome()).plain.split()[0]} {words}"
 
     def neural(self) -> None:
-        limits = self.of_id("limit.")
+        limits = [f for f in self.of_id("limit.") if f.id != "limit.organ"]
         if not limits:
             return
         maxima = {f.subject: f for f in self.of_id("report.neural")}
         table = self.grid("l", "r", "r", "l", "l", "r", "l", "l")
         table.add_row("Neural", "D0.035cc", "Dmax", "limit", "", "margin", "", "", style="bold")
         for finding in limits:
-            maximum = maxima[finding.subject]
+            near = finding.metric is None or str(finding.metric) == "D0.035cc"
+            name = self.plain(self.voice.name(finding.roi or finding.subject))
             table.add_row(
-                self.plain(self.voice.name(finding.roi or finding.subject)),
+                name if near else f"  {finding.metric}",
                 self._number(finding),
-                self._number(maximum),
-                ""
-                if finding.line is None
-                else f"{finding.line.operator} {finding.line.limit:g} Gy",
-                "" if finding.line is None else finding.basis.value,
-                "" if finding.margin is None else f"{self._margin(finding)} Gy",
-                self.mark(finding.outcome),
-                self.plain(self.voice.say(finding.message)),
+                self._number(maxima[finding.subject]) if near else "",
+                *self._limit_cells(finding),
             )
         self.console.print(table)
+        self._sources(limits)
+        self.line()
+
+    def _limit_cells(self, finding: Finding) -> tuple[str | Styled, ...]:
+        """Return limit, basis, margin, outcome and words of a finding, as cells of a row."""
+        line = finding.line
+        unit = "" if line is None else line.metric.unit
+        return (
+            "" if line is None else f"{line.operator} {line.limit:g} {unit}",
+            "" if line is None else finding.basis.value,
+            "" if finding.margin is None else f"{self._margin(finding)} {unit}",
+            self.mark(finding.outcome),
+            self.plain(self.voice.say(finding.message)),
+        )
+
+    def _sources(self, limits: list[Finding]) -> None:
         if self.page.verbose:
             for source in dict.fromkeys(f.source for f in limits if f.line is not None):
                 self.line(f"  source: {source}")
+
+    def organs(self) -> None:
+        """Show organs that are not clear passes; all of them with -v."""
+        limits = [f for f in self.of_id("limit.organ") if f.metric is not None]
+        shown = [f for f in limits if self.page.verbose or f.outcome is not Outcome.PASS]
+        if not limits:
+            return
+        if shown:
+            table = self.grid("l", "l", "r", "l", "l", "r", "l", "l")
+            table.add_row("Organs", "", "", "limit", "", "margin", "", "", style="bold")
+            for finding in shown:
+                table.add_row(
+                    self.plain(self.voice.name(finding.roi or finding.subject)),
+                    str(finding.metric),
+                    self._number(finding),
+                    *self._limit_cells(finding),
+                )
+            self.console.print(table)
+            self._sources(shown)
+        else:
+            self.line("Organs", "bold")
+        if len(shown) < len(limits):
+            count = len(limits) - len(shown)
+            subjects = len({f.subject for f in limits if f not in shown})
+            self.line(
+                f"{self.mark(Outcome.PASS).plain}: {count} limits of {subjects} organs"
+                " (-v lists them)"
+            )
         self.line()
 
     def _number(self, finding: Finding) -> str:
@@ -279,7 +333,26 @@ class _Writer:
                 self.plain(self.voice.say(finding.message)),
             )
         self.console.print(table)
+        self._indices()
         self.line()
+
+    def _indices(self) -> None:
+        """Print conformity, gradient and homogeneity of each target, or why they are not known."""
+        rows: dict[str, list[str]] = {}
+        for finding in self.of_id("report.target"):
+            if finding.metric is None or finding.metric.unit:
+                continue
+            value = finding.value
+            words = (
+                f"{finding.metric} {value.value:.2f}"
+                if value is not None and value.value is not None
+                else f"{finding.metric} not known"
+            )
+            if finding.reason is not None:
+                words += f" ({self.voice.say(finding.reason)})"
+            rows.setdefault(finding.roi or finding.subject, []).append(words)
+        for name, words in rows.items():
+            self.line(f"  {self.voice.name(name)}: {'   '.join(words)}")
 
     def checks(self) -> None:
         shown = [
@@ -288,6 +361,7 @@ class _Writer:
             if not f.id.startswith(("limit.", "report.neural", "report.target"))
             and not (f.id == "coverage" and f.metric)
             and (self.page.verbose or f.outcome is not Outcome.PASS)
+            and (self.page.verbose or f.message != NOT_PROVIDED)
         ]
         passed = sum(
             f.outcome is Outcome.PASS
@@ -303,6 +377,9 @@ class _Writer:
                 self.plain(f"{finding.id}: {self.voice.say(finding.message)}"),
             )
         self.console.print(table)
+        absent = [f.id for f in self.verdict.findings if f.message == NOT_PROVIDED]
+        if absent and not self.page.verbose:
+            self.line(f"  not provided (case.toml): {', '.join(absent)}")
         if not self.page.verbose:
             self.line(f"{self.mark(Outcome.PASS).plain}: {passed} more (-v lists them)")
         self.line()
@@ -317,6 +394,7 @@ class _Writer:
                 case.plan.notes,
                 case.structure_set.notes,
                 case.dose.notes,
+                self.verdict.notes,
                 *(link.instance.notes for link in case.links),
             )
             for note in notes

@@ -5,7 +5,7 @@ import unicodedata
 from sbrtcheck.metric import Constraint
 from sbrtcheck.model import Patient, Text
 
-DECIMALS = {"Gy": 2, "%": 1, "cc": 2}
+DECIMALS = {"Gy": 2, "%": 1, "cc": 2, "": 2}
 MOST_DECIMALS = 6
 
 

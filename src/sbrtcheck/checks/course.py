@@ -1,0 +1,225 @@
+"""What else of this patient's treatment reaches the same cord? Other plans, added or not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sbrtcheck.case import Case, Other
+from sbrtcheck.contours import build_region, overlap_cc
+from sbrtcheck.model import ROI, Declared, DoseGrid, Plan, Prescription, StructureSet, Text
+from sbrtcheck.names import MatchedROI, match_rois, normalise
+from sbrtcheck.protocol import Basis, Protocol, Role
+from sbrtcheck.summation import sum_doses
+from sbrtcheck.verdict import Finding, Outcome
+
+if TYPE_CHECKING:
+    from sbrtcheck.checks.evidence import Evidence
+
+SHARED = 0.5  # of the larger target: targets that share this much are one target
+SOURCE = "two plans, one cord: the cord receives the sum"
+CURE = "add it with --with, or say --alone if it gives no dose"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Course:
+    """The dose that serial organs receive in the whole course, as far as the files tell.
+
+    `problem` says why it is not known: limits of serial organs are then UNDECIDED unless the
+    dose of this plan alone breaks them. `spacing_mm` is the coarsest grid that went into it.
+    """
+
+    dose: DoseGrid
+    spacing_mm: float
+    problem: Text | None
+    revisions: tuple[Other, ...] = ()
+    unresolved: tuple[Other, ...] = ()
+
+
+def read_course(
+    case: Case, protocol: Protocol, declared: Declared, prescription: Prescription | None
+) -> Course:
+    """Add up the doses that the user asked for, and tell which other plans remain."""
+    revisions = tuple(other for other in case.others if _is_revision(case, other, protocol))
+    unresolved = tuple(other for other in case.others if other not in revisions)
+    problem = None
+    if unresolved and not declared.alone:
+        problem = Text(
+            "cord dose is of this plan only: another plan of the patient is there ({label}); "
+            + CURE,
+            label=unresolved[0].instance.label or "without label",
+        )
+    dose = case.dose
+    if case.added:
+        problem = _why_no_sum(case, prescription) or problem
+        try:
+            dose = sum_doses([case.dose, *(part.dose for part in case.added)])
+        except ValueError as error:
+            problem = Text("the doses of the plans cannot be added: {why}", why=str(error))
+        if problem is not None:
+            dose = case.dose
+    grids = [case.dose, *(part.dose for part in case.added)]
+    return Course(
+        dose=dose,
+        spacing_mm=max(max(grid.spacing_mm) for grid in grids),
+        problem=problem,
+        revisions=revisions,
+        unresolved=unresolved,
+    )
+
+
+def _why_no_sum(case: Case, prescription: Prescription | None) -> Text | None:
+    """Physical doses add up where frame of reference and fraction number agree."""
+    own = case.links_of("RT Dose")[0].instance.frame_of_reference_uid
+    for part in case.added:
+        other = part.links_of("RT Dose")[0].instance.frame_of_reference_uid
+        label = part.plan.instance.label or "without label"
+        if own is None or own != other:
+            return Text(
+                "the dose of plan '{label}' lies in another frame of reference: the cord's sum"
+                " cannot be known",
+                label=label,
+            )
+        groups = part.plan.fraction_groups
+        fractions = groups[0].fractions if len(groups) == 1 else None
+        if prescription is None or fractions != prescription.fractions:
+            return Text(
+                "plan '{label}' has {other} fractions, this one {own}: physical doses of different"
+                " fractions are not added",
+                label=label,
+                other=fractions or "unknown",
+                own="unknown" if prescription is None else prescription.fractions,
+            )
+    return None
+
+
+# --- Whose target is it -------------------------------------------------------------------------
+
+
+def without_foreign_targets(matches: tuple[MatchedROI, ...], case: Case) -> tuple[MatchedROI, ...]:
+    """Take targets out that another plan names as its own, and this one does not.
+
+    Only where this plan names its targets, too: what nobody names is everybody's.
+    """
+    own = _named_targets(case.plan, case.structure_set)
+    if not own:
+        return matches
+    plans = [part.plan for part in case.added]
+    plans += [other.plan for other in case.others if other.plan is not None]
+    foreign: dict[str, str] = {}
+    for plan in plans:
+        if plan.structure_set_uid == case.plan.structure_set_uid:
+            for name in _named_targets(plan, case.structure_set) - own:
+                foreign[name] = plan.instance.label or "without label"
+    return tuple(
+        MatchedROI(
+            roi=match.roi,
+            structure=None,
+            role=None,
+            how=Text("target of another plan ({label})", label=foreign[match.roi.name]),
+        )
+        if match.role is Role.PTV and match.roi.name in foreign
+        else match
+        for match in matches
+    )
+
+
+def _named_targets(plan: Plan, structures: StructureSet) -> set[str]:
+    """Return the ROIs that a plan's TARGET dose references name, by number or by name."""
+    references = [row for row in plan.dose_references if row.type.upper() == "TARGET"]
+    numbers = {row.referenced_roi_number for row in references} - {None}
+    names = {normalise(row.description) for row in references if row.description}
+    return {
+        roi.name for roi in structures.rois if roi.number in numbers or normalise(roi.name) in names
+    }
+
+
+def _targets(plan: Plan, structures: StructureSet, protocol: Protocol) -> list[ROI]:
+    """Return the targets of a plan: those it names, or else all that look like one."""
+    drawn = [
+        match.roi
+        for match in match_rois(structures.rois, protocol, {})
+        if match.role is Role.PTV and match.roi.contours
+    ]
+    named = _named_targets(plan, structures)
+    return [roi for roi in drawn if roi.name in named] or drawn
+
+
+def _is_revision(case: Case, other: Other, protocol: Protocol) -> bool:
+    """Tell whether another plan treats the same target, and so replaces this one.
+
+    Each of its targets must share half of the larger with one of this plan's, in one frame of
+    reference. Without its contours nothing is known, and the plan counts as a part.
+    """
+    if other.plan is None or other.structure_set is None:
+        return False
+    frames = {case.plan.instance.frame_of_reference_uid, other.instance.frame_of_reference_uid}
+    frames |= {
+        case.structure_set.instance.frame_of_reference_uid,
+        other.structure_set.instance.frame_of_reference_uid,
+    }
+    if len(frames - {None}) != 1:
+        return False
+    own = [build_region(roi) for roi in _targets(case.plan, case.structure_set, protocol)]
+    theirs = [build_region(roi) for roi in _targets(other.plan, other.structure_set, protocol)]
+    if not own or not theirs:
+        return False
+    for target in theirs:
+        shares = [
+            overlap_cc(target, one) / max(target.volume_cc or 0.0, one.volume_cc or 0.0)
+            for one in own
+            if target.volume_cc and one.volume_cc
+        ]
+        if not shares or max(shares) < SHARED:
+            return False
+    return True
+
+
+# --- Findings -----------------------------------------------------------------------------------
+
+
+def check_course(evidence: "Evidence") -> Iterator[Finding]:
+    """Yield what becomes of every other plan of the patient."""
+    case, course = evidence.case, evidence.course
+    for part in case.added:
+        message = course.problem or Text(
+            "plan '{label}' is added for serial organs; assumed to be given on the same days",
+            label=part.plan.instance.label or "without label",
+        )
+        outcome = Outcome.PASS if course.problem is None else Outcome.UNDECIDED
+        yield _finding(f"with {part.plan.instance.sop_instance_uid}", message, outcome)
+    for other in course.revisions:
+        yield _finding(
+            other.instance.sop_instance_uid,
+            Text(
+                "another plan of the patient ({label}, {status}) treats the same target: taken for"
+                " a revision, not added",
+                label=other.instance.label or "without label",
+                status=other.instance.approval_status or "no approval status",
+            ),
+            None,
+        )
+    for other in course.unresolved:
+        label = other.instance.label or "without label"
+        if evidence.declared.alone:
+            text = Text("declared: the patient's other plan ({label}) adds no dose", label=label)
+            yield _finding(other.instance.sop_instance_uid, text, None)
+        else:
+            text = Text(
+                "another plan of the patient lies {where} ({label}); " + CURE,
+                where=other.where,
+                label=label,
+            )
+            yield _finding(other.instance.sop_instance_uid, text, Outcome.UNDECIDED)
+
+
+def _finding(subject: str, message: Text, outcome: Outcome | None) -> Finding:
+    return Finding(
+        id="course",
+        subject=subject,
+        outcome=outcome,
+        message=message,
+        reason=message if outcome is Outcome.UNDECIDED else None,
+        basis=Basis.CONVENTION,
+        source=SOURCE,
+        required=outcome is not None,
+    )
