@@ -21,7 +21,9 @@ ROOMS = (
     "phantoms",
     "metric",
     "protocol",
+    "facts",
     "names",
+    "lint",
     "verdict",
     "checks",
     "report",
@@ -30,10 +32,11 @@ ROOMS = (
 HOMES = {
     "pydicom": {"dicom"},
     "shapely": {"contours"},
-    "pydantic": {"protocol"},
-    "tomllib": {"protocol"},
+    "pydantic": {"protocol", "facts"},
+    "tomllib": {"protocol", "facts"},
     "rich": {"report"},
     "typer": {"cli"},
+    "rapidfuzz": {"names"},
     "scipy": {"contours", "dvh", "isodose"},
 }
 PURE = (

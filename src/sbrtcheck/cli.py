@@ -6,6 +6,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -15,13 +16,14 @@ from sbrtcheck import __version__
 
 if TYPE_CHECKING:
     from sbrtcheck.errors import SbrtCheckError
-    from sbrtcheck.model import Declared
+    from sbrtcheck.model import CaseFacts, Declared
 
-COMMANDS = ("check",)
+COMMANDS = ("check", "find", "protocol", "structures")
 DEFAULT_PROTOCOL = "nct06756087"
 COULD_NOT_RUN = 2
 INTERNAL_ERROR = 4
 INTERRUPTED = 130
+PAGE_WIDTH = 110
 RX = re.compile(r"(\d+(?:\.\d+)?)\s*Gy\s*/\s*(\d+)\s*(?:fx|fractions?)?", re.IGNORECASE)
 
 app = typer.Typer(
@@ -77,6 +79,20 @@ def check(
     levels: Annotated[
         str | None, typer.Option("--levels", help="Treated levels: T8 or T11,T12.")
     ] = None,
+    with_plans: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            help="Another plan of the same course, whose dose the cord also receives. Repeatable.",
+        ),
+    ] = None,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Other plans of the patient give no dose here.")
+    ] = False,
+    case_file: Annotated[
+        Path | None,
+        typer.Option("--case", help="Case facts; default: case.toml beside the plan."),
+    ] = None,
     phi: Annotated[
         bool, typer.Option("--phi", help="Show patient identity and file names.")
     ] = False,
@@ -91,19 +107,23 @@ def check(
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol import load_protocol
     from sbrtcheck.report.as_json import render_json
-    from sbrtcheck.report.text import WIDTH, Page, render_text
+    from sbrtcheck.report.text import Page, render_text
     from sbrtcheck.verdict import exit_code
 
     json_path = _json_path(json_file)
-    declared = _declared(rx, alias or [], levels)
-    typed = [Path(name) for name in (path, struct, dose, protocol) if name]
+    added = with_plans or []
+    if alone and added:
+        _usage("--alone and --with contradict each other; give one of them")
+    typed = [Path(name) for name in (path, struct, dose, protocol, case_file, *added) if name]
     try:
-        case = load_case(path, structure_set=struct, dose=dose)
+        declared = replace(
+            _declared(rx, alias or [], levels), alone=alone, facts=_facts(path, case_file)
+        )
+        case = load_case(path, structure_set=struct, dose=dose, with_plans=added)
         verdict = check_case(case, load_protocol(protocol), declared)
     except SbrtCheckError as error:
         _refuse(error, typed, phi=phi)
     colour = not no_color and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    width = _terminal_width() if sys.stdout.isatty() else WIDTH
     page = Page(
         colour=colour,
         ascii=ascii_only,
@@ -111,7 +131,7 @@ def check(
         verbose=verbose,
         strict=strict,
         phi=phi,
-        width=width,
+        width=_width(),
     )
     if json_path is not None:
         _write_json(json_path, render_json(verdict, strict=strict, phi=phi))
@@ -120,6 +140,123 @@ def check(
     else:
         sys.stdout.write(render_text(verdict, page))
     raise typer.Exit(exit_code(verdict.outcome, strict=strict))
+
+
+@app.command()
+def structures(
+    path: Annotated[
+        Path, typer.Argument(help="RT Plan, RT Structure Set, RT Dose, or a folder with one plan.")
+    ],
+    *,
+    protocol: Annotated[
+        str, typer.Option("--protocol", help="Name of a shipped protocol, or a TOML file.")
+    ] = DEFAULT_PROTOCOL,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option("--alias", help="What an ROI stands for: 'my cord=SpinalCord'. Repeatable."),
+    ] = None,
+    ascii_only: Annotated[bool, typer.Option("--ascii", help="ASCII characters only.")] = False,
+    phi: Annotated[bool, typer.Option("--phi", help="Show patient identity.")] = False,
+) -> None:
+    """Show every ROI: which structure it is taken for and why, volume, planes, holes, gaps."""
+    from sbrtcheck.case import load_structures
+    from sbrtcheck.errors import SbrtCheckError
+    from sbrtcheck.names import match_rois
+    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.report.tables import render_structures
+
+    try:
+        loaded = load_protocol(protocol)
+        own = load_structures(path)
+        matches = match_rois(own.rois, loaded, _declared(None, alias or [], None).aliases)
+    except SbrtCheckError as error:
+        _refuse(error, [path, Path(protocol)], phi=phi)
+    text = render_structures(own, matches, loaded, phi=phi, width=_width(), ascii_only=ascii_only)
+    sys.stdout.write(text)
+
+
+@app.command()
+def find(
+    path: Annotated[Path, typer.Argument(help="RT Plan, RT Structure Set, RT Dose, or a folder.")],
+    *,
+    ascii_only: Annotated[bool, typer.Option("--ascii", help="ASCII characters only.")] = False,
+    phi: Annotated[bool, typer.Option("--phi", help="Show labels and file names.")] = False,
+) -> None:
+    """Show every file seen around a plan, what it is to the plan, and why. Nothing is judged."""
+    from sbrtcheck.case import survey
+    from sbrtcheck.errors import SbrtCheckError
+    from sbrtcheck.report.tables import render_survey
+
+    try:
+        rows = survey(path)
+    except SbrtCheckError as error:
+        _refuse(error, [path], phi=phi)
+    sys.stdout.write(render_survey(rows, phi=phi, width=_width(), ascii_only=ascii_only))
+
+
+protocol_app = typer.Typer(
+    name="protocol",
+    help="List, show and check protocols.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(protocol_app)
+
+
+@protocol_app.command("list")
+def list_protocols() -> None:
+    """List the shipped protocols."""
+    from sbrtcheck.protocol import load_protocol, shipped_protocols
+
+    for name in shipped_protocols():
+        title = load_protocol(name).protocol
+        sys.stdout.write(f"{name:24} {title.version:8} {title.status:9} {title.title}\n")
+
+
+@protocol_app.command("show")
+def show_protocol(
+    name: Annotated[str, typer.Argument(help="Name or TOML file.")] = DEFAULT_PROTOCOL,
+) -> None:
+    """Show a protocol: schemes, levels, limits, each with basis and source."""
+    from sbrtcheck.errors import SbrtCheckError
+    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.report.tables import render_protocol
+
+    try:
+        loaded = load_protocol(name)
+    except SbrtCheckError as error:
+        _refuse(error, [Path(name)], phi=False)
+    sys.stdout.write(render_protocol(loaded, width=_width()))
+
+
+@protocol_app.command("lint")
+def lint_protocol(
+    file: Annotated[Path, typer.Argument(help="TOML file, or name of a shipped protocol.")],
+) -> None:
+    """Find what is wrong or doubtful in a protocol file; exit 1 if anything is."""
+    from sbrtcheck.lint import lint
+
+    problems = lint(file)
+    for problem in problems:
+        sys.stdout.write(f"{problem}\n")
+    sys.stdout.write(f"{len(problems)} problems\n" if problems else "no problems\n")
+    raise typer.Exit(1 if problems else 0)
+
+
+@protocol_app.command("schema")
+def print_schema(
+    *,
+    case: Annotated[bool, typer.Option("--case", help="That of case.toml instead.")] = False,
+) -> None:
+    """Print the JSON Schema of protocol files, for editors."""
+    import json
+
+    from sbrtcheck.facts import facts_schema
+    from sbrtcheck.protocol import protocol_schema
+
+    schema = facts_schema() if case else protocol_schema()
+    sys.stdout.write(json.dumps(schema, indent=1) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -207,7 +344,19 @@ def _declared(rx: str | None, aliases: list[str], levels: str | None) -> "Declar
     return Declared(prescription=prescription, levels=words, aliases=pairs)
 
 
-def _terminal_width() -> int:
+def _facts(path: Path, case_file: Path | None) -> "CaseFacts":
+    """Read the case facts given by hand or beside the plan; none where there are none."""
+    from sbrtcheck.facts import facts_beside, load_facts
+    from sbrtcheck.model import CaseFacts
+
+    found = case_file or facts_beside(path)
+    return CaseFacts() if found is None else load_facts(found)
+
+
+def _width() -> int:
+    """Return the width of the terminal, or that of a page that goes to a file or pipe."""
+    if not sys.stdout.isatty():
+        return PAGE_WIDTH
     try:
         return max(os.get_terminal_size(sys.stdout.fileno()).columns, 80)
     except OSError:

@@ -17,10 +17,12 @@ __all__ = [
     "LEVELS",
     "Levels",
     "MatchedROI",
+    "first_alias",
     "looks_relevant",
     "match_rois",
     "normalise",
     "read_levels",
+    "suggest",
 ]
 
 LEVELS = (
@@ -110,25 +112,60 @@ def _match(roi: ROI, protocol: Protocol, aliases: Mapping[str, str]) -> MatchedR
             roi=roi, structure=structure, role=role, how=Text("declared"), declared=True
         )
     name = normalise(roi.name)
-    if _first(name, protocol.never_match):
+    if first_alias(name, protocol.never_match):
         return MatchedROI(
             roi=roi, structure=None, role=None, how=Text("helper structure, never used")
         )
     for structure, row in protocol.structures.items():
-        alias = _first(name, row.aliases)
+        alias = first_alias(name, row.aliases)
         if alias is None:
             continue
-        excluded = _first(name, row.exclude)
+        excluded = first_alias(name, row.exclude)
         if excluded is not None:
             how = Text("looks like {structure}, but is a derived structure", structure=structure)
             return MatchedROI(roi=roi, structure=None, role=None, how=how)
         how = Text("matches '{alias}'", alias=alias)
+        if len(alias) > LONG_PATTERN:
+            how = Text("matches a pattern of {structure}", structure=structure)
         return MatchedROI(roi=roi, structure=structure, role=row.role, how=how)
     return MatchedROI(roi=roi, structure=None, role=None, how=Text("no structure of the protocol"))
 
 
-def _first(name: str, aliases: Iterable[str]) -> str | None:
-    """Return the first alias that a normalised name matches."""
+LONG_PATTERN = 30  # characters: a longer one tells a reader nothing
+SUGGESTED = 84.0  # of 100: two letters of a word of ten exchanged; less is chance
+SHORTEST = 5  # characters: below, everything is near something
+
+
+def suggest(name: str, protocol: Protocol) -> str | None:
+    """Return the structure whose name is nearest in spelling to an unmatched name, or None.
+
+    Only ever shown to the user, never used: a wrong cord would be a wrong verdict. Helper
+    structures resemble nothing.
+
+    Examples
+    --------
+    >>> from sbrtcheck.protocol import load_protocol
+    >>> suggest("CordaEquina", load_protocol("nct06756087"))
+    'CaudaEquina'
+    """
+    from rapidfuzz import fuzz, process
+
+    asked = normalise(name).replace("_", "")
+    if len(asked) < SHORTEST or first_alias(normalise(name), protocol.never_match):
+        return None
+    known = {
+        normalise(alias).replace("_", ""): structure
+        for structure, row in protocol.structures.items()
+        for alias in (structure, *row.aliases)
+        if not alias.startswith("re:")
+    }
+    long_enough = [alias for alias in known if len(alias) >= SHORTEST]
+    found = process.extractOne(asked, long_enough, scorer=fuzz.ratio, score_cutoff=SUGGESTED)
+    return None if found is None else known[found[0]]
+
+
+def first_alias(name: str, aliases: Iterable[str]) -> str | None:
+    """Return the first alias that a normalised name matches, or None."""
     for alias in aliases:
         if alias.startswith("re:"):
             if re.search(alias[3:], name):

@@ -12,7 +12,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    with_config,
+)
 
 from sbrtcheck.errors import ProtocolError
 from sbrtcheck.metric import Constraint, parse_constraint
@@ -34,13 +42,19 @@ __all__ = [
     "StructureNames",
     "load_protocol",
     "protocol_folders",
+    "protocol_schema",
+    "shipped_protocols",
 ]
 
 STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 Severity = Literal["error", "warning", "info"]
 NonEmpty = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-ParsedConstraint = Annotated[Constraint, BeforeValidator(parse_constraint)]
+ParsedConstraint = Annotated[
+    Constraint,
+    BeforeValidator(parse_constraint),
+    WithJsonSchema({"type": "string", "examples": ["D0.035cc <= 25.3Gy"]}),
+]
 
 
 class Basis(StrEnum):
@@ -267,6 +281,17 @@ def protocol_folders() -> tuple[Path, ...]:
     return package / "protocols", package.parents[1] / "protocols"
 
 
+def shipped_protocols() -> tuple[str, ...]:
+    """Return the names of the protocols that come with sbrtcheck."""
+    files = (file for folder in protocol_folders() for file in folder.glob("*.toml"))
+    return tuple(sorted({file.stem for file in files}))
+
+
+def protocol_schema() -> dict[str, object]:
+    """Return the JSON Schema of a protocol file, its table of names included."""
+    return TypeAdapter(Protocol).json_schema()
+
+
 def load_protocol(name: str | Path) -> Protocol:
     """Read a protocol by the name of a shipped one or by the path of a TOML file.
 
@@ -303,8 +328,8 @@ def _find(name: str | Path) -> Path:
         shipped = folder / f"{name}.toml"
         if re.fullmatch(r"[A-Za-z0-9._-]+", str(name)) and shipped.is_file():
             return shipped
-    known = sorted({file.stem for folder in protocol_folders() for file in folder.glob("*.toml")})
-    raise ProtocolError([f"there is no protocol called '{name}'; shipped are: {', '.join(known)}"])
+    known = ", ".join(shipped_protocols())
+    raise ProtocolError([f"there is no protocol called '{name}'; shipped are: {known}"])
 
 
 def _read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:

@@ -77,9 +77,10 @@ class Verdict:
         return _worst(self.findings)
 
     @property
-    def trial_outcome(self) -> Outcome:
-        """Return the worst outcome of what the trial itself rules."""
-        return _worst(tuple(f for f in self.findings if f.basis is Basis.TRIAL))
+    def trial_outcome(self) -> Outcome | None:
+        """Return the worst outcome of what the trial itself rules; None without any trial rule."""
+        findings = tuple(f for f in self.findings if f.basis is Basis.TRIAL)
+        return _worst(findings) if findings else None
 
     @property
     def dosimetry_outcome(self) -> Outcome:

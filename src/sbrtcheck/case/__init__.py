@@ -5,8 +5,8 @@ mean nothing.
 """
 
 from sbrtcheck.case.choose import Link
-from sbrtcheck.case.load import Case, load_case
+from sbrtcheck.case.load import Case, load_case, load_structures
 from sbrtcheck.case.others import Other
 from sbrtcheck.case.survey import Seen, survey
 
-__all__ = ["Case", "Link", "Other", "Seen", "load_case", "survey"]
+__all__ = ["Case", "Link", "Other", "Seen", "load_case", "load_structures", "survey"]

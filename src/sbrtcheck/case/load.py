@@ -92,6 +92,34 @@ def load_case(
         return _from_folder(start, options) if _is_folder(start) else _from_file(start, options)
 
 
+def load_structures(path: str | Path) -> StructureSet:
+    """Read a structure set: itself, or the one that a plan, a dose or a folder leads to.
+
+    No dose is needed, unless the path is one.
+
+    Raises
+    ------
+    CaseError
+        If there is no structure set, or several could be meant.
+    ReadError
+        If a file cannot be read.
+    """
+    start = Path(path)
+    with unpacked(start) as place:
+        if _is_folder(place):
+            search = search_around(place, around=False)
+            found = unique(search.of_class(dicom.RT_STRUCTURE_SET), dicom.load_structure_set)
+            if len(found) == 1:
+                return found[0][1]
+            return load_case(place).structure_set
+        kind = _class_of(place)
+        if kind == dicom.RT_STRUCTURE_SET:
+            return dicom.load_structure_set(place)
+        if kind == dicom.RT_DOSE:
+            return load_case(place).structure_set
+        return choose_structures(dicom.load_plan(place), search_around(place.parent), None, [])[1]
+
+
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()

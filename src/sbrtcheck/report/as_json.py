@@ -35,7 +35,7 @@ def render_json(verdict: Verdict, *, strict: bool = False, phi: bool = False) ->
         "outcome": verdict.outcome.name,
         "exit_code": exit_code(verdict.outcome, strict=strict),
         "strict": strict,
-        "trial_outcome": verdict.trial_outcome.name,
+        "trial_outcome": None if verdict.trial_outcome is None else verdict.trial_outcome.name,
         "dosimetry_outcome": verdict.dosimetry_outcome.name,
         "protocol": {
             "id": protocol.protocol.id,

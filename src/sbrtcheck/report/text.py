@@ -200,7 +200,8 @@ class _Writer:
             (f"Trial rules ({protocol.trial or protocol.id})", verdict.trial_outcome),
             (f"Dosimetry ({protocol.dosimetry_set})", verdict.dosimetry_outcome),
         ):
-            self.console.print(Styled(f"  {self.plain(name)}: ") + self.mark(outcome))
+            mark = Styled("none in this protocol") if outcome is None else self.mark(outcome)
+            self.console.print(Styled(f"  {self.plain(name)}: ") + mark)
         self.line()
 
     def _shown_outcome(self) -> Outcome:
@@ -339,20 +340,21 @@ class _Writer:
     def _indices(self) -> None:
         """Print conformity, gradient and homogeneity of each target, or why they are not known."""
         rows: dict[str, list[str]] = {}
+        unknown: dict[tuple[str, str], list[str]] = {}
         for finding in self.of_id("report.target"):
             if finding.metric is None or finding.metric.unit:
                 continue
-            value = finding.value
-            words = (
-                f"{finding.metric} {value.value:.2f}"
-                if value is not None and value.value is not None
-                else f"{finding.metric} not known"
-            )
-            if finding.reason is not None:
-                words += f" ({self.voice.say(finding.reason)})"
-            rows.setdefault(finding.roi or finding.subject, []).append(words)
-        for name, words in rows.items():
-            self.line(f"  {self.voice.name(name)}: {'   '.join(words)}")
+            name = finding.roi or finding.subject
+            value = None if finding.value is None else finding.value.value
+            known = rows.setdefault(name, [])
+            if value is not None:
+                known.append(f"{finding.metric} {value:.2f}")
+            else:
+                why = self.voice.say(finding.reason or NOT_PROVIDED)
+                unknown.setdefault((name, why), []).append(str(finding.metric))
+        for name, known in rows.items():
+            gaps = [f"{', '.join(m)}: {why}" for (n, why), m in unknown.items() if n == name]
+            self.line(f"  {self.voice.name(name)}: {'   '.join([*known, *gaps])}")
 
     def checks(self) -> None:
         shown = [

@@ -1,0 +1,116 @@
+"""Case facts: what DICOM files cannot hold, read from a `case.toml`."""
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
+
+from sbrtcheck.errors import CaseError
+from sbrtcheck.model import CaseFacts, PriorRadiotherapy, Text
+
+__all__ = ["FILE_NAME", "facts_beside", "facts_schema", "load_facts"]
+
+FILE_NAME = "case.toml"
+LEVEL = r"^(C[1-7]|T([1-9]|1[0-2])|L[1-5]|S[1-5])$"
+EARLIEST = date(1990, 1, 1)  # SBRT is younger; an older date is a slip
+
+
+def _plausible(day: date) -> date:
+    if day < EARLIEST:
+        raise ValueError(f"{day.isoformat()} is before {EARLIEST.isoformat()}")
+    return day
+
+
+Day = Annotated[date, AfterValidator(_plausible)]
+Level = Annotated[str, Field(pattern=LEVEL)]
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """The keys of a `case.toml`; all of them may be absent."""
+
+    schema: Literal[1] = 1
+    centre: Annotated[str | None, Field(min_length=1)] = None
+    surgery_date: Day | None = None
+    first_fraction: Day | None = None
+    last_fraction: Day | None = None
+    operated_levels: tuple[Level, ...] = ()
+    prior_rt: Literal["none", "yes", "unknown"] | None = None
+    conus_level: Level | None = None
+
+
+def facts_beside(path: Path) -> Path | None:
+    """Return the `case.toml` in the folder of a plan, or in the folder itself, if there is one."""
+    folder = path if path.is_dir() else path.parent
+    found = folder / FILE_NAME
+    return found if found.is_file() else None
+
+
+def load_facts(path: str | Path) -> CaseFacts:
+    """Read case facts from a TOML file.
+
+    Raises
+    ------
+    CaseError
+        If the file cannot be read or holds what it should not; all problems are listed.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise _refusal([error.strerror or "cannot be opened"], path=path) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _refusal([f"not valid TOML: {error}"], path=path) from error
+    return read_facts(table, path)
+
+
+def read_facts(table: dict[str, object], path: Path | None = None) -> CaseFacts:
+    """Return the facts of a table of keys and values; see `load_facts`."""
+    try:
+        read = TypeAdapter(_File).validate_python(table)
+    except ValidationError as error:
+        problems = [_problem(e["loc"], e["msg"]) for e in error.errors(include_url=False)]
+        raise _refusal(problems, path=path) from None
+    surgery, first, last = read.surgery_date, read.first_fraction, read.last_fraction
+    problems = []
+    if first is not None and last is not None and last < first:
+        problems.append("last_fraction: is before first_fraction")
+    if first is not None and surgery is not None and first < surgery:
+        problems.append("first_fraction: is before surgery_date")
+    if problems:
+        raise _refusal(problems, path=path)
+    return CaseFacts(
+        centre=read.centre,
+        surgery_date=surgery,
+        first_fraction_date=first,
+        last_fraction_date=last,
+        operated_levels=read.operated_levels,
+        prior_radiotherapy=None if read.prior_rt is None else PriorRadiotherapy(read.prior_rt),
+        conus_level=read.conus_level,
+    )
+
+
+def facts_schema() -> dict[str, object]:
+    """Return the JSON Schema of a `case.toml`, for editors."""
+    return TypeAdapter(_File).json_schema()
+
+
+def _refusal(problems: list[str], *, path: Path | None) -> CaseError:
+    if len(problems) == 1:
+        return CaseError(Text("case facts: {problem}", problem=problems[0]), path=path)
+    sentence = Text("the case facts have {count} problems", count=len(problems))
+    return CaseError(sentence, path=path, candidates=problems)
+
+
+def _problem(location: tuple[str | int, ...], message: str) -> str:
+    place = ".".join(map(str, location))
+    known = list(_File.__dataclass_fields__)
+    if place in known or len(location) > 1:
+        return f"{place}: {message}"
+    near = difflib.get_close_matches(place, known, n=1)
+    return f"{place}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
