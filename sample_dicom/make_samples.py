@@ -83,6 +83,9 @@ CHINESE = {
     "SpinalCord_PRV02": "脊髓PRV",
     "Esophagus": "食管",
     "Lungs": "双肺",
+    "Kidney_L": "左肾",
+    "Kidney_R": "右肾",
+    "Bowel_Small": "小肠",
     "External": "体表",
 }
 
@@ -111,6 +114,10 @@ class Sample:
     foreign_structure_set: bool = False
     setup_beams: bool = False
     approval: str = "APPROVED"
+    grid_reach_mm: float = GRID_REACH_MM
+    neural_reach_mm: float = NEURAL_REACH_MM
+    spine: tuple[str, ...] = ()  # levels that set the frame, where other plans share it
+    course: str = ""  # plans of one course share patient, study and frame of reference
 
 
 NEURAL = ("SpinalCord", "SpinalCord_PRV02", "ThecalSac", "CaudaEquina")
@@ -237,6 +244,58 @@ SAMPLES = (
         chinese=True,
         character_set="GB18030",
     ),
+    Sample(
+        folder="t8_30gy5_cord_leaves_grid_pass",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Mike",
+        number=13,
+        neural_reach_mm=60.0,
+    ),
+    Sample(
+        folder="t8_30gy5_cord_leaves_grid_undecided",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="November",
+        number=14,
+        grid_reach_mm=12.0,
+    ),
+    *(
+        Sample(
+            folder=f"pair_sum_fail_{level.lower()}",
+            levels=(level,),
+            rx_gy=30,
+            fractions=5,
+            sparing=0.42,
+            patient="Oscar",
+            number=15,
+            without=("SpinalCord_PRV02",),
+            spine=("T7", "T8"),
+            course="pair_sum_fail",
+            grid_reach_mm=50.0,
+        )
+        for level in ("T7", "T8")
+    ),
+    *(
+        Sample(
+            folder=f"pair_sum_pass_{level.lower()}",
+            levels=(level,),
+            rx_gy=30,
+            fractions=5,
+            sparing=0.46,
+            patient="Papa",
+            number=16,
+            without=("SpinalCord_PRV02",),
+            spine=("T7", "T8", "T9"),
+            course="pair_sum_pass",
+            grid_reach_mm=70.0,
+        )
+        for level in ("T7", "T9")
+    ),
 )
 
 
@@ -278,6 +337,12 @@ def planes(low_mm: float, high_mm: float) -> Array:
     """Return the contour planes from low to high, on the lattice of the spacing."""
     first, last = round(low_mm / SPACING_MM), round(high_mm / SPACING_MM)
     return np.array([SPACING_MM * number for number in range(first, last + 1)])
+
+
+def treated(sample: Sample) -> dict[str, tuple[float, float]]:
+    """Return the z range of each treated body."""
+    ranges = stack(sample.spine or sample.levels)
+    return {level: ranges[level] for level in sample.levels}
 
 
 def stack(levels: tuple[str, ...]) -> dict[str, tuple[float, float]]:
@@ -330,7 +395,7 @@ def waisted(shape: BaseGeometry, low_mm: float, high_mm: float) -> Solid:
 def target_solids(sample: Sample) -> dict[str, Solid]:
     """Return GTV, CTV, PTV and vertebra of each treated level."""
     solids = {}
-    for level, (low, high) in stack(sample.levels).items():
+    for level, (low, high) in treated(sample).items():
         v = VERTEBRAE[level]
         body = waisted(body_outline(v), low, high)
         lesion = ellipse(0.55 * v.width, 0.5 * v.depth, x=-0.12 * v.width, y=-0.1 * v.depth)
@@ -370,8 +435,8 @@ def cord_ellipse(level: str) -> Polygon:
 
 def neural_solids(sample: Sample, low: float, high: float) -> dict[str, Solid]:
     """Return cord and PRV, or at L2 the conus above, cauda equina and sac."""
-    low, high = low - NEURAL_REACH_MM, high + NEURAL_REACH_MM
-    level = sample.levels[-1]
+    low, high = low - sample.neural_reach_mm, high + sample.neural_reach_mm
+    level = (sample.spine or sample.levels)[-1]
     v = VERTEBRAE[level]
     lumbar = level.startswith("L")
     sac_size = LUMBAR_SAC_MM if lumbar else THORACIC_SAC_MM
@@ -399,17 +464,18 @@ def organ_solids(sample: Sample, low: float, high: float) -> dict[str, Solid]:
     front = -v.depth / 2
     low, high = low - GRID_REACH_MM, high + GRID_REACH_MM
     solids = {"External": constant(ellipse(330, 215, y=front - 30, n=80), low, high)}
+    low, high = low + SPACING_MM, high - SPACING_MM
     if sample.levels[0].startswith("T"):
         lungs = shapely.union_all(
             [ellipse(105, 150, x=side * 90, y=front - 30) for side in (-1, 1)]
         )
         solids["Lungs"] = constant(lungs, low, high)
-        solids["Esophagus"] = constant(ellipse(17, 11, x=9, y=front - 12, n=40), low, high)
-    else:
+        solids["Esophagus"] = constant(ellipse(17, 11, x=9, y=front - 15, n=40), low, high)
+    if sample.levels[-1] in ("T11", "T12", "L2"):
         kidneys = {"Kidney_L": 62.0, "Kidney_R": -62.0}
         for name, x in kidneys.items():
             solids[name] = constant(ellipse(48, 55, x=x, y=front + 20), low + 6, high - 4)
-        solids["Bowel_Small"] = constant(ellipse(110, 60, y=front - 55), low, high)
+        solids["Bowel_Small"] = constant(ellipse(110, 60, y=front - 60), low, high)
     return solids
 
 
@@ -461,17 +527,18 @@ def effective_radius_mm(solids: Iterable[Solid]) -> float:
 
 def sparing_solid(sample: Sample, solids: dict[str, Solid]) -> Solid:
     """Return what the plan spares: the cord, or the sac where the cord has ended."""
-    level = sample.levels[-1]
+    level = (sample.spine or sample.levels)[-1]
     if level.startswith("L"):
         return solids["ThecalSac"]
     reach = solids["External"].z_mm
-    return constant(cord_ellipse(level), float(reach[0]), float(reach[-1]))
+    beyond = sample.grid_reach_mm
+    return constant(cord_ellipse(level), float(reach[0]) - beyond, float(reach[-1]) + beyond)
 
 
 def dose_grid(sample: Sample, solids: dict[str, Solid], low: float, high: float) -> DoseGrid:
     """Return the dose of a sample in Gy on its grid."""
     x, y = (np.arange(-half, half + 1e-9, SPACING_MM) for half in GRID_HALF_MM)
-    z = planes(low - GRID_REACH_MM, high + GRID_REACH_MM)
+    z = planes(low - sample.grid_reach_mm, high + sample.grid_reach_mm)
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     layers = [dose_part(sample, solids, points, float(z_mm)) for z_mm in z]
     values = sample.rx_gy * np.stack(layers).reshape(z.size, y.size, x.size)
@@ -497,8 +564,8 @@ def instance(sample: Sample, kind: str, sop_class_uid: str, label: str) -> Insta
             name=f"Sample^{sample.patient}",
             birth_date=f"19{55 + sample.number}0315",
         ),
-        study_instance_uid=uid(sample.folder, "study"),
-        frame_of_reference_uid=uid(sample.folder, "frame"),
+        study_instance_uid=uid(sample.course or sample.folder, "study"),
+        frame_of_reference_uid=uid(sample.course or sample.folder, "frame"),
         label=label,
         date="20260302",
         approval_status=sample.approval,
@@ -583,7 +650,7 @@ TYPES = {"GTV": "GTV", "CTV": "CTV", "PTV": "PTV", "Ext": "EXTERNAL"}
 
 def write_sample(sample: Sample, folder: Path) -> None:
     """Write RP.dcm, RS.dcm and RD.dcm of a sample."""
-    ranges = stack(sample.levels)
+    ranges = treated(sample)
     low = min(row[0] for row in ranges.values()) - MARGIN_MM
     high = max(row[1] for row in ranges.values()) + MARGIN_MM
     solids = target_solids(sample) | neural_solids(sample, low, high)

@@ -55,6 +55,7 @@ def instance(sop_instance_uid: str, sop_class_uid: str, *, label: str = "") -> I
         frame_of_reference_uid=FRAME_UID,
         label=label or None,
         date="20260105",
+        study_date="20260105",
         approval_status="APPROVED",
         manufacturer="sbrtcheck",
     )

@@ -30,11 +30,11 @@ from sbrtcheck.verdict import Finding
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
 PROTOCOL = load_protocol("nct06756087")
 # One zone of uniform dose for each structure, along x.
-ZONES = {"target": 0.0, "cord": -40.0, "prv": 40.0, "cauda": -80.0, "sac": 80.0}
+ZONES = {"target": 0.0, "cord": -40.0, "prv": 40.0, "cauda": -80.0, "sac": 74.0, "organs": 96.0}
 
 
 def zoned_dose(step_mm: float = 2.0, **doses_gy: float) -> DoseGrid:
-    """Return a dose that is uniform within 16 mm of the middle of each zone."""
+    """Return a dose that is uniform within 10 mm of the middle of each zone."""
     centres = np.array(sorted(ZONES.values()))
     values = np.array([doses_gy[name] for name, _ in sorted(ZONES.items(), key=lambda z: z[1])])
 
@@ -75,11 +75,12 @@ def judge(
 ) -> Verdict:
     rx_gy = 6.0 * fractions if rx_gy is None else rx_gy
     doses = {"target": rx_gy * 1.1, "cord": 10.0, "prv": 10.0, "cauda": 10.0, "sac": 10.0}
+    doses["organs"] = 5.0
     target = () if target_name is None else (in_zone("target", target_name, -12, 12),)
     return check(
         Case(
             plan=the_plan or plan(rx_gy, fractions),
-            structure_set=structure_set([*target, *rois]),
+            structure_set=structure_set([*target, *rois, *ORGANS]),
             dose=zoned_dose(step_mm, **(doses | doses_gy)),
             links=links(patient),
         ),
@@ -101,6 +102,10 @@ def found(verdict: Verdict, finding_id: str, subject: str | None = None) -> Find
 CORD, PRV = in_zone("cord", "SpinalCord"), in_zone("prv", "SpinalCord_PRV02")
 CAUDA, SAC = in_zone("cauda", "CaudaEquina"), in_zone("sac", "ThecalSac")
 CANAL = in_zone("sac", "SpinalCanal")
+
+
+# Expected at some level, and so drawn in every case: small and far away.
+ORGANS = tuple(in_zone("organs", name, half=3) for name in ("Esophagus", "Bowel_Small", "Kidneys"))
 
 
 def test_a_plan_that_keeps_everything_passes() -> None:
@@ -212,9 +217,43 @@ def test_the_sac_has_the_cord_limit_where_the_level_is_unknown() -> None:
     ],
 )
 def test_cauda_limits(fractions: int, cauda_gy: float, outcome: Outcome) -> None:
+    small = in_zone("cauda", "CaudaEquina", half=3)  # 4.3 cc: its volume limit cannot be broken
+    verdict = judge(small, target_name="PTV_L4", fractions=fractions, cauda=cauda_gy)
+
+    rows = [f for f in verdict.findings if f.id == "limit.cauda"]
+    assert [str(f.metric) for f in rows] == ["D0.035cc", "D5cc"]
+    assert rows[0].outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("fractions", "cauda_gy", "outcome"),
+    [
+        (4, 24.8, PASS),
+        (4, 24.9, FAIL),
+        (5, 30.0, PASS),
+        (5, 30.1, FAIL),
+        (6, 32.4, VARIATION),
+        (7, 34.6, FAIL),
+    ],
+)
+def test_volume_limits_of_the_cauda(fractions: int, cauda_gy: float, outcome: Outcome) -> None:
+    """D5cc of TG-101: 30 Gy in 5; 24.8, 32.4 and 34.5 Gy derived at 4, 6 and 7 fractions."""
     verdict = judge(CAUDA, target_name="PTV_L4", fractions=fractions, cauda=cauda_gy)
 
-    assert verdict.outcome is outcome
+    rows = {str(f.metric): f for f in verdict.findings if f.id == "limit.cauda"}
+    assert rows["D5cc"].outcome is outcome
+
+
+@pytest.mark.parametrize(("cauda_gy", "outcome"), [(29.9, PASS), (30.1, UNDECIDED)])
+def test_a_cauda_smaller_than_5_cc_keeps_its_volume_limit_only_if_all_of_it_does(
+    cauda_gy: float, outcome: Outcome
+) -> None:
+    small = in_zone("cauda", "CaudaEquina", half=3)
+    verdict = judge(small, target_name="PTV_L4", cauda=cauda_gy)
+
+    rows = {str(f.metric): f for f in verdict.findings if f.id == "limit.cauda"}
+    assert rows["D5cc"].outcome is outcome
+    assert "4.32 cc, less than the 5 cc asked for" in str(rows["D5cc"].message)
 
 
 @pytest.mark.parametrize("target", ["PTV_T8", "PTV_T12", "PTV_L1", "PTV_L2"])
@@ -640,13 +679,66 @@ def test_grid_spacing(step_mm: float, outcome: Outcome) -> None:
         assert "too coarse" in str(found(verdict, "limit.cord").reason)
 
 
-def test_a_cord_that_leaves_the_grid_is_undecided_unless_the_rest_fails() -> None:
-    long = in_zone("cord", "SpinalCord", -80, 80)
+LONG = in_zone("cord", "SpinalCord", -80, 80)
 
-    verdict = judge(long, cord=20.0)
+
+def falling(verdict_of: float, *, per_mm: float = 0.2, top_mm: float = 60.0) -> DoseGrid:
+    """Return a target zone and a cord zone whose dose falls along z, up and down."""
+    flat = zoned_dose(target=33.0, cord=verdict_of, prv=5.0, cauda=5.0, sac=5.0, organs=5.0)
+    kept = flat.z_mm <= top_mm
+    z_mm = flat.z_mm[kept]
+    share = np.clip(1 - per_mm / 10 * np.maximum(np.abs(z_mm) - 12, 0), 0.1, 1)
+    return replace(flat, z_mm=z_mm, dose_gy=flat.dose_gy[kept] * share[:, None, None])
+
+
+def judge_in(dose: DoseGrid, *rois: ROI) -> Verdict:
+    return check(replace(judge(*rois).case, dose=dose), PROTOCOL)
+
+
+def test_a_cord_that_leaves_the_grid_far_from_the_target_is_judged_by_its_bound() -> None:
+    """The highest dose on the face is 33 Gy x 0.1: no dose outside can reach 25.3 Gy."""
+    verdict = judge_in(falling(20.0, per_mm=0.4), LONG)
+
+    limit = found(verdict, "limit.cord")
+    assert limit.outcome is PASS
+    assert "outside the dose grid, where dose is at most 3.3 Gy" in str(limit.message)
+    assert found(verdict, "dose.covers", "SpinalCord").outcome is PASS
+
+
+def test_a_bound_above_the_limit_decides_nothing() -> None:
+    """Uniform along z: the face has the 33 Gy of the target's zone."""
+    verdict = judge(LONG, cord=20.0)
+
+    limit = found(verdict, "limit.cord")
+    assert limit.outcome is UNDECIDED
+    assert limit.value is not None
+    assert (limit.value.low, limit.value.high) == pytest.approx((20.0, 33.0))
+    assert found(judge(LONG, cord=26.0), "limit.cord").outcome is FAIL
+
+
+def test_a_face_within_2_cm_of_a_target_bounds_nothing() -> None:
+    """The target ends at z = 12 mm, the grid at 30 mm."""
+    verdict = judge_in(falling(20.0, per_mm=0.6, top_mm=30.0), LONG)
+
     assert found(verdict, "limit.cord").outcome is UNDECIDED
-    assert found(verdict, "dose.covers").outcome is UNDECIDED
-    assert found(judge(long, cord=26.0), "limit.cord").outcome is FAIL
+    assert found(verdict, "dose.covers", "SpinalCord").outcome is UNDECIDED
+
+
+def test_dose_that_rises_outward_bounds_nothing() -> None:
+    dose = falling(20.0, per_mm=0.4)
+    rising = np.where(np.abs(dose.z_mm) > 59, 3.0, 1.0)
+    verdict = judge_in(replace(dose, dose_gy=dose.dose_gy * rising[:, None, None]), LONG)
+
+    assert found(verdict, "limit.cord").outcome is UNDECIDED
+
+
+def test_a_target_that_leaves_the_grid_has_no_coverage() -> None:
+    verdict = judge_in(falling(20.0, top_mm=8.0), CORD)
+
+    coverage = found(verdict, "coverage")
+    assert coverage.outcome is UNDECIDED
+    assert coverage.value is not None
+    assert coverage.value.value is None
 
 
 # --- Identity -----------------------------------------------------------------------------------

@@ -115,14 +115,26 @@ def test_the_answer_of_v_is_in_per_cent_unless_asked_otherwise() -> None:
 @pytest.mark.parametrize(
     ("text", "column", "expected"),
     [
-        ("", 0, "expected D, V, Dmin, Dmax, Dmean or volume"),
-        ("X95%", 0, "expected D, V, Dmin, Dmax, Dmean or volume"),
-        ("  d95%", 2, "expected D, V, Dmin, Dmax, Dmean or volume"),
+        (
+            "",
+            0,
+            "expected one of D, DC, V, CV, Dmin, Dmax, Dmean, Dmedian, volume, CI.rtog, CI.paddick, GI.paddick, HI.icru83, R50",
+        ),
+        (
+            "X95%",
+            0,
+            "expected one of D, DC, V, CV, Dmin, Dmax, Dmean, Dmedian, volume, CI.rtog, CI.paddick, GI.paddick, HI.icru83, R50",
+        ),
+        (
+            "  d95%",
+            2,
+            "expected one of D, DC, V, CV, Dmin, Dmax, Dmean, Dmedian, volume, CI.rtog, CI.paddick, GI.paddick, HI.icru83, R50",
+        ),
         ("D%", 1, "expected a number"),
         ("D-1cc", 1, "expected a number"),
         ("D 95%", 1, "expected a number"),
-        ("D95", 3, "expected % or cc"),
-        ("D95Gy", 3, "expected % or cc"),
+        ("D95", 3, "expected % or cc or mm3"),
+        ("D95Gy", 3, "expected % or cc or mm3"),
         ("V20cc", 3, "expected % or Gy"),
         ("D0%", 1, "expected a volume above 0 and at most 100 %"),
         ("D0.0cc", 1, "expected a volume above 0 and at most 100 %"),

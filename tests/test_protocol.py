@@ -154,17 +154,25 @@ def test_all_problems_are_reported_at_once_with_their_places(tmp_path: Path) -> 
 def test_a_protocol_that_cannot_be_right_is_refused(
     tmp_path: Path, old: str, new: str, problem: str
 ) -> None:
-    text = SHIPPED.read_text(encoding="utf-8")
-    assert old in text
-    edited = tmp_path / "edited.toml"
-    edited.write_text(text.replace(old, new, 1), encoding="utf-8")
+    edit_copy(tmp_path, old, new)
 
     with pytest.raises(ProtocolError, match=problem):
-        load_protocol(edited)
+        load_protocol(tmp_path / SHIPPED.name)
+
+
+def edit_copy(folder: Path, old: str, new: str) -> None:
+    """Copy the shipped protocol with its table of names, and change the first of some words."""
+    changed = 0
+    for name in (SHIPPED.name, "names/spine.toml"):
+        text = (SHIPPED.parent / name).read_text(encoding="utf-8")
+        changed += old in text
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert changed == 1
 
 
 def test_an_unknown_name_lists_the_shipped_protocols() -> None:
-    with pytest.raises(ProtocolError, match="shipped are: nct06756087"):
+    with pytest.raises(ProtocolError, match="shipped are: hytec-tg101-5fx, nct06756087"):
         load_protocol("nct0")
 
 

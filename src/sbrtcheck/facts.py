@@ -46,9 +46,11 @@ class _File:
 
 def facts_beside(path: Path) -> Path | None:
     """Return the `case.toml` in the folder of a plan, or in the folder itself, if there is one."""
-    folder = path if path.is_dir() else path.parent
-    found = folder / FILE_NAME
-    return found if found.is_file() else None
+    try:
+        found = (path if path.is_dir() else path.parent) / FILE_NAME
+        return found if found.is_file() else None
+    except (OSError, ValueError):  # a name that no file system takes; reading it will say so
+        return None
 
 
 def load_facts(path: str | Path) -> CaseFacts:

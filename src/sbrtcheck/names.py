@@ -132,7 +132,7 @@ def _match(roi: ROI, protocol: Protocol, aliases: Mapping[str, str]) -> MatchedR
 
 
 LONG_PATTERN = 30  # characters: a longer one tells a reader nothing
-SUGGESTED = 84.0  # of 100: two letters of a word of ten exchanged; less is chance
+SUGGESTED = 80.0  # of 100: two letters of a word of ten exchanged; less is chance
 SHORTEST = 5  # characters: below, everything is near something
 
 

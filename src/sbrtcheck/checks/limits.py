@@ -55,6 +55,13 @@ def _message(value: Value, outcome: Outcome, goal: Line, variation: Line | None)
     if value.value is None:
         return Text("{why}", why=value.reason or Text("cannot be known"))
     answer = _answer(outcome, first, last)
+    if outcome is Outcome.UNDECIDED:
+        answer = Text(
+            "at limit: between {low} and {high}, {line} lies in between",
+            low=value.value if value.low is None else value.low,
+            high=value.value if value.high is None else value.high,
+            line=last,
+        )
     if value.reason is not None:  # what lies outside the dose grid is bounded
         return Text("{answer}; {why}", answer=answer, why=value.reason)
     return answer

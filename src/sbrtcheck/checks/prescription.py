@@ -189,7 +189,7 @@ def check_prescription(evidence: "Evidence") -> Iterator[Finding]:
         subject="plan",
         outcome=Outcome.PASS if known else Outcome.UNDECIDED,
         message=message,
-        basis=Basis.TRIAL,
+        basis=schemes.basis,
         source=schemes.source,
         reason=reading.problem,
     )

@@ -6,12 +6,14 @@ from importlib.resources import files
 
 from sbrtcheck import __version__
 from sbrtcheck.case import Case, Link, Other
+from sbrtcheck.checks.prescription import read_prescription
 from sbrtcheck.metric import Value
-from sbrtcheck.model import CaseFacts, Prescription, Text
+from sbrtcheck.model import CaseFacts, Declared, Prescription, Text
 from sbrtcheck.report.words import Voice, printable
 from sbrtcheck.verdict import Finding, JudgedROI, Verdict, exit_code
 
 SCHEMA = 1
+SAME_DOSE_GY = 0.01  # prescriptions of one plan that differ by less are one
 
 
 def load_schema() -> dict[str, object]:
@@ -45,7 +47,7 @@ def render_json(verdict: Verdict, *, strict: bool = False, phi: bool = False) ->
         },
         "plans": [
             _plan(verdict.case, verdict.prescription, voice),
-            *(_plan(part, None, voice) for part in verdict.case.added),
+            *(_plan(part, _prescription_of(part), voice) for part in verdict.case.added),
         ],
         "others": [_other(other, voice) for other in verdict.case.others],
         "levels": {"treated": list(verdict.levels), "source": voice.say(verdict.levels_source)},
@@ -65,6 +67,10 @@ def _notes(verdict: Verdict) -> tuple[Text, ...]:
     read = [note for link in case.links for note in link.instance.notes]
     own = (*case.notes, *case.plan.notes, *case.structure_set.notes, *case.dose.notes, *read)
     return (*own, *verdict.notes)
+
+
+def _prescription_of(part: Case) -> Prescription | None:
+    return read_prescription(part.plan, Declared(), tolerance_gy=SAME_DOSE_GY).prescription
 
 
 def _plan(case: Case, prescription: Prescription | None, voice: Voice) -> dict[str, object]:
