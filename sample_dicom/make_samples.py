@@ -115,6 +115,7 @@ class Sample:
     setup_beams: bool = False
     approval: str = "APPROVED"
     grid_reach_mm: float = GRID_REACH_MM
+    grid_half_mm: tuple[float, float] = GRID_HALF_MM
     neural_reach_mm: float = NEURAL_REACH_MM
     spine: tuple[str, ...] = ()  # levels that set the frame, where other plans share it
     course: str = ""  # plans of one course share patient, study and frame of reference
@@ -276,7 +277,9 @@ SAMPLES = (
             without=("SpinalCord_PRV02",),
             spine=("T7", "T8"),
             course="pair_sum_fail",
-            grid_reach_mm=50.0,
+            grid_reach_mm=38.0,
+            grid_half_mm=(54.0, 54.0),
+            neural_reach_mm=10.0,
         )
         for level in ("T7", "T8")
     ),
@@ -292,7 +295,9 @@ SAMPLES = (
             without=("SpinalCord_PRV02",),
             spine=("T7", "T8", "T9"),
             course="pair_sum_pass",
-            grid_reach_mm=70.0,
+            grid_reach_mm=58.0,
+            grid_half_mm=(54.0, 54.0),
+            neural_reach_mm=10.0,
         )
         for level in ("T7", "T9")
     ),
@@ -464,7 +469,8 @@ def organ_solids(sample: Sample, low: float, high: float) -> dict[str, Solid]:
     front = -v.depth / 2
     low, high = low - GRID_REACH_MM, high + GRID_REACH_MM
     solids = {"External": constant(ellipse(330, 215, y=front - 30, n=80), low, high)}
-    low, high = low + SPACING_MM, high - SPACING_MM
+    inward = GRID_REACH_MM - sample.neural_reach_mm if sample.course else SPACING_MM
+    low, high = low + inward, high - inward
     if sample.levels[0].startswith("T"):
         lungs = shapely.union_all(
             [ellipse(105, 150, x=side * 90, y=front - 30) for side in (-1, 1)]
@@ -537,7 +543,7 @@ def sparing_solid(sample: Sample, solids: dict[str, Solid]) -> Solid:
 
 def dose_grid(sample: Sample, solids: dict[str, Solid], low: float, high: float) -> DoseGrid:
     """Return the dose of a sample in Gy on its grid."""
-    x, y = (np.arange(-half, half + 1e-9, SPACING_MM) for half in GRID_HALF_MM)
+    x, y = (np.arange(-half, half + 1e-9, SPACING_MM) for half in sample.grid_half_mm)
     z = planes(low - sample.grid_reach_mm, high + sample.grid_reach_mm)
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     layers = [dose_part(sample, solids, points, float(z_mm)) for z_mm in z]

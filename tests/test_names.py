@@ -1,11 +1,14 @@
 """Names: which structure an ROI is, and which levels it states."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from sbrtcheck import CaseError
 from sbrtcheck.model import ROI
-from sbrtcheck.names import match_rois, read_levels
-from sbrtcheck.protocol import Protocol, Role, load_protocol
+from sbrtcheck.names import first_alias, match_rois, normalise, read_levels, suggest
+from sbrtcheck.protocol import Protocol, Role, load_protocol, protocol_folders
 
 
 @pytest.fixture(scope="module")
@@ -17,83 +20,76 @@ def structure_of(name: str, protocol: Protocol) -> str | None:
     return match_rois([ROI(name=name)], protocol, {})[0].structure
 
 
+TABLE = tomllib.loads((Path(__file__).parent / "roi_names.toml").read_text(encoding="utf-8"))
+ROWS = [tuple(row) for rows in TABLE.values() for row in rows]
+
+
+@pytest.mark.parametrize(("name", "structure", "levels"), ROWS, ids=[row[0] for row in ROWS])
+def test_each_name_of_the_table_is_taken_for_what_it_means(
+    name: str, structure: str, levels: str, protocol: Protocol
+) -> None:
+    match = match_rois([ROI(name=name)], protocol, {})[0]
+
+    assert (match.structure or "") == structure
+    assert " ".join(read_levels(name, match.role).stated) == levels
+
+
+def test_the_table_is_long_and_has_no_name_twice() -> None:
+    assert len(ROWS) >= 250
+    assert len({row[0] for row in ROWS}) == len(ROWS)
+
+
+@pytest.mark.parametrize("name", [row[0] for row in ROWS if row[1]])
+def test_no_name_is_taken_for_two_structures(name: str, protocol: Protocol) -> None:
+    """So that the order of the table of patterns decides nothing."""
+    even = normalise(name)
+    found = [
+        structure
+        for structure, row in protocol.structures.items()
+        if first_alias(even, row.aliases) and not first_alias(even, row.exclude)
+    ]
+
+    assert len(found) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "structure"),
     [
-        ("SpinalCord", "SpinalCord"),
-        ("Spinal Cord", "SpinalCord"),
-        ("SPINAL_CORD", "SpinalCord"),
-        ("cord", "SpinalCord"),
-        ("SPINAL CORD2", "SpinalCord"),
-        ("SpinalCord_Thor", "SpinalCord"),
-        ("脊髓", "SpinalCord"),
-        ("ＳｐｉｎａｌＣｏｒｄ", "SpinalCord"),
-        ("SpinalCord_PRV02", "SpinalCord_PRV"),
-        ("SC PRV", "SpinalCord_PRV"),
-        ("Cord-PRV", "SpinalCord_PRV"),
-        ("Cord+2mm", "SpinalCord_PRV"),
-        ("Spinal_Cord+2", "SpinalCord_PRV"),
-        ("cord_3mm", "SpinalCord_PRV"),
-        ("脊髓PRV", "SpinalCord_PRV"),
-        ("脊髓+3mm", "SpinalCord_PRV"),
-        ("CaudaEquina", "CaudaEquina"),
-        ("cauda_equina", "CaudaEquina"),
-        ("马尾", "CaudaEquina"),
-        ("Thecal Sac", "ThecalSac"),
-        ("硬膜囊", "ThecalSac"),
-        ("SpinalCanal", "SpinalCanal"),
-        ("椎管", "SpinalCanal"),
-        ("PTV", "PTV"),
-        ("PTV_T8", "PTV"),
-        ("PTV_VB_T08_3000", "PTV"),
-        ("PGTV", "PTV"),
-        ("PTV-G", "PTV"),
-        ("T8_PTV", "PTV"),
-        ("胸8PTV", "PTV"),
-        ("计划靶区", "PTV"),
-        ("CTV_T8", "CTV"),
-        ("GTV_T1", "GTV"),
-        ("VB_T08", "VB"),
-        ("胸8椎体", "VB"),
-        ("BODY", "External"),
+        ("CordaEquina", "CaudaEquina"),
+        ("SpinalCrod", "SpinalCord"),
+        ("Oesphagus", "Esophagus"),
+        ("Duodenun", "Duodenum"),
+        ("Kidney_Lt.", "Kidney_L"),
+        ("Thecal Sack", "ThecalSac"),
     ],
 )
-def test_a_name_of_the_table_is_its_structure(
+def test_a_near_miss_is_suggested_and_never_used(
     name: str, structure: str, protocol: Protocol
 ) -> None:
-    assert structure_of(name, protocol) == structure
+    assert suggest(name, protocol) == structure
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "zCord_opt",
-        "Cord_opt",
-        "Cord-PTV",
-        "CordaEquina",
-        "PTV_eval",
-        "PTV-EVAL",
-        "PTVopt",
-        "PTV_opt",
-        "PTV-PRV",
-        "PTV!",
-        "PTV-5mm",
-        "PTV_T8-05",
-        "PTV+5mm",
-        "PTV-SpinalCord_PRV02",
-        "PTV_old",
-        "Ring_PTV",
-        "zPTV",
-        "_PTV",
-        "D2cm_PTV",
-        "Body-PTV",
-        "SpinalCord_PTV",
-        "Vertebra",
-        "",
-    ],
-)
-def test_helpers_and_near_misses_stand_for_nothing(name: str, protocol: Protocol) -> None:
+@pytest.mark.parametrize("name", ["CordaEquina", "SpinalCrod", "Oesphagus", "Thecal Sack"])
+def test_a_near_miss_stands_for_nothing(name: str, protocol: Protocol) -> None:
     assert structure_of(name, protocol) is None
+
+
+@pytest.mark.parametrize("name", ["zSpinalCrod", "Marker", "Couch", "PTV_ring", "x", "", "Cement"])
+def test_what_resembles_nothing_is_not_suggested(name: str, protocol: Protocol) -> None:
+    assert suggest(name, protocol) is None
+
+
+def test_a_protocol_can_add_and_replace_structures_of_the_table(tmp_path: Path) -> None:
+    source = next(f for folder in protocol_folders() for f in folder.glob("nct06756087.toml"))
+    own = '\n[structures.SpinalCord]\nrole = "cord"\naliases = ["my cord"]\n'
+    edited = tmp_path / "own.toml"
+    edited.write_text(source.read_text(encoding="utf-8") + own, encoding="utf-8")
+
+    protocol = load_protocol(edited)
+
+    assert structure_of("My_Cord", protocol) == "SpinalCord"
+    assert structure_of("SpinalCord", protocol) is None
+    assert structure_of("ThecalSac", protocol) == "ThecalSac"
 
 
 @pytest.mark.parametrize(

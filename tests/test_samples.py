@@ -15,7 +15,7 @@ import pytest
 import shapely
 from scipy.interpolate import RegularGridInterpolator
 
-from sbrtcheck import Case, CaseError, Outcome, Verdict, check, load_case, load_protocol
+from sbrtcheck import Case, CaseError, Declared, Outcome, Verdict, check, load_case, load_protocol
 from sbrtcheck.protocol import Role
 from sbrtcheck.report.as_json import load_schema, render_json
 from sbrtcheck.verdict import exit_code
@@ -47,11 +47,55 @@ def test_each_sample_gets_the_verdict_it_was_made_for(name: str) -> None:
     )
 
 
+PAIRS = [name for name, row in EXPECTED.items() if "with" in row]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_each_plan_of_a_pair_is_fine_alone_and_the_cord_gets_the_sum(name: str) -> None:
+    row = EXPECTED[name]
+    other = SAMPLES / row["with"]["plan"] / "RP.dcm"
+    protocol = load_protocol("nct06756087")
+
+    alone = check(load_case(SAMPLES / name), protocol, Declared(alone=True))
+    summed = check(load_case(SAMPLES / name, with_plans=[other]), protocol)
+
+    assert alone.outcome is Outcome[row["alone"]]
+    assert summed.outcome is Outcome[row["with"]["outcome"]]
+    assert {f.id for f in summed.findings if f.outcome is Outcome.FAIL} <= {"limit.cord"}
+
+
+def test_both_plans_of_a_pair_agree_on_the_sum() -> None:
+    """The two grids differ, so the sum is read at other points: 0.5 % is for that."""
+    near_gy = []
+    for name in ("pair_sum_fail_t7", "pair_sum_fail_t8"):
+        other = SAMPLES / EXPECTED[name]["with"]["plan"] / "RP.dcm"
+        case = load_case(SAMPLES / name, with_plans=[other])
+        verdict = check(case, load_protocol("nct06756087"))
+        finding = next(f for f in verdict.findings if f.id == "limit.cord")
+        assert finding.value is not None
+        near_gy.append(finding.value.value)
+
+    assert near_gy[0] == pytest.approx(near_gy[1], rel=5e-3)
+
+
+def test_the_json_of_a_pair_holds_both_plans() -> None:
+    case = load_case(
+        SAMPLES / "pair_sum_pass_t7", with_plans=[SAMPLES / "pair_sum_pass_t9" / "RP.dcm"]
+    )
+    document = json.loads(render_json(check(case, load_protocol("nct06756087"))))
+
+    jsonschema.validate(document, load_schema())
+    assert [plan["label"] for plan in document["plans"]] == ["T7_30Gy5", "T9_30Gy5"]
+    assert document["plans"][1]["prescription"]["dose_gy"] == 30.0
+    assert document["others"] == []
+
+
 @pytest.mark.parametrize("name", JUDGED)
 def test_what_decides_a_sample_is_the_only_thing_as_bad(name: str) -> None:
     """So that no sample gets its verdict for a second, unintended reason."""
     verdict = judge(name)
     together = {"trial.levels", "trial.vertebrae", "trial.scheme", "limit.cord", "limit.cord_prv"}
+    together |= {"course", "dose.covers", "limit.organ"}
 
     if verdict.outcome > Outcome.PASS:
         worst = {f.id for f in verdict.findings if f.outcome is verdict.outcome}

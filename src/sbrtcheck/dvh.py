@@ -19,7 +19,7 @@ from sbrtcheck.contours import Gap, Region, Slab, build_region
 from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text, frozen_array
 from sbrtcheck.occupancy import SLIVER, Lattice, Occupancy, edges, inside, occupancy
 
-__all__ = ["DVH", "compute_dvh"]
+__all__ = ["DVH", "add_dvhs", "compute_dvh"]
 
 SUB_CELLS = 30_000  # per ROI: more changes metrics by less than 0.05 %
 BINS = 2_000  # of the curve, over the ROI's own dose range
@@ -219,6 +219,30 @@ def compute_dvh(roi: ROI, dose: DoseGrid) -> DVH:
         mean_gy=float(np.clip(tally.mean_gy, min_gy, max_gy)),
         gaps=region.gaps,
         notes=region.notes,
+    )
+
+
+def add_dvhs(dvhs: Sequence[DVH], *, name: str) -> DVH:
+    """Return the DVH of several ROIs that share no volume, as if they were one."""
+    known = [dvh for dvh in dvhs if dvh.volume_cc is not None]
+    doses_gy = np.unique(np.concatenate([dvh.dose_gy for dvh in known]))
+    volume_cc = np.sum(
+        [np.interp(doses_gy, dvh.dose_gy, dvh.volume_cc_at_dose, right=0.0) for dvh in known],
+        axis=0,
+    )
+    with_dose = [dvh for dvh in known if dvh.mean_gy is not None]
+    inside_cc = [(dvh.volume_cc or 0.0) - dvh.volume_outside_cc for dvh in with_dose]
+    means_gy = [dvh.mean_gy or 0.0 for dvh in with_dose]
+    return DVH(
+        roi_name=name,
+        volume_cc=sum(dvh.volume_cc or 0.0 for dvh in known),
+        volume_outside_cc=sum(dvh.volume_outside_cc for dvh in known),
+        dose_gy=frozen_array(doses_gy, ndim=1),
+        volume_cc_at_dose=frozen_array(volume_cc, ndim=1),
+        min_gy=min((dvh.min_gy or 0.0 for dvh in with_dose), default=None),
+        max_gy=max((dvh.max_gy or 0.0 for dvh in with_dose), default=None),
+        mean_gy=float(np.average(means_gy, weights=inside_cc)) if with_dose else None,
+        notes=tuple(note for dvh in known for note in dvh.notes),
     )
 
 

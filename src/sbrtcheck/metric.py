@@ -369,6 +369,8 @@ def evaluate(metric: Metric, structure: str, dosimetry: Dosimetry) -> Value:
     rx_gy = dosimetry.prescription.dose_gy if dosimetry.prescription else None
     if rx_gy is None and _needs_prescription(metric):
         return Value(None, reason=Text("the prescription is not known"))
+    if metric.effect and dosimetry.prescription and dosimetry.prescription.fractions < 1:
+        return Value(None, reason=Text("the number of fractions is not known"))
     if metric.kind in INDICES:
         return _index(metric, dvh, rx_gy or 0.0, dosimetry.isodoses.get(structure))
     bound_gy = dosimetry.beyond_gy.get(structure)
@@ -535,7 +537,8 @@ def _index(metric: Metric, dvh: DVH, rx_gy: float, isodose: Isodose | None) -> V
         return Value(None, reason=Text("no dose reaches the prescription"))
     if metric.kind == "GI.paddick":
         return Value(half_cc / full_cc)
-    covered_cc = dvh.volume_at_dose_cc(rx_gy) or 0.0
+    # What of the target is outside the body contour has dose, but no part in the isodose volume.
+    covered_cc = min(dvh.volume_at_dose_cc(rx_gy) or 0.0, full_cc)
     return Value(covered_cc**2 / (dvh.volume_cc * full_cc))
 
 

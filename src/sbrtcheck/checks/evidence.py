@@ -1,7 +1,7 @@
 """What the questions are asked of: matched ROIs, their DVHs, prescription and levels."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sbrtcheck.case import Case
@@ -9,8 +9,8 @@ from sbrtcheck.checks.beyond import bound_beyond_gy
 from sbrtcheck.checks.course import Course
 from sbrtcheck.checks.levels import TreatedLevels
 from sbrtcheck.checks.prescription import PrescriptionReading
-from sbrtcheck.contours import build_region
-from sbrtcheck.dvh import DVH, compute_dvh
+from sbrtcheck.contours import build_region, overlap_cc
+from sbrtcheck.dvh import DVH, add_dvhs, compute_dvh
 from sbrtcheck.isodose import compute_isodoses
 from sbrtcheck.metric import Dosimetry, Metric, Value, evaluate
 from sbrtcheck.model import ROI, Declared, Prescription, Text
@@ -20,6 +20,7 @@ from sbrtcheck.verdict import JudgedROI
 
 NEURAL_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL)
 ALL_TARGETS = "all targets"
+APART, WITHIN = 0.001, 0.99  # of the smaller target: shared parts that are rounding, or all of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -145,15 +146,32 @@ def compute_dosimetry(
     isodoses = compute_isodoses(prescription.dose_gy, case.dose, targets, external)
     by_subject = dict(isodoses.by_target)
     if len(targets) > 1:
-        by_subject[ALL_TARGETS] = isodoses.union
-        dvhs[ALL_TARGETS] = compute_dvh(_union(targets.values()), case.dose)
+        union = _union(targets, dvhs)
+        if union is not None:
+            by_subject[ALL_TARGETS] = isodoses.union
+            dvhs[ALL_TARGETS] = union
     dosimetry = Dosimetry(
         dvhs=dvhs, prescription=prescription, isodoses=by_subject, beyond_gy=beyond_gy
     )
     return dosimetry, isodoses.notes
 
 
-def _union(rois: Iterable[ROI]) -> ROI:
-    first, *others = rois
-    contours = (*first.contours, *(c for roi in others for c in roi.contours))
-    return replace(first, name=ALL_TARGETS, contours=contours)
+def _union(targets: Mapping[str, ROI], dvhs: Mapping[str, DVH]) -> DVH | None:
+    """Return the DVH of all targets together; None where some overlap in part.
+
+    A target inside another adds nothing; targets apart add up.
+    """
+    regions = {name: build_region(roi) for name, roi in targets.items()}
+    largest_first = sorted(
+        (name for name in targets if regions[name].volume_cc),
+        key=lambda name: -(regions[name].volume_cc or 0.0),
+    )
+    apart: list[str] = []
+    for name in largest_first:
+        volume_cc = regions[name].volume_cc or 0.0
+        shares = [overlap_cc(regions[name], regions[other]) / volume_cc for other in apart]
+        if any(APART < share < WITHIN for share in shares):
+            return None
+        if all(share <= APART for share in shares):
+            apart.append(name)
+    return None if not apart else add_dvhs([dvhs[name] for name in apart], name=ALL_TARGETS)

@@ -1,7 +1,7 @@
 """What a centre states beside the files: do surgery, dates, age and earlier treatment fit?"""
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date
 
 from sbrtcheck.checks.evidence import Evidence
 from sbrtcheck.checks.identity import SEVERITY_OUTCOME
@@ -135,7 +135,7 @@ def _prior_radiotherapy(evidence: Evidence) -> Finding:
 def _date(text: str | None) -> date | None:
     """Read a DICOM date; an odd one is as good as none."""
     try:
-        return None if text is None else datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007
+        return None if text is None else date.fromisoformat(text)
     except ValueError:
         return None
 

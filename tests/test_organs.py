@@ -1,0 +1,236 @@
+"""Organs beside the cord: their limits against the sources, and how they are graded."""
+
+import math
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builders import box
+from sbrtcheck import Declared, Outcome, Verdict, check, load_protocol
+from sbrtcheck.protocol import Basis, Limit, Protocol
+from test_checks import CORD, PROTOCOL, in_zone, judge
+
+SOURCES = tomllib.loads((Path(__file__).parent / "organ_sources.toml").read_text(encoding="utf-8"))
+TG101 = [(organ, *row) for organ, rows in SOURCES["tg101"].items() for row in rows]
+SPARED = [(organ, *row) for organ, rows in SOURCES["spared"].items() for row in rows]
+DERIVED = [(organ, *row) for organ, rows in SOURCES["derived"].items() for row in rows]
+PASS, VARIATION, UNDECIDED, FAIL = Outcome
+
+
+def limit_of(organ: str, fractions: int, metric: str, protocol: Protocol = PROTOCOL) -> Limit:
+    rows = protocol.limits_of(organ, fractions)
+    (found,) = (row for row in rows if str(row.goal.constraint.metric) == metric)
+    return found
+
+
+def floored(dose_gy: float) -> float:
+    return math.floor(round(dose_gy * 10, 6)) / 10
+
+
+def iso_effect_gy(dose_gy: float, fractions: int, new: int, alpha_beta_gy: float) -> float:
+    """Return the total dose of equal n d (1 + d / ab) in another number of fractions."""
+    bed_gy = dose_gy * (1 + dose_gy / fractions / alpha_beta_gy)
+    half = alpha_beta_gy / 2
+    return new * (-half + math.sqrt(half**2 + alpha_beta_gy * bed_gy / new))
+
+
+# --- Against the sources ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["nct06756087", "hytec-tg101-5fx"])
+@pytest.mark.parametrize(("organ", "metric", "five"), [(row[0], row[1], row[3]) for row in TG101])
+def test_at_5_fractions_the_limit_is_that_of_tg101(
+    organ: str, metric: str, five: float, name: str
+) -> None:
+    limit = limit_of(organ, 5, metric, load_protocol(name))
+
+    assert limit.goal.constraint.limit == five
+    assert limit.goal.basis is Basis.PUBLISHED
+    assert limit.variation is None
+
+
+@pytest.mark.parametrize(("organ", "metric", "three", "five", "alpha_beta"), TG101)
+def test_at_4_fractions_the_limit_is_published_or_interpolated(
+    organ: str, metric: str, three: float, five: float, alpha_beta: float
+) -> None:
+    limit = limit_of(organ, 4, metric)
+    published = SOURCES["four"].get(organ, {}).get(metric)
+
+    if organ == "CaudaEquina":  # the lower of two linear-quadratic steps
+        assert limit.goal.constraint.limit == floored(iso_effect_gy(three, 3, 4, alpha_beta))
+    elif published is None:
+        assert limit.goal.constraint.limit == floored((three + five) / 2)
+        assert "interpolated" in limit.goal.source
+    else:
+        assert limit.goal.constraint.limit == published
+    assert limit.goal.basis is (Basis.DERIVED if published is None else Basis.PUBLISHED)
+    assert limit.variation is None
+
+
+@pytest.mark.parametrize("fractions", [6, 7])
+@pytest.mark.parametrize(
+    ("organ", "metric", "five", "alpha_beta"), [(row[0], row[1], *row[3:]) for row in TG101]
+)
+def test_at_6_and_7_fractions_the_goal_stays_and_the_last_line_is_derived(
+    organ: str, metric: str, five: float, alpha_beta: float, fractions: int
+) -> None:
+    limit = limit_of(organ, fractions, metric)
+
+    assert limit.goal.constraint.limit == five
+    if not alpha_beta:
+        assert limit.variation is None
+        return
+    assert limit.variation is not None
+    assert limit.variation.constraint.limit == floored(
+        iso_effect_gy(five, 5, fractions, alpha_beta)
+    )
+    assert limit.variation.basis is Basis.DERIVED
+
+
+@pytest.mark.parametrize(("organ", "metric", "six", "seven"), DERIVED)
+def test_derived_lines_are_those_of_the_table(
+    organ: str, metric: str, six: float, seven: float
+) -> None:
+    for fractions, expected in ((6, six), (7, seven)):
+        variation = limit_of(organ, fractions, metric).variation
+        assert variation is not None
+        assert variation.constraint.limit == expected
+
+
+@pytest.mark.parametrize(("organ", "volume_cc", "three", "five"), SPARED)
+def test_spared_volumes_are_those_of_tg101(
+    organ: str, volume_cc: float, three: float, five: float
+) -> None:
+    doses = {4: floored((three + five) / 2), 5: five, 6: five, 7: five}
+    for fractions, dose_gy in doses.items():
+        goals = [row.goal.constraint for row in PROTOCOL.limits_of(organ, fractions)]
+        assert [
+            (goal.operator, goal.metric.kind, goal.metric.argument)
+            for goal in goals
+            if goal.limit == volume_cc
+        ] == [(">=", "CV", dose_gy)]
+
+
+def test_the_hilum_limit_is_in_percent_not_in_cc() -> None:
+    """A public file stores 66.7 % of a kidney as 66.7 cc."""
+    goal = PROTOCOL.limits_of("Kidney_Hilum", 5)[0].goal.constraint
+
+    assert str(goal) == "V23Gy <= 66.6%"
+    assert goal.limit < 200 / 3
+
+
+def test_every_organ_row_has_a_source_of_the_table() -> None:
+    """No limit of an organ is there that the sources do not hold."""
+    known = {(organ, metric) for organ, metric, *_ in TG101}
+    for row in PROTOCOL.limits:
+        metric = row.goal.constraint.metric
+        if row.structure in ("SpinalCord", *SOURCES["spared"], *SOURCES["hilum"]):
+            continue
+        assert (row.structure, str(metric)) in known
+
+
+# --- Grading ------------------------------------------------------------------------------------
+
+
+def outcomes(verdict: Verdict, organ: str) -> list[Outcome | None]:
+    return [f.outcome for f in verdict.findings if f.id == "limit.organ" and f.subject == organ]
+
+
+@pytest.mark.parametrize(
+    ("name", "organ", "outcome"),
+    [
+        ("Stomach", "Stomach", FAIL),
+        ("Duodenum", "Duodenum", FAIL),
+        ("Colon", "Colon", FAIL),
+        ("SacralPlex", "SacralPlex", FAIL),
+        ("Heart", "Heart", VARIATION),
+        ("Trachea", "Trachea", VARIATION),
+        ("Skin", "Skin", VARIATION),
+        ("Aorta", "GreatVes", VARIATION),
+    ],
+)
+def test_a_drawn_organ_over_its_limit_is_graded_by_its_severity(
+    name: str, organ: str, outcome: Outcome
+) -> None:
+    verdict = judge(CORD, in_zone("sac", name), sac=60.0)
+
+    assert outcomes(verdict, organ)[0] is outcome
+    assert verdict.outcome is outcome
+
+
+@pytest.mark.parametrize("fractions", [6, 7])
+def test_between_goal_and_derived_line_is_a_variation(fractions: int) -> None:
+    """D10cc: the goal is 18 Gy, the last line 19.1 and 20.1 Gy."""
+    stomach = in_zone("sac", "Stomach", half=8)
+    verdict = judge(CORD, stomach, fractions=fractions, sac=19.0)
+
+    assert outcomes(verdict, "Stomach") == [PASS, VARIATION]
+
+
+def test_organs_are_never_required() -> None:
+    verdict = judge(CORD, in_zone("sac", "Stomach"))
+
+    rows = [f for f in verdict.findings if f.id in ("limit.organ", "organ.drawn")]
+    assert rows
+    assert not any(f.required for f in rows)
+
+
+@pytest.mark.parametrize(
+    ("target", "organ", "expected"),
+    [
+        ("PTV_T5", "Esophagus", True),
+        ("PTV_T11", "Esophagus", True),
+        ("PTV_T12", "Esophagus", False),
+        ("PTV_T10", "Kidneys", False),
+        ("PTV_T11", "Kidneys", True),
+        ("PTV_L5", "Bowel_Small", True),
+        ("PTV_T8", "Bowel_Small", False),
+    ],
+)
+def test_an_organ_that_should_be_drawn_and_is_not_is_a_variation(
+    target: str, organ: str, *, expected: bool
+) -> None:
+    drawn = judge(CORD, target_name=target)
+    rois = tuple(roi for roi in drawn.case.structure_set.rois if roi.name != organ)
+    structures = replace(drawn.case.structure_set, rois=rois)
+    verdict = check(replace(drawn.case, structure_set=structures), PROTOCOL)
+
+    rows = [f for f in verdict.findings if f.id == "organ.drawn" and f.subject == organ]
+    assert [f.outcome for f in rows] == ([VARIATION] if expected else [])
+    assert not any(f.subject == organ for f in drawn.findings if f.id == "organ.drawn")
+
+
+def test_two_kidneys_are_judged_together() -> None:
+    """150 cc each: neither alone spares 200 cc, both together do."""
+    left = box("Kidney_L", (64, -26, -48), (90, 26, 60), spacing_mm=2.0)
+    right = box("Kidney_R", (-90, -26, -48), (-64, 26, 60), spacing_mm=2.0)
+    others = Declared(aliases={"Kidneys": "Liver"})
+    verdict = judge(CORD, left, right, declared=others, organs=5.0)
+
+    (finding,) = (f for f in verdict.findings if f.subject == "Kidneys")
+    assert finding.roi == "Kidney_L + Kidney_R"
+    assert finding.value is not None
+    assert finding.value.value == pytest.approx(2 * 2.6 * 5.2 * 10.8, rel=1e-3)
+    assert finding.outcome is PASS
+
+
+def test_a_small_organ_that_is_spared_as_a_whole_is_not_graded() -> None:
+    verdict = judge(CORD, in_zone("sac", "Liver"), sac=3.0)
+
+    (finding,) = (f for f in verdict.findings if f.subject == "Liver")
+    assert finding.outcome is None
+    assert "only 8.64 cc are drawn; all of it stays below" in str(finding.message)
+
+
+def test_an_organ_smaller_than_the_volume_asked_is_undecided_unless_all_of_it_keeps_the_limit() -> (
+    None
+):
+    small = in_zone("sac", "Esophagus2", half=1)
+    declared = Declared(aliases={"Esophagus2": "Stomach"})
+
+    high, low = (judge(CORD, small, declared=declared, sac=gy) for gy in (20.0, 17.0))
+
+    assert outcomes(high, "Stomach") == [PASS, UNDECIDED]
+    assert outcomes(low, "Stomach") == [PASS, PASS]
