@@ -43,8 +43,8 @@ def test_the_schemes_are_the_four_of_the_trial(protocol: Protocol) -> None:
     assert protocol.schemes.basis is Basis.TRIAL
 
 
-    assert protocol.levels is not None
 def test_the_levels_are_t5_to_l5_and_at_most_two(protocol: Protocol) -> None:
+    assert protocol.levels is not None
     assert len(protocol.levels.allowed) == 13
     assert (protocol.levels.allowed[0], protocol.levels.allowed[-1]) == ("T5", "L5")
     assert protocol.levels.most == 2
