@@ -99,12 +99,8 @@ def compute_isodoses(
         else Isodose(full=_of_one(name, surfaces[0]), half=_of_one(name, surfaces[1]))
         for name in targets
     }
-    words = (
-        "isodose volumes count inside the body contour"
-        if external
-        else ("no body contour: isodose volumes count in the whole dose grid")
-    )
-    return Isodoses(union=union, by_target=by_target, notes=(Text(words),))
+    note = Text("no body contour is drawn: isodose volumes count in the whole dose grid")
+    return Isodoses(union=union, by_target=by_target, notes=() if external else (note,))
 
 
 def _of_all(surface: _Surface) -> IsodoseVolume:

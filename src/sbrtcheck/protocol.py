@@ -447,6 +447,8 @@ def _bad_patterns(protocol: Protocol) -> list[str]:
         rows.append((f"structures.{name}.exclude", structure.exclude))
     for place, patterns in rows:
         for index, pattern in enumerate(patterns):
+            if not pattern.startswith("re:"):
+                continue
             try:
                 re.compile(pattern.removeprefix("re:"))
             except re.error as error:

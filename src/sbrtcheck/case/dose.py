@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sbrtcheck import dicom
 from sbrtcheck.case.choose import Link, link_by_hand, near_rows, nearest_of, option_path, row, tail
-from sbrtcheck.case.search import Found, Search
+from sbrtcheck.case.search import NEAR, Found, Search
 from sbrtcheck.errors import CaseError, ReadError, UnsupportedError
 from sbrtcheck.model import DoseGrid, DoseHeader, Plan, Text
 from sbrtcheck.summation import sum_doses
@@ -105,6 +105,8 @@ def _naming(plan: Plan, files: Sequence[Found], notes: list[Text]) -> list[Candi
     """Return the doses that name a plan; note those that cannot be read."""
     named = []
     for file in files:
+        if file.where not in NEAR and file.is_of_another(plan.instance.patient):
+            continue
         try:
             header = dicom.load_dose_header(file.path)
         except ReadError as error:

@@ -33,7 +33,7 @@ def find_others(
     """
     found: dict[str, Other] = {}
     for file in search.of_class(dicom.RT_PLAN) + search.of_class(dicom.RT_ION_PLAN):
-        if _is_of_another(file, plan.instance):
+        if file.is_of_another(plan.instance.patient):
             continue
         try:
             other = _read(file)
@@ -51,15 +51,6 @@ def find_others(
         if not own and uid not in found and _same_patient(plan.instance, other.instance):
             found[uid] = _with_structures(other, plan, structures, search)
     return tuple(found.values())
-
-
-def _is_of_another(file: Found, own: Instance) -> bool:
-    """Tell by its first bytes that a file is of another patient; unsure is no."""
-    peeked = file.peek.patient_id
-    own_id = own.patient.patient_id
-    if not peeked or not own_id or not peeked.isascii() or not own_id.isascii():
-        return False
-    return peeked.decode("ascii").casefold() != own_id.casefold()
 
 
 def _read(file: Found) -> Other:

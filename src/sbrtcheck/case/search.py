@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from sbrtcheck import dicom
 from sbrtcheck.errors import ReadError
-from sbrtcheck.model import Text
+from sbrtcheck.model import Patient, Text
 
 MAX_FILES = 5_000
 MAX_SECONDS = 5.0
@@ -34,6 +34,13 @@ class Found(NamedTuple):
     path: Path
     peek: dicom.Peek
     where: str
+
+    def is_of_another(self, patient: Patient) -> bool:
+        """Tell by its first bytes that the file is of another patient; unsure is no."""
+        peeked, own = self.peek.patient_id, patient.patient_id
+        if not peeked or not own or not peeked.isascii() or not own.isascii():
+            return False
+        return peeked.decode("ascii").casefold() != own.casefold()
 
 
 @dataclass(frozen=True, slots=True)
