@@ -137,7 +137,7 @@ class DVH:
         if self.volume_cc is None or self.max_gy is None or self.mean_gy is None:
             return self
         step_gy = np.array([dose_gy, np.nextafter(dose_gy, np.inf)])
-        doses_gy = np.union1d(self.dose_gy, step_gy)
+        doses_gy = _distinct([self.dose_gy, step_gy])
         inside_cc = np.interp(doses_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)
         outside_cc = np.where(doses_gy <= dose_gy, self.volume_outside_cc, 0.0)
         known_cc = self.volume_cc - self.volume_outside_cc
@@ -222,10 +222,16 @@ def compute_dvh(roi: ROI, dose: DoseGrid) -> DVH:
     )
 
 
+def _distinct(doses_gy: Sequence[FloatArray]) -> FloatArray:
+    """Return all doses, ascending, each once (NumPy's own would import masked arrays)."""
+    ordered = np.sort(np.concatenate(doses_gy))
+    return ordered[np.append(True, np.diff(ordered) > 0)] if ordered.size else ordered
+
+
 def add_dvhs(dvhs: Sequence[DVH], *, name: str) -> DVH:
     """Return the DVH of several ROIs that share no volume, as if they were one."""
     known = [dvh for dvh in dvhs if dvh.volume_cc is not None]
-    doses_gy = np.unique(np.concatenate([dvh.dose_gy for dvh in known]))
+    doses_gy = _distinct([dvh.dose_gy for dvh in known])
     volume_cc = np.sum(
         [np.interp(doses_gy, dvh.dose_gy, dvh.volume_cc_at_dose, right=0.0) for dvh in known],
         axis=0,
@@ -322,7 +328,7 @@ class _Place(NamedTuple):
     share: FloatArray
     known: NDArray[np.bool_]
 
-    def part(self, chosen: slice | NDArray[np.bool_]) -> "_Place":
+    def part(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "_Place":
         """Return some of the points."""
         return _Place(self.below[chosen], self.share[chosen], self.known[chosen])
 
@@ -334,11 +340,6 @@ def _locate(points_mm: FloatArray, grid_mm: FloatArray) -> _Place:
     tolerance = 1e-9 * (grid_mm[-1] - grid_mm[0])
     known = (points_mm >= grid_mm[0] - tolerance) & (points_mm <= grid_mm[-1] + tolerance)
     return _Place(below, np.minimum(np.maximum(share, 0.0), 1.0), known)
-
-
-def _between(planes: FloatArray, where: _Place) -> FloatArray:
-    """Interpolate linearly between planes, shape (planes, n), to rows of shape (places, n)."""
-    return _mix(planes[where.below], planes[where.below + 1], where.share[:, None])
 
 
 def _mix(low: FloatArray, high: FloatArray, share: FloatArray) -> FloatArray:
@@ -367,7 +368,7 @@ def _known(centres_mm: FloatArray, size_mm: float, grid_mm: FloatArray) -> _Know
 
 
 def _extremes(slabs: Sequence[Slab], division: _Division) -> Iterator[tuple[float, float]]:
-    """Yield the least and the highest dose of each slab, its surface included, where known.
+    """Yield the least and the highest dose of some slabs, their surface included, where known.
 
     Trilinear dose has its extremes over a solid at grid points inside and on the surface, and
     along z it bends only at dose planes. So each slab is read over the grid points inside and
@@ -376,28 +377,58 @@ def _extremes(slabs: Sequence[Slab], division: _Division) -> Iterator[tuple[floa
     grid = division.grid
     step_mm = min(division.lattice.cell_mm, np.diff(grid.x_mm).min(), np.diff(grid.y_mm).min())
     rings = [slab.rings for slab in slabs]
+    heights = [
+        [
+            slab.low_mm,
+            *grid.z_mm[(grid.z_mm > slab.low_mm) & (grid.z_mm < slab.high_mm)],
+            slab.high_mm,
+        ]
+        for slab in slabs
+    ]
+    slab_of = np.repeat(np.arange(len(slabs)), [len(levels) for levels in heights])
+    z = _locate(np.concatenate(heights), grid.z_mm)
+    slab_of, z = slab_of[z.known], z.part(z.known)
     columns = inside(rings, grid.x_mm, grid.y_mm).reshape(len(slabs), -1)
     walls_mm, ends = _walls(rings, step_mm)
     x, y = _locate(walls_mm[:, 0], grid.x_mm), _locate(walls_mm[:, 1], grid.y_mm)
-    for slab, column, first, last in zip(slabs, columns, [0, *ends], ends, strict=False):
-        between_mm = grid.z_mm[(grid.z_mm > slab.low_mm) & (grid.z_mm < slab.high_mm)]
-        z = _locate(np.array([slab.low_mm, *between_mm, slab.high_mm]), grid.z_mm)
-        if not z.known.any():
-            continue
-        z = z.part(z.known)
-        below, above = int(z.below[0]), int(z.below[-1]) + 2
-        planes_gy = grid.dose_gy[below:above].reshape(above - below, -1)
-        wall = slice(first, last)
-        over_gy = np.concatenate(
-            [
-                _along(planes_gy, x.part(wall), y.part(wall), grid.x_mm.size),
-                np.take(planes_gy, np.flatnonzero(column), axis=1),
-            ],
-            axis=1,
-        )
-        if over_gy.size:
-            found_gy = _between(over_gy, z._replace(below=z.below - below))
+    planes_gy = grid.dose_gy.reshape(-1)
+    area = grid.dose_gy[0].size
+    for first, counts, over in (
+        (np.array([0, *ends[:-1]]), np.diff([0, *ends]), None),
+        (None, columns.sum(axis=1), np.flatnonzero(columns) % area),
+    ):
+        starts = np.cumsum(counts) - counts if first is None else first
+        level, point = _pairs(slab_of, starts, counts)
+        where = z.part(level)
+        if over is not None:
+            low_gy, high_gy = (
+                np.take(planes_gy, plane * area + over[point])
+                for plane in (where.below, where.below + 1)
+            )
+        else:
+            known = x.known[point] & y.known[point]
+            level, point, where = level[known], point[known], where.part(known)
+            at_x, at_y = x.part(point), y.part(point)
+            low_gy, high_gy = (
+                _along(planes_gy, plane * area, at_x, at_y, grid.x_mm.size)
+                for plane in (where.below, where.below + 1)
+            )
+        if point.size:
+            found_gy = _mix(low_gy, high_gy, where.share)
             yield float(found_gy.min()), float(found_gy.max())
+
+
+def _pairs(
+    slab_of: NDArray[np.intp], starts: NDArray[np.intp], counts: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pair every level with every item of its slab: indices of levels and of items.
+
+    The items of slab s are those from `starts[s]`, `counts[s]` of them.
+    """
+    many = counts[slab_of]
+    level = np.repeat(np.arange(slab_of.size), many)
+    within = np.arange(level.size) - np.repeat(np.cumsum(many) - many, many)
+    return level, starts[slab_of][level] + within
 
 
 def _walls(rings: Sequence[Sequence[FloatArray]], step_mm: float) -> tuple[FloatArray, list[int]]:
@@ -414,15 +445,14 @@ def _walls(rings: Sequence[Sequence[FloatArray]], step_mm: float) -> tuple[Float
     return points, np.searchsorted(plane[edge], np.arange(1, len(rings) + 1)).tolist()
 
 
-def _along(planes_gy: FloatArray, x: _Place, y: _Place, columns: int) -> FloatArray:
-    """Return the dose of some dose planes, shape (planes, cells), at points on the grid."""
-    known = x.known & y.known
-    x, y = x.part(known), y.part(known)
-    corner = y.below * columns + x.below
+def _along(
+    dose_gy: FloatArray, plane: NDArray[np.intp], x: _Place, y: _Place, columns: int
+) -> FloatArray:
+    """Return the dose at points in dose planes, each given by its first place in flat `dose_gy`."""
+    corner = plane + y.below * columns + x.below
 
     def along_x(first: NDArray[np.intp]) -> FloatArray:
-        low_gy, high_gy = (np.take(planes_gy, points, axis=1) for points in (first, first + 1))
-        return _mix(low_gy, high_gy, x.share)
+        return _mix(np.take(dose_gy, first), np.take(dose_gy, first + 1), x.share)
 
     return _mix(along_x(corner), along_x(corner + columns), y.share)
 
@@ -476,24 +506,11 @@ def _samples(division: _Division) -> Iterator[_Sample]:
     y = _known(lattice.y_centres_mm, lattice.cell_mm, grid.y_mm)
     for slabs in division.blocks:
         filled = _cut_off(occupancy([slab.rings for slab in slabs], lattice), x, y)
-        flat = [part.reshape(len(slabs), -1) for part in filled]
         layers = _layers(slabs, division)
         below, above = int(layers.z.below[0]), int(layers.z.below[-1]) + 2
         planes = _lattice_planes(grid._replace(dose_gy=grid.dose_gy[below:above]), lattice)
         z = layers.z._replace(below=layers.z.below - below)
-        samples = []
-        for index, (first, last) in enumerate(zip([0, *layers.ends], layers.ends, strict=False)):
-            layer = slice(first, last)
-            dose_gy, width_gy, fraction = _layer_doses(
-                Occupancy(*(part[index] for part in flat)),
-                planes,
-                z.part(layer),
-                layers.height[layer],
-            )
-            cell_cc = fraction * (lattice.cell_mm**2 / 1000)
-            volume_cc = np.outer(layers.height_mm[layer], cell_cc)
-            samples.append((dose_gy.ravel(), width_gy.ravel(), volume_cc.ravel()))
-        yield _Sample(*(np.concatenate(part) for part in zip(*samples, strict=True)))
+        yield _sub_cells(filled, planes, layers._replace(z=z), lattice.cell_mm**2)
 
 
 def _cut_off(filled: Occupancy, x: _Known, y: _Known) -> Occupancy:
@@ -513,36 +530,45 @@ def _cut_off(filled: Occupancy, x: _Known, y: _Known) -> Occupancy:
     return Occupancy(fraction, *offsets)
 
 
-def _layer_doses(
-    filled: Occupancy, planes: "_Planes", z: _Place, height: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return dose and its spread in the layers of one slab, (layers, cells); parts of cells."""
-    cell = np.flatnonzero(filled.fraction > SLIVER)
-    fraction = filled.fraction[cell]
-    below, above = int(z.below[0]), int(z.below[-1]) + 2
-    z = z._replace(below=z.below - below)
-    dose_gy, x_rise_gy, y_rise_gy, variance = (part[below:above] for part in planes)
-    over_gy = np.take(dose_gy, cell, axis=1)
-    square_gy2 = np.take(variance, cell, axis=1)
+def _sub_cells(filled: Occupancy, planes: "_Planes", layers: _Layers, cell_mm2: float) -> _Sample:
+    """Return the sub-cells of some slabs: every layer of a slab with every cell it fills."""
+    area = filled.fraction[0].size
+    places = np.flatnonzero(filled.fraction > SLIVER)
+    slab = places // area
+    slabs = len(filled.fraction)
+    counts = np.bincount(slab, minlength=slabs)
+    slab_of = np.repeat(np.arange(slabs), np.diff([0, *layers.ends]))
+    layer, item = _pairs(slab_of, np.cumsum(counts) - counts, counts)
+    place = places[item]
+    lower = layers.z.below[layer] * area + place % area
+    share = layers.z.share[layer]
+    fraction = filled.fraction.reshape(-1)[place]
     # Of a cell at the border, the part inside is read in its own middle, and spans less: as
     # far as that middle has moved from the cell's, both sides of it have moved together.
     border = np.flatnonzero(fraction < 1)
-    part = cell[border]
-    square_gy2[:, border] = 0
-    for rises_gy, offsets in (
-        (x_rise_gy, filled.x_offset[part]),
-        (y_rise_gy, filled.y_offset[part]),
-    ):
-        at_part_gy = np.take(rises_gy, part, axis=1)
-        over_gy[:, border] += at_part_gy * offsets
-        square_gy2[:, border] += (at_part_gy * (1 - 2 * np.abs(offsets))) ** 2
-    across = _between(square_gy2, z)
-    rise_gy = (over_gy[z.below + 1] - over_gy[z.below]) * height[:, None]
-    return _between(over_gy, z), np.sqrt(rise_gy**2 + across), fraction
+    part = place[border]
+    offsets = (filled.x_offset.reshape(-1)[part], filled.y_offset.reshape(-1)[part])
+    doses_gy, squares_gy2 = [], []
+    for at in (lower, lower + area):
+        dose_gy, square_gy2 = np.take(planes.dose_gy, at), np.take(planes.variance, at)
+        square_gy2[border] = 0
+        for rises_gy, offset in zip((planes.x_rise_gy, planes.y_rise_gy), offsets, strict=True):
+            at_part_gy = np.take(rises_gy, at[border])
+            dose_gy[border] += at_part_gy * offset
+            square_gy2[border] += (at_part_gy * (1 - 2 * np.abs(offset))) ** 2
+        doses_gy.append(dose_gy)
+        squares_gy2.append(square_gy2)
+    rise_gy = (doses_gy[1] - doses_gy[0]) * layers.height[layer]
+    across = _mix(squares_gy2[0], squares_gy2[1], share)
+    return _Sample(
+        _mix(doses_gy[0], doses_gy[1], share),
+        np.sqrt(rise_gy**2 + across),
+        fraction * layers.height_mm[layer] * (cell_mm2 / 1000),
+    )
 
 
 class _Planes(NamedTuple):
-    """Dose planes read at in-plane cells, each of shape (planes, cells).
+    """Dose planes read at in-plane cells, each flat, plane after plane.
 
     The mean dose, its rise across the cell along x and y, the sum of their squares.
     """
@@ -579,7 +605,7 @@ def _lattice_planes(grid: _Grid, lattice: Lattice) -> _Planes:
         mean_gy += part
     mean_gy /= 6
     dose_gy, x_rise_gy, y_rise_gy = (
-        part.reshape(len(part), -1)
+        part.reshape(-1)
         for part in (mean_gy, np.diff(x_side_gy, axis=2), np.diff(y_side_gy, axis=1))
     )
     return _Planes(dose_gy, x_rise_gy, y_rise_gy, x_rise_gy**2 + y_rise_gy**2)

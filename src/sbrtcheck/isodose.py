@@ -240,7 +240,7 @@ def _pieces_in(roi: ROI, pieces: NDArray[np.intp], axes_mm: Axes) -> frozenset[i
         layers = pieces[below : int(np.searchsorted(z_mm, slab.high_mm))]
         if layers.size:
             touched = _touched(slab.rings, y_mm, x_mm)
-            found.update(np.unique(layers[:, touched]).tolist())
+            found.update(layers[:, touched].ravel().tolist())
     return frozenset(found - {0})
 
 

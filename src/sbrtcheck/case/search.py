@@ -5,20 +5,20 @@ this order, within bounds of number and time. Only the first bytes of a file are
 """
 
 import os
-import shutil
-import tempfile
 import time
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sbrtcheck import dicom
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Patient, Text
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 MAX_FILES = 5_000
 MAX_SECONDS = 5.0
@@ -170,6 +170,9 @@ def unpacked(path: Path) -> Iterator[Path]:
     if path.suffix.lower() != ZIP or not path.is_file():
         yield path
         return
+    import tempfile
+    import zipfile
+
     with tempfile.TemporaryDirectory(prefix="sbrtcheck-") as folder:
         try:
             with zipfile.ZipFile(path) as archive:
@@ -185,7 +188,9 @@ def unpacked(path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
+def _unpack(archive: "ZipFile", folder: Path, path: Path) -> None:
+    import shutil
+
     left_bytes = MAX_UNPACKED_BYTES
     for number, member in enumerate(archive.infolist()):
         if member.is_dir():

@@ -266,7 +266,7 @@ def parse_decimals(chunks: Sequence[bytes], record: Record, what: str) -> FloatA
         return np.empty(0)
     words = b"\\".join(filled).split(b"\\")
     try:
-        numbers = np.array(words, dtype=np.float64)
+        numbers = np.fromiter(map(float, words), np.float64, len(words))
     except ValueError:
         numbers = np.array([_decimal(word) for word in words])
     if any(b"_" in chunk for chunk in filled):

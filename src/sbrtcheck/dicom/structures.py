@@ -28,6 +28,7 @@ from sbrtcheck.model import (
 
 OBLIQUE_MM = 0.05  # more than rounding: a ring that leaves its plane by this is not axial
 FARTHEST_MM = 1e5  # 100 m from the origin is damage, not anatomy
+COUNT = "NumberOfContourPoints"
 FRAMES = "ReferencedFrameOfReferenceSequence"
 RING_TYPES = {"CLOSED_PLANAR": False, "CLOSEDPLANAR_XOR": True}
 OPEN_TYPES = frozenset({"POINT", "OPEN_PLANAR", "OPEN_NONPLANAR"})
@@ -153,45 +154,52 @@ def _contours(draft: _Draft, root: Record) -> tuple[Contour, ...]:
     chunks = [record.raw("ContourData") for record, _ in draft.rings]
     counts = [chunk.count(b"\\") + 1 if chunk else 0 for chunk in chunks]
     numbers = parse_decimals(chunks, root, f"a contour of ROI '{draft.name}'")
+    if numbers.size and (farthest_mm := float(np.abs(numbers).max())) > FARTHEST_MM:
+        raise root.fail(
+            "a contour of ROI '{name}' has a coordinate of {farthest_mm} mm; the file is damaged,"
+            " export it again",
+            name=draft.name,
+            farthest_mm=farthest_mm,
+        )
     contours = []
     ends = np.cumsum(counts)
     for (record, xor), start, end in zip(draft.rings, ends - counts, ends, strict=True):
         if start == end and not record.integer("NumberOfContourPoints"):
             draft.notes.append(Text("a contour without points is left out"))
             continue
-        points = _points(record, draft.name, numbers[start:end])
-        contours.append(Contour(points_mm=points[:, :2], z_mm=float(points[:, 2].mean()), xor=xor))
+        points, z_mm = _points(record, draft.name, numbers[start:end])
+        contours.append(Contour(points_mm=points, z_mm=z_mm, xor=xor))
     return tuple(contours)
 
 
-def _points(record: Record, name: str, numbers: FloatArray) -> FloatArray:
-    declared = record.integer("NumberOfContourPoints")
-    if numbers.size % 3 or (declared is not None and declared != numbers.size // 3):
-        raise record.fail(
-            "a contour of ROI '{name}' holds {found} numbers where {declared} points are"
-            " declared; the file is damaged, export it again",
-            name=name,
-            found=numbers.size,
-            declared="?" if declared is None else declared,
-        )
+def _points(record: Record, name: str, numbers: FloatArray) -> tuple[FloatArray, float]:
+    """Return x and y of the corners of a ring, and the z of its plane."""
+    if numbers.size % 3 or record.raw(COUNT) != b"%d" % (numbers.size // 3):
+        _require_count(record, name, numbers.size)
     points = numbers.reshape(-1, 3)
-    farthest_mm = float(np.abs(points).max())
-    if farthest_mm > FARTHEST_MM:
-        raise record.fail(
-            "a contour of ROI '{name}' has a coordinate of {farthest_mm} mm; the file is damaged,"
-            " export it again",
-            name=name,
-            farthest_mm=farthest_mm,
-        )
-    span_mm = float(np.ptp(points[:, 2]))
-    if span_mm > OBLIQUE_MM and len(points) > 2:
+    z_mm = points[:, 2]
+    low_mm, high_mm = float(z_mm.min()), float(z_mm.max())
+    if high_mm - low_mm > OBLIQUE_MM and len(points) > 2:
         raise UnsupportedError(
             Text(
                 "a contour of ROI '{name}' lies in an oblique plane (z spans {span_mm} mm);"
                 " only axial contours are judged",
                 name=name,
-                span_mm=span_mm,
+                span_mm=high_mm - low_mm,
             ),
             path=record.path,
         )
-    return points
+    return points[:, :2], low_mm if low_mm == high_mm else float(z_mm.mean())
+
+
+def _require_count(record: Record, name: str, found: int) -> None:
+    """Raise `ReadError` unless a ring has as many numbers as it declares points; it may not say."""
+    declared = record.integer(COUNT)
+    if found % 3 or (declared is not None and declared != found // 3):
+        raise record.fail(
+            "a contour of ROI '{name}' holds {found} numbers where {declared} points are"
+            " declared; the file is damaged, export it again",
+            name=name,
+            found=found,
+            declared="?" if declared is None else declared,
+        )
