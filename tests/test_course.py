@@ -146,6 +146,16 @@ def test_the_target_of_the_other_plan_is_not_this_plans() -> None:
     assert "target of another plan" in str(row.match.how)
 
 
+def test_a_target_named_by_a_plan_of_another_structure_set_in_one_frame_is_that_plans() -> None:
+    second = in_zone("prv", "PTV_T10", -12, 12)
+    elsewhere = other_plan("PTV_T10", structure_set_uid=STRUCTURE_SET_UID + ".9")
+    case = replace(judge(CORD, second).case, others=(other(elsewhere, [second]),))
+
+    verdict = check(case, PROTOCOL, Declared(alone=True))
+
+    assert [f.roi for f in verdict.findings if f.id == "coverage"] == ["PTV_T8"]
+
+
 def test_a_target_that_no_plan_names_is_this_plans() -> None:
     second = in_zone("prv", "PTV_T10", -12, 12)
     case = judge(CORD, second).case
@@ -226,3 +236,16 @@ def test_three_vertebrae_in_two_plans_are_too_many() -> None:
     verdict = check(replace(base, added=(second_case(level="T9"),)), PROTOCOL)
 
     assert found(verdict, "trial.vertebrae").outcome is FAIL
+
+
+def test_a_further_plan_leaves_a_sum_undecided_unless_it_fails() -> None:
+    base = judge(CORD, cord=10.0).case
+    third = other(replace(other_plan(), instance=instance(OTHER_UID + ".3", RT_PLAN)))
+
+    low, high = (
+        check(replace(base, added=(second_case(gy=gy),), others=(third,)), PROTOCOL)
+        for gy in (10.0, 16.0)
+    )
+
+    assert found(low, "limit.cord").outcome is UNDECIDED
+    assert found(high, "limit.cord").outcome is FAIL

@@ -33,6 +33,7 @@ class Course:
     problem: Text | None
     revisions: tuple[Other, ...] = ()
     unresolved: tuple[Other, ...] = ()
+    added_targets: tuple[ROI, ...] = ()
 
 
 def read_course(
@@ -50,13 +51,13 @@ def read_course(
         )
     dose = case.dose
     if case.added:
-        problem = _why_no_sum(case, prescription) or problem
-        try:
-            dose = sum_doses([case.dose, *(part.dose for part in case.added)])
-        except ValueError as error:
-            problem = Text("the doses of the plans cannot be added: {why}", why=str(error))
-        if problem is not None:
-            dose = case.dose
+        why = _why_no_sum(case, prescription)
+        if why is None:
+            try:
+                dose = sum_doses([case.dose, *(part.dose for part in case.added)])
+            except ValueError as error:
+                why = Text("the doses of the plans cannot be added: {why}", why=str(error))
+        problem = why or problem
     grids = [case.dose, *(part.dose for part in case.added)]
     return Course(
         dose=dose,
@@ -64,6 +65,9 @@ def read_course(
         problem=problem,
         revisions=revisions,
         unresolved=unresolved,
+        added_targets=tuple(
+            roi for part in case.added for roi in _targets(part.plan, part.structure_set, protocol)
+        ),
     )
 
 
@@ -106,10 +110,12 @@ def without_foreign_targets(matches: tuple[MatchedROI, ...], case: Case) -> tupl
     plans = [part.plan for part in case.added]
     plans += [other.plan for other in case.others if other.plan is not None]
     foreign: dict[str, str] = {}
+    frame = case.plan.instance.frame_of_reference_uid
     for plan in plans:
-        if plan.structure_set_uid == case.plan.structure_set_uid:
-            for name in _named_targets(plan, case.structure_set) - own:
-                foreign[name] = plan.instance.label or "without label"
+        one_set = plan.structure_set_uid == case.plan.structure_set_uid
+        if one_set or (frame is not None and plan.instance.frame_of_reference_uid == frame):
+            named = _named_targets(plan, case.structure_set, by_number=one_set)
+            foreign |= dict.fromkeys(named - own, plan.instance.label or "without label")
     return tuple(
         MatchedROI(
             roi=match.roi,
@@ -123,10 +129,13 @@ def without_foreign_targets(matches: tuple[MatchedROI, ...], case: Case) -> tupl
     )
 
 
-def _named_targets(plan: Plan, structures: StructureSet) -> set[str]:
-    """Return the ROIs that a plan's TARGET dose references name, by number or by name."""
+def _named_targets(plan: Plan, structures: StructureSet, *, by_number: bool = True) -> set[str]:
+    """Return the ROIs that a plan's TARGET dose references name, by name or by number.
+
+    Numbers say something in the plan's own structure set only.
+    """
     references = [row for row in plan.dose_references if row.type.upper() == "TARGET"]
-    numbers = {row.referenced_roi_number for row in references} - {None}
+    numbers = {row.referenced_roi_number for row in references if by_number} - {None}
     names = {normalise(row.description) for row in references if row.description}
     return {
         roi.name for roi in structures.rois if roi.number in numbers or normalise(roi.name) in names

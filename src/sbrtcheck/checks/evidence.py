@@ -137,7 +137,8 @@ def compute_dosimetry(
             dvh = dvhs[subject] = compute_dvh(match.roi, course.dose)
             bound_gy = None
             if not dvh.is_complete:
-                bound_gy = bound_beyond_gy(match.roi, course.dose, tuple(targets.values()))
+                near = (*targets.values(), *course.added_targets)
+                bound_gy = bound_beyond_gy(match.roi, course.dose, near)
             if bound_gy is not None:
                 beyond_gy[subject] = bound_gy
     if prescription is None or not targets:
