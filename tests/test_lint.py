@@ -6,18 +6,12 @@ import pytest
 
 from sbrtcheck.lint import lint
 from sbrtcheck.protocol import protocol_folders, shipped_protocols
-from test_protocol import SHIPPED
+from test_protocol import SHIPPED, edit_copy
 
 
 def lint_edited(folder: Path, old: str, new: str) -> tuple[str, ...]:
     """Lint the shipped protocol after one edit, in itself or in its table of names."""
-    changed = 0
-    for name in (SHIPPED.name, "names/spine.toml"):
-        text = (SHIPPED.parent / name).read_text(encoding="utf-8")
-        changed += old in text
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text.replace(old, new, 1), encoding="utf-8")
-    assert changed == 1
+    edit_copy(folder, old, new)
     return lint(folder / SHIPPED.name)
 
 

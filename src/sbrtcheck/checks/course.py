@@ -4,9 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sbrtcheck.case import Case, Other
+from sbrtcheck.case import Case, Other, tail
 from sbrtcheck.contours import build_region, overlap_cc
-from sbrtcheck.model import ROI, Declared, DoseGrid, Plan, Prescription, StructureSet, Text
+from sbrtcheck.model import (
+    ROI,
+    Declared,
+    DoseGrid,
+    Instance,
+    Plan,
+    Prescription,
+    StructureSet,
+    Text,
+)
 from sbrtcheck.names import MatchedROI, match_rois, normalise
 from sbrtcheck.protocol import Basis, Protocol, Role
 from sbrtcheck.summation import sum_doses
@@ -195,10 +204,10 @@ def check_course(evidence: "Evidence") -> Iterator[Finding]:
             label=part.plan.instance.label or "without label",
         )
         outcome = Outcome.PASS if course.problem is None else Outcome.UNDECIDED
-        yield _finding(f"with {part.plan.instance.sop_instance_uid}", message, outcome)
+        yield _finding(part.plan.instance, message, outcome)
     for other in course.revisions:
         yield _finding(
-            other.instance.sop_instance_uid,
+            other.instance,
             Text(
                 "another plan of the patient ({label}, {status}) treats the same target: taken for"
                 " a revision, not added",
@@ -211,20 +220,20 @@ def check_course(evidence: "Evidence") -> Iterator[Finding]:
         label = other.instance.label or "without label"
         if evidence.declared.alone:
             text = Text("declared: the patient's other plan ({label}) adds no dose", label=label)
-            yield _finding(other.instance.sop_instance_uid, text, None)
+            yield _finding(other.instance, text, None)
         else:
             text = Text(
                 "another plan of the patient lies {where} ({label}); " + CURE,
                 where=other.where,
                 label=label,
             )
-            yield _finding(other.instance.sop_instance_uid, text, Outcome.UNDECIDED)
+            yield _finding(other.instance, text, Outcome.UNDECIDED)
 
 
-def _finding(subject: str, message: Text, outcome: Outcome | None) -> Finding:
+def _finding(plan: Instance, message: Text, outcome: Outcome | None) -> Finding:
     return Finding(
         id="course",
-        subject=subject,
+        subject=f"plan {tail(plan.sop_instance_uid)}",
         outcome=outcome,
         message=message,
         reason=message if outcome is Outcome.UNDECIDED else None,
