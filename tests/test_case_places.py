@@ -114,6 +114,16 @@ def test_beam_doses_that_are_not_the_plan_are_declined_with_the_beams(
         load_case(files.plan)
 
 
+def test_one_dose_of_all_beams_given_by_hand_is_the_plan(files: Files) -> None:
+    write_beams(files, beam_dose(1, [1, 2], 30.0), beam_dose(2, [2], 5.0))
+
+    whole, part = (files.dose.with_name(f"beam{n}") for n in (1, 2))
+
+    assert load_case(files.plan, dose=whole).dose.dose_gy[0, 0, 0] == pytest.approx(30.0)
+    with pytest.raises(UnsupportedError, match="missing are beams 1 'B1'"):
+        load_case(files.plan, dose=part)
+
+
 def test_any_beam_dose_leads_to_the_case(files: Files) -> None:
     write_beams(files, beam_dose(1, [1], 10.0), beam_dose(2, [2], 5.0))
 

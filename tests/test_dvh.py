@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from builders import box, dose_grid
 from sbrtcheck.contours import build_region
 from sbrtcheck.dvh import DVH, compute_dvh
 from sbrtcheck.model import ROI, Contour, DoseGrid, FloatArray
@@ -626,3 +627,16 @@ def test_gaps_and_notes_of_the_contours_are_handed_on() -> None:
     assert [str(note) for note in dvh.notes] == [
         "1 contour planes are missing between z = -3 and 1 mm: filled"
     ]
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1])
+def test_an_roi_that_touches_the_grid_from_outside_has_volume_and_no_dose(slope: float) -> None:
+    roi = box("outside", (-6, -6, 48), (6, 6, 60))
+    dose = dose_grid(lambda x, y, z: 20 + slope * (x + y + z))
+
+    dvh = compute_dvh(roi, dose)
+
+    assert dvh.volume_cc == pytest.approx(1.728)
+    assert dvh.volume_outside_cc == dvh.volume_cc
+    assert dvh.max_gy is None
+    assert dvh.dose_at_volume_gy(0.035) is None

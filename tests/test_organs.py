@@ -10,7 +10,7 @@ import pytest
 from builders import box
 from sbrtcheck import Declared, Outcome, Verdict, check, load_protocol
 from sbrtcheck.protocol import Basis, Limit, Protocol
-from test_checks import CORD, PROTOCOL, in_zone, judge
+from test_checks import CORD, PROTOCOL, falling, in_zone, judge, judge_in
 
 SOURCES = tomllib.loads((Path(__file__).parent / "organ_sources.toml").read_text(encoding="utf-8"))
 TG101 = [(organ, *row) for organ, rows in SOURCES["tg101"].items() for row in rows]
@@ -234,3 +234,26 @@ def test_an_organ_smaller_than_the_volume_asked_is_undecided_unless_all_of_it_ke
 
     assert outcomes(high, "Stomach") == [PASS, UNDECIDED]
     assert outcomes(low, "Stomach") == [PASS, PASS]
+
+
+def test_an_organ_that_lies_outside_the_grid_is_judged_by_its_bound() -> None:
+    """The colon begins 20 mm beyond a face on which no dose exceeds 3.3 Gy."""
+    far = in_zone("sac", "Colon", -140, -80)
+    verdict = judge_in(falling(20.0, per_mm=0.4), CORD, far)
+
+    rows = [f for f in verdict.findings if f.subject == "Colon"]
+    assert [f.outcome for f in rows] == [PASS, PASS]
+    assert rows[0].value is not None
+    assert rows[0].value.value is None
+    assert rows[0].value.high == pytest.approx(3.3)
+    assert "by its bound" in str(rows[0].message)
+
+
+def test_an_organ_outside_the_grid_is_undecided_without_a_bound() -> None:
+    far = in_zone("sac", "Colon", -140, -80)
+    verdict = judge_in(
+        falling(20.0, per_mm=0.6, top_mm=30.0), CORD, in_zone("sac", "Colon", 60, 90)
+    )
+
+    assert outcomes(verdict, "Colon") == [UNDECIDED, UNDECIDED]
+    assert far.contours

@@ -134,9 +134,19 @@ class DVH:
 
     def with_outside_at(self, dose_gy: float) -> "DVH":
         """Return the DVH as if all of the part outside the dose grid received one dose."""
-        if self.volume_cc is None or self.max_gy is None or self.mean_gy is None:
-            return self
         step_gy = np.array([dose_gy, np.nextafter(dose_gy, np.inf)])
+        if self.volume_cc is None:
+            return self
+        if self.max_gy is None or self.mean_gy is None:
+            return replace(
+                self,
+                volume_outside_cc=0.0,
+                dose_gy=frozen_array(step_gy, ndim=1),
+                volume_cc_at_dose=frozen_array([self.volume_cc, 0.0], ndim=1),
+                min_gy=dose_gy,
+                max_gy=dose_gy,
+                mean_gy=dose_gy,
+            )
         doses_gy = _distinct([self.dose_gy, step_gy])
         inside_cc = np.interp(doses_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)
         outside_cc = np.where(doses_gy <= dose_gy, self.volume_outside_cc, 0.0)
@@ -199,6 +209,8 @@ def compute_dvh(roi: ROI, dose: DoseGrid) -> DVH:
         return _without_dose(roi, region, volume_cc)
     min_gy, max_gy = min(low for low, _ in extremes), max(high for _, high in extremes)
     tally, range_gy = _tally(_samples(division), [min_gy, max_gy]), max_gy - min_gy
+    if tally.volume_cc[0] <= 0:  # the ROI touches the border of the grid from outside
+        return _without_dose(roi, region, volume_cc)
     while range_gy > WIDE_GY * BINS:
         # Half of the bins for the three quarters of the volume that hot outliers leave alone.
         knee_gy = float(tally.edges_gy[np.argmax(tally.volume_cc <= tally.volume_cc[0] / 4)])
@@ -663,4 +675,5 @@ def _tally(samples: Iterable[_Sample], knots_gy: list[float]) -> _Tally:
     curve_cc = np.minimum.accumulate(np.clip(curve_cc, 0.0, total_cc))
     curve_cc[-1] = 0.0
     kept = np.append(np.arange(0, bins + 1, FINE), bins + 1)
-    return _Tally(edges_gy[kept], curve_cc[kept], dose_gy_cc / total_cc)
+    mean_gy = dose_gy_cc / total_cc if total_cc else 0.0
+    return _Tally(edges_gy[kept], curve_cc[kept], mean_gy)

@@ -364,7 +364,8 @@ def evaluate(metric: Metric, structure: str, dosimetry: Dosimetry) -> Value:
         return Value(None, reason=dvh.notes[-1])
     if metric.kind == "volume":
         return Value(dvh.volume_cc)
-    if dvh.max_gy is None:
+    bound_gy = dosimetry.beyond_gy.get(structure)
+    if dvh.max_gy is None and bound_gy is None:
         return Value(None, reason=Text("the ROI lies outside the dose grid"))
     rx_gy = dosimetry.prescription.dose_gy if dosimetry.prescription else None
     if rx_gy is None and _needs_prescription(metric):
@@ -373,7 +374,6 @@ def evaluate(metric: Metric, structure: str, dosimetry: Dosimetry) -> Value:
         return Value(None, reason=Text("the number of fractions is not known"))
     if metric.kind in INDICES:
         return _index(metric, dvh, rx_gy or 0.0, dosimetry.isodoses.get(structure))
-    bound_gy = dosimetry.beyond_gy.get(structure)
     if not dvh.is_complete:
         value = _partly_known(metric, dvh, rx_gy, bound_gy)
     else:
@@ -482,15 +482,31 @@ def _partly_known(metric: Metric, dvh: DVH, rx_gy: float | None, bound_gy: float
         percent=percent,
         bound_gy=bound_gy,
     )
-    ends = [_with_outside(metric, dvh, rx_gy, outside_gy) for outside_gy in (0.0, bound_gy)]
+    ends = [
+        _with_outside(metric, dvh, rx_gy, outside_gy)
+        for outside_gy in _outside_doses_gy(metric, rx_gy, bound_gy)
+    ]
     if None in ends:
         return Value(None, reason=_too_small(metric, dvh))
-    low, high = sorted(end for end in ends if end is not None)
+    low, high = min(e for e in ends if e is not None), max(e for e in ends if e is not None)
+    if dvh.max_gy is None:  # no dose of it is known, only how much it can be
+        return Value(None, low=low, high=high, reason=reason)
     if low == high:
         return Value(low, reason=reason)
     # The bound of the outside is a corner case, the part inside is what was planned.
     nominal = low if metric.kind in ("D", "Dmax") else (low + high) / 2
     return Value(nominal, low=low, high=high, reason=reason)
+
+
+def _outside_doses_gy(metric: Metric, rx_gy: float | None, bound_gy: float) -> list[float]:
+    """Return doses of the part outside that give a metric its least and its greatest answer.
+
+    All metrics rise or fall with that dose, but the volume of a range: it also has its lower end.
+    """
+    doses_gy = [0.0, bound_gy]
+    if metric.upper is not None and (low_gy := _doses_gy(metric, rx_gy)[0]) < bound_gy:
+        doses_gy.append(low_gy)
+    return doses_gy
 
 
 def _lower_bound(metric: Metric, dvh: DVH) -> float | None:

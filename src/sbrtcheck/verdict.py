@@ -109,7 +109,7 @@ def grade(value: Value, goal: Line, variation: Line | None = None) -> tuple[Outc
 
     Both ends of the interval are graded. Where one fails and the other does not, the answer is
     UNDECIDED; where they differ otherwise, the nominal value decides. A value that is not known
-    fails only if its bound proves it.
+    fails or passes only if its bounds prove it.
     """
     last = (variation or goal).constraint
 
@@ -119,9 +119,11 @@ def grade(value: Value, goal: Line, variation: Line | None = None) -> tuple[Outc
         return Outcome.VARIATION if last.holds(number) else Outcome.FAIL
 
     if value.value is None:
-        bound = value.low if last.is_upper else value.high
-        proven = bound is not None and not last.holds(bound)
-        return (Outcome.FAIL if proven else Outcome.UNDECIDED), False
+        best, worst = (value.low, value.high) if last.is_upper else (value.high, value.low)
+        if best is not None and not last.holds(best):
+            return Outcome.FAIL, False
+        kept = worst is not None and goal.constraint.holds(worst)
+        return (Outcome.PASS if kept else Outcome.UNDECIDED), False
     ends = {outcome_of(value.value if end is None else end) for end in (value.low, value.high)} | {
         outcome_of(value.value)
     }

@@ -90,7 +90,10 @@ def _by_hand(plan: Plan, path: Path) -> Chosen:
     header = dicom.load_dose_header(path)
     _require_physical(header, path)
     why = why_not_course(header, plan)
-    if why is not None:
+    if header.summation_type == "BEAM" and header.beam_numbers:
+        by_hand = Found(path, dicom.Peek(dicom.RT_DOSE, None), "given by hand")
+        _all_beams(plan, [Candidate(by_hand, header)], [])
+    elif why is not None:
         raise _refusal(header, why, path)
     matches = plan.instance.sop_instance_uid in header.referenced_plan_uids
     how = (

@@ -52,8 +52,11 @@ def _message(value: Value, outcome: Outcome, goal: Line, variation: Line | None)
     first, last = str(goal.constraint), str((variation or goal).constraint)
     if value.value is None and outcome is Outcome.FAIL:
         return Text("the part inside the dose grid alone breaks {line}", line=last)
+    why = value.reason or Text("cannot be known")
+    if value.value is None and outcome is Outcome.PASS:
+        return Text("keeps {line} by its bound; {why}", line=first, why=why)
     if value.value is None:
-        return Text("{why}", why=value.reason or Text("cannot be known"))
+        return Text("{why}", why=why)
     answer = _answer(outcome, first, last)
     if outcome is Outcome.UNDECIDED:
         answer = Text(
@@ -81,7 +84,8 @@ def kept_by_all_of_it(evidence: Evidence, finding: Finding) -> Finding:
     The dose of that volume is not known then, and yet no part of the ROI can break the limit.
     """
     line = finding.line
-    maximum = evidence.value(DMAX, finding.subject).value
+    point = evidence.value(DMAX, finding.subject)
+    maximum = point.value if point.high is None else point.high
     if finding.value is None or finding.value.value is not None or maximum is None:
         return finding
     if line is None or not line.is_upper or line.metric.unit != "Gy" or not line.holds(maximum):

@@ -295,8 +295,10 @@ class _Writer:
     def _number(self, finding: Finding) -> str:
         value = finding.value
         if value is None or value.value is None:
+            if value is not None and value.high is not None and finding.outcome is Outcome.PASS:
+                return self.plain(f"≤ {value.high:.2f}")
             bound = None if value is None else value.low
-            return "not known" if bound is None else self.plain(f"≥ {bound:.2f}")
+            return "not known" if not bound else self.plain(f"≥ {bound:.2f}")
         if finding.line is not None:
             return decided_number(value.value, finding.line)
         decimals = DECIMALS[finding.metric.unit] if finding.metric else 2
