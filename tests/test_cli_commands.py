@@ -28,6 +28,11 @@ def test_find_says_what_stops_it() -> None:
     assert_refused(run("find", SAMPLES), "leads to", "give the file of one")
 
 
+@pytest.mark.parametrize("command", ["find", "structures"])
+def test_a_missing_path_is_refused_in_a_sentence(tmp_path: Path, command: str) -> None:
+    assert_refused(run(command, tmp_path / "none.dcm"), "there is no such file")
+
+
 def test_structures_shows_what_each_roi_is_taken_for_and_why() -> None:
     done = run("structures", PASS_PLAN)
 
@@ -135,6 +140,13 @@ def test_alone_and_with_contradict_each_other() -> None:
 
 def test_a_missing_plan_to_add_is_named(tmp_path: Path) -> None:
     assert_refused(run(PAIR[0], "--with", tmp_path / "none.dcm"), "--with: there is no such file")
+
+
+def test_a_plan_to_add_without_dose_is_named(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(PAIR[1].parent, tmp_path / "second"))
+    (folder / "RD.dcm").unlink()
+
+    assert_refused(run(PAIR[0], "--with", folder / "RP.dcm"), str(folder / "RP.dcm"), "no RT Dose")
 
 
 # --- Case facts ---------------------------------------------------------------------------------

@@ -354,3 +354,20 @@ def test_notes_of_the_reader_are_kept() -> None:
     roi = stack(0, 2)
 
     assert build_region(roi).notes == roi.notes == ()
+
+
+def test_thousands_of_planes_are_one_solid() -> None:
+    """A cone of 3000 planes 0.1 mm apart: pi r^2 h / 3, its planes in any order."""
+    angle = np.linspace(0, 2 * np.pi, 256, endpoint=False)
+    unit = np.column_stack([np.cos(angle), np.sin(angle)])
+    heights_mm = 0.1 * (np.arange(3000) + 0.5)
+    radii_mm = 20 * (1 - heights_mm / 300)
+    contours = [
+        Contour(points_mm=unit * radius, z_mm=float(z))
+        for z, radius in zip(heights_mm, radii_mm, strict=True)
+    ]
+    region = build_region(ROI(name="cone", contours=tuple(contours[::-1])))
+
+    inscribed = np.sin(2 * np.pi / 256) * 256 / (2 * np.pi)  # a 256-gon in its circle
+    assert len(region.slabs) == 3000
+    assert region.volume_cc == pytest.approx(np.pi * 20**2 * 300 / 3000 * inscribed, rel=1e-6)

@@ -240,7 +240,8 @@ def lint_protocol(
     problems = lint(file)
     for problem in problems:
         sys.stdout.write(f"{problem}\n")
-    sys.stdout.write(f"{len(problems)} problems\n" if problems else "no problems\n")
+    words = {0: "no problems", 1: "1 problem"}.get(len(problems), f"{len(problems)} problems")
+    sys.stdout.write(f"{words}\n")
     raise typer.Exit(1 if problems else 0)
 
 

@@ -16,7 +16,7 @@ from sbrtcheck.case.choose import (
 )
 from sbrtcheck.case.dose import choose_dose, load_course_dose
 from sbrtcheck.case.others import Other, find_others
-from sbrtcheck.case.search import NEAR, Found, Search, search_around, unpacked
+from sbrtcheck.case.search import NEAR, Found, Search, class_of, search_around, unpacked
 from sbrtcheck.errors import CaseError, ReadError, UnsupportedError
 from sbrtcheck.model import DoseGrid, DoseHeader, Instance, Plan, StructureSet, Text
 
@@ -112,7 +112,7 @@ def load_structures(path: str | Path) -> StructureSet:
             if len(found) == 1:
                 return found[0][1]
             return load_case(place).structure_set
-        kind = _class_of(place)
+        kind = class_of(place)
         if kind == dicom.RT_STRUCTURE_SET:
             return dicom.load_structure_set(place)
         if kind == dicom.RT_DOSE:
@@ -151,7 +151,7 @@ def _from_folder(folder: Path, options: _Options, *, packed: bool = False) -> Ca
 
 
 def _from_file(path: Path, options: _Options) -> Case:
-    kind = _class_of(path)
+    kind = class_of(path)
     notes: list[Text] = []
     if kind == dicom.RT_STRUCTURE_SET:
         search = search_around(path.parent)
@@ -170,14 +170,6 @@ def _from_file(path: Path, options: _Options) -> Case:
         return _complete(plan, search, options, notes)
     plan = dicom.load_plan(path)  # which refuses whatever is not an RT Plan, in its own words
     return _complete(plan, search_around(path.parent), options)
-
-
-def _class_of(path: Path) -> str | None:
-    try:
-        peek = dicom.peek(path)
-    except OSError:
-        return None
-    return peek.sop_class_uid if peek else None
 
 
 def _complete(plan: Plan, search: Search, options: _Options, notes: Sequence[Text] = ()) -> Case:
@@ -220,7 +212,11 @@ def _course_dose(paths: Sequence[Path], doses: Sequence[Instance]) -> DoseGrid:
 def _added(name: str | Path, plan: Plan, search: Search) -> Case:
     """Return the case of a plan whose dose is to be added to that of `plan`."""
     path = option_path(name, search.of_class(dicom.RT_PLAN), dicom.load_plan, "--with")
-    case = load_case(path)
+    try:
+        case = load_case(path)
+    except CaseError as error:
+        error.path = error.path or path  # so that the sentence says which plan it is about
+        raise
     if case.plan.instance.sop_instance_uid == plan.instance.sop_instance_uid:
         raise CaseError(Text("--with: this is the plan itself"), path=path)
     _require_one_patient(plan.instance, case.plan.instance)

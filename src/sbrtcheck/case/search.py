@@ -79,6 +79,15 @@ class Search:
         return (note,)
 
 
+def class_of(path: Path) -> str | None:
+    """Return the SOP class that the first bytes of a file name, or None."""
+    try:
+        peek = dicom.peek(path)
+    except OSError:
+        return None
+    return peek.sop_class_uid if peek else None
+
+
 def search_around(folder: Path, *, around: bool = True) -> Search:
     """Peek at the files in a folder and one level down; `around`: also siblings and one level up."""
     deadline = time.monotonic() + MAX_SECONDS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sbrtcheck import dicom
 from sbrtcheck.case.dose import dose_detail, why_not_course
-from sbrtcheck.case.search import Found, Search, search_around, unpacked
+from sbrtcheck.case.search import Found, Search, class_of, search_around, unpacked
 from sbrtcheck.errors import CaseError, ReadError, SbrtCheckError
 from sbrtcheck.model import Instance, Plan, Text
 
@@ -51,9 +51,8 @@ def survey(path: str | Path) -> tuple[Seen, ...]:
 
 def _plan(place: Path, search: Search) -> Plan:
     """Return the plan that a path leads to: itself, or the one that it names or holds."""
-    if place.is_file() and place.name.upper() != "DICOMDIR":
-        peek = dicom.peek(place)
-        kind = None if peek is None else peek.sop_class_uid
+    if not place.is_dir() and place.name.upper() != "DICOMDIR":
+        kind = class_of(place)
         if kind not in (dicom.RT_STRUCTURE_SET, dicom.RT_DOSE):
             return dicom.load_plan(place)
         plans = [plan for plan in _plans(search) if _names(place, kind, plan)]
