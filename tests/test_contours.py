@@ -357,17 +357,18 @@ def test_notes_of_the_reader_are_kept() -> None:
 
 
 def test_thousands_of_planes_are_one_solid() -> None:
-    """A cone of 3000 planes 0.1 mm apart: pi r^2 h / 3, its planes in any order."""
+    """A frustum of 3000 planes 0.1 mm apart, in any order: pi h (R^2 + R r + r^2) / 3."""
     angle = np.linspace(0, 2 * np.pi, 256, endpoint=False)
     unit = np.column_stack([np.cos(angle), np.sin(angle)])
     heights_mm = 0.1 * (np.arange(3000) + 0.5)
-    radii_mm = 20 * (1 - heights_mm / 300)
+    radii_mm = 20 - heights_mm / 30
     contours = [
         Contour(points_mm=unit * radius, z_mm=float(z))
         for z, radius in zip(heights_mm, radii_mm, strict=True)
     ]
-    region = build_region(ROI(name="cone", contours=tuple(contours[::-1])))
+    region = build_region(ROI(name="frustum", contours=tuple(contours[::-1])))
 
     inscribed = np.sin(2 * np.pi / 256) * 256 / (2 * np.pi)  # a 256-gon in its circle
     assert len(region.slabs) == 3000
-    assert region.volume_cc == pytest.approx(np.pi * 20**2 * 300 / 3000 * inscribed, rel=1e-6)
+    frustum_mm3 = np.pi * 300 * (20**2 + 20 * 10 + 10**2) / 3
+    assert region.volume_cc == pytest.approx(frustum_mm3 / 1000 * inscribed, rel=1e-6)
