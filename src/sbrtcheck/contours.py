@@ -1,6 +1,6 @@
 """From the rings of an ROI to the solid they stand for: holes, planes, slabs and gaps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
 from typing import NamedTuple
@@ -19,7 +19,16 @@ from sbrtcheck.model import (
 )
 from sbrtcheck.occupancy import signed_area_mm2
 
-__all__ = ["Gap", "Region", "Slab", "build_region", "encloses_box", "outline_of", "overlap_cc"]
+__all__ = [
+    "Gap",
+    "Region",
+    "Slab",
+    "build_region",
+    "clipped",
+    "encloses_box",
+    "outline_of",
+    "overlap_cc",
+]
 
 MIN_AREA_MM2 = 1e-4  # below this a ring is a line or a point
 NEXT_PLANE = 1.5  # neighbouring planes are at most this many spacings apart
@@ -156,6 +165,25 @@ def outline_of(slab: Slab) -> shapely.Geometry:
     polygons: list[shapely.Geometry] = [shapely.Polygon(ring) for ring in slab.rings]
     outline: shapely.Geometry = reduce(shapely.symmetric_difference, polygons)
     return outline
+
+
+def clipped(
+    region: Region, low_mm: tuple[float, float, float], high_mm: tuple[float, float, float]
+) -> Region:
+    """Return the part of a solid inside a box, given by two corners (x, y, z)."""
+    slabs = []
+    for slab in region.slabs:
+        bottom_mm, top_mm = max(slab.low_mm, low_mm[2]), min(slab.high_mm, high_mm[2])
+        if bottom_mm >= top_mm:
+            continue
+        corners = np.concatenate(slab.rings)
+        rings = slab.rings
+        if (corners.min(axis=0) < low_mm[:2]).any() or (corners.max(axis=0) > high_mm[:2]).any():
+            outline = shapely.clip_by_rect(outline_of(slab), *low_mm[:2], *high_mm[:2])
+            rings = _oriented_rings(outline)
+        if rings:
+            slabs.append(replace(slab, low_mm=bottom_mm, high_mm=top_mm, rings=rings))
+    return replace(region, slabs=tuple(slabs))
 
 
 def overlap_cc(one: Region, other: Region) -> float:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sbrtcheck.contours import Gap, Region, Slab, build_region
+from sbrtcheck.contours import Gap, Region, Slab, build_region, clipped
 from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text, frozen_array
 from sbrtcheck.occupancy import SLIVER, Lattice, Occupancy, edges, inside, occupancy
 
@@ -27,6 +27,7 @@ FINE = 10  # the ends of dose intervals are binned this much finer
 WIDE_GY = 0.1  # bins wider than this come from outliers: no plan has 200 Gy
 BLOCK_CELLS = 100_000  # what is worked on at a time, unless one slab has more
 SLAB_CELLS = 200_000  # at most, in the plane of a slab; bounds the memory
+MUCH_LARGER = 1.5  # in area than its part on the grid: an ROI is cut there
 OUTSIDE = 1e-6  # of the volume: less than this beyond the grid is rounding
 
 
@@ -203,7 +204,10 @@ def compute_dvh(roi: ROI, dose: DoseGrid) -> DVH:
     volume_cc = region.volume_cc
     if volume_cc is None:
         return _without_dose(roi, region, 0.0)
-    division = _divide(region, volume_cc, dose)
+    known = _on_grid(region, dose)
+    if known.volume_cc is None:
+        return _without_dose(roi, region, volume_cc)
+    division = _divide(known, known.volume_cc, dose)
     extremes = [found for block in division.blocks for found in _extremes(block, division)]
     if not extremes:
         return _without_dose(roi, region, volume_cc)
@@ -277,6 +281,25 @@ def _without_dose(roi: ROI, region: Region, outside_cc: float) -> DVH:
         mean_gy=None,
         gaps=region.gaps,
         notes=region.notes,
+    )
+
+
+def _on_grid(region: Region, dose: DoseGrid) -> Region:
+    """Return the part of a solid whose dose is known: what lies beyond the grid costs nothing.
+
+    Rings are cut only where that makes them much smaller: cutting costs, too, and cells at the
+    border are exact without.
+    """
+    corners = np.concatenate([ring for slab in region.slabs for ring in slab.rings])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    grid_low, grid_high = (np.array([dose.x_mm[end], dose.y_mm[end]]) for end in (0, -1))
+    kept = np.clip(np.minimum(high, grid_high) - np.maximum(low, grid_low), 0.0, None)
+    if np.prod(high - low) <= MUCH_LARGER * np.prod(kept):
+        grid_low, grid_high = low, high
+    return clipped(
+        region,
+        (float(grid_low[0]), float(grid_low[1]), float(dose.z_mm[0])),
+        (float(grid_high[0]), float(grid_high[1]), float(dose.z_mm[-1])),
     )
 
 
@@ -400,10 +423,14 @@ def _extremes(slabs: Sequence[Slab], division: _Division) -> Iterator[tuple[floa
     slab_of = np.repeat(np.arange(len(slabs)), [len(levels) for levels in heights])
     z = _locate(np.concatenate(heights), grid.z_mm)
     slab_of, z = slab_of[z.known], z.part(z.known)
+    if not slab_of.size:
+        return
+    lowest, highest = int(z.below.min()), int(z.below.max()) + 2
+    z = z._replace(below=z.below - lowest)
     columns = inside(rings, grid.x_mm, grid.y_mm).reshape(len(slabs), -1)
     walls_mm, ends = _walls(rings, step_mm)
     x, y = _locate(walls_mm[:, 0], grid.x_mm), _locate(walls_mm[:, 1], grid.y_mm)
-    planes_gy = grid.dose_gy.reshape(-1)
+    planes_gy = grid.dose_gy[lowest:highest].reshape(-1)
     area = grid.dose_gy[0].size
     for first, counts, over in (
         (np.array([0, *ends[:-1]]), np.diff([0, *ends]), None),
