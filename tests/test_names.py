@@ -1,5 +1,6 @@
 """Names: which structure an ROI is, and which levels it states."""
 
+import time
 import tomllib
 from pathlib import Path
 
@@ -77,6 +78,23 @@ def test_a_near_miss_stands_for_nothing(name: str, protocol: Protocol) -> None:
 @pytest.mark.parametrize("name", ["zSpinalCrod", "Marker", "Couch", "PTV_ring", "x", "", "Cement"])
 def test_what_resembles_nothing_is_not_suggested(name: str, protocol: Protocol) -> None:
     assert suggest(name, protocol) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["SpinalCord-PTV", "SpinalCanal_PRV", "ThecalSac_crop", "Bronchus_PRV", "PTV_T8+5"]
+)
+def test_a_derived_structure_is_never_suggested_as_the_whole(name: str, protocol: Protocol) -> None:
+    assert suggest(name, protocol) is None
+
+
+@pytest.mark.parametrize("name", ["1" * 60, "_1" * 30, "t8" * 30, "12" * 29, "胸" * 60, "-_1" * 20])
+def test_no_name_takes_long_to_match(name: str, protocol: Protocol) -> None:
+    """A pattern that tries every way to split a name would take minutes here."""
+    start = time.perf_counter()
+
+    structure_of(f"PTV{name}!", protocol)
+
+    assert time.perf_counter() - start < 1.0
 
 
 def test_a_protocol_can_add_and_replace_structures_of_the_table(tmp_path: Path) -> None:

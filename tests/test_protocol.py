@@ -145,7 +145,7 @@ def test_all_problems_are_reported_at_once_with_their_places(tmp_path: Path) -> 
             "stands twice",
         ),
         ('role = "cauda"', 'role = "cord"', "none has the role 'cauda'"),
-        ("'re:^i?ctv'", "'re:^(ctv'", "not a regular expression"),
+        ("'re:^大体肿瘤'", "'re:^(大体肿瘤'", "not a regular expression"),
         ('approval = "info"', 'aproval = "info"', "unknown check"),
         ('source = "project choice, unconfirmed"', 'source = ""', "at least 1 character"),
         ("schema = 1", "schema = 2", "schema"),

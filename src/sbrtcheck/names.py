@@ -75,7 +75,7 @@ def normalise(name: str) -> str:
     >>> normalise(" Spinal  Cord.PRV ")
     'spinal_cord_prv'
     """
-    folded = unicodedata.normalize("NFKC", name).casefold().strip()
+    folded = unicodedata.normalize("NFKC", name).translate(DASHES).casefold().strip()
     return re.sub(r"[\s_.]+", "_", folded)
 
 
@@ -159,7 +159,12 @@ def suggest(name: str, protocol: Protocol) -> str | None:
         for alias in (structure, *row.aliases)
         if not alias.startswith("re:")
     }
-    long_enough = [alias for alias in known if len(alias) >= SHORTEST]
+    if "ptv" in asked:
+        return None
+    # A margin is another structure: SpinalCanal_PRV is no misspelt SpinalCanal.
+    long_enough = [
+        alias for alias in known if len(alias) >= SHORTEST and ("prv" in alias) == ("prv" in asked)
+    ]
     found = process.extractOne(asked, long_enough, scorer=fuzz.ratio, score_cutoff=SUGGESTED)
     return None if found is None else known[found[0]]
 
@@ -180,12 +185,16 @@ def first_alias(name: str, aliases: Iterable[str]) -> str | None:
 CHINESE_DIGITS = {
     digit: str(value) for value, digit in enumerate("一二三四五六七八九十", start=1)
 } | {"十一": "11", "十二": "12"}
-REGIONS = {"颈": "C", "胸": "T", "腰": "L", "骶": "S"}
+REGIONS = {"颈": "C", "頸": "C", "胸": "T", "腰": "L", "骶": "S"}
+DASHES = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
 NUMBER = r"0?(\d{1,2})(?!\d|[._]\d|\s?(?:MM|CM|C?GY|CC|%|FX?\b|X))"
 LETTER = r"(TH|T|L|C|S)"
 FIRST = re.compile(rf"(?<![A-Z0-9]){LETTER}\s?{NUMBER}")
-NEXT_IN_RANGE = re.compile(rf"\s?[-~–—至到]\s?(?:{LETTER}\s?)?{NUMBER}")
-NEXT_IN_LIST = re.compile(rf"(?:\s?[/+,&、和]\s?(?:{LETTER}\s?)?|[\s_]?{LETTER}\s?){NUMBER}")
+THROUGH = r"(?:\s?(?:-+|[~至到]|(?:TO|THRU|THROUGH|UNTIL)\b|TO(?=TH|T|L))\s?)"
+NEXT_IN_RANGE = re.compile(rf"{THROUGH}(?:(?:VB\s?)?{LETTER}\s?)?{NUMBER}")
+NEXT_IN_LIST = re.compile(
+    rf"(?:\s?(?:[/+,&、和]|AND\b)\s?(?:{LETTER}\s?)?|[\s_]?{LETTER}\s?){NUMBER}"
+)
 TARGET_PREFIX = re.compile(r"^(I?[PGC]{1,2}TVP?)")
 MR_SEQUENCES = ("T1", "T2", "T3", "T4")
 
@@ -221,17 +230,23 @@ def read_levels(name: str, role: Role | None = None) -> Levels:
 
 
 def _latin(name: str) -> str:
-    """Write Chinese levels the Latin way: 第8胸椎, 胸椎8 and 胸8 become T8."""
-    text = unicodedata.normalize("NFKC", name).upper().replace("_", " ")
+    """Write Chinese levels the Latin way: 第8胸椎, 胸椎8 and 胸8 become T8, 胸七、八 T7、8."""
+    text = unicodedata.normalize("NFKC", name).translate(DASHES).upper().replace("_", " ")
     digits = "|".join(sorted(CHINESE_DIGITS, key=len, reverse=True))
-    number = rf"(\d{{1,2}}|{digits})"
+    number = rf"(?:\d{{1,2}}|{digits})"
+    numbers = rf"({number}(?:[-~、,和至到/]?(?:{number}))*)"
     region = rf"([{''.join(REGIONS)}])"
-    text = re.sub(rf"第{number}{region}椎?体?", lambda m: _spelled(m.group(2), m.group(1)), text)
-    return re.sub(rf"{region}椎?体?第?{number}", lambda m: _spelled(m.group(1), m.group(2)), text)
+    text = re.sub(rf"第{numbers}{region}椎?[体體]?", lambda m: _spelled(m[2], m[1]), text)
+    return re.sub(rf"{region}椎?[体體]?第?{numbers}", lambda m: _spelled(m[1], m[2]), text)
 
 
-def _spelled(region: str, number: str) -> str:
-    return f" {REGIONS[region]}{CHINESE_DIGITS.get(number, number)}"
+def _spelled(region: str, numbers: str) -> str:
+    """Write a Chinese level or list of levels the Latin way: 胸 and 七八 become T7、8."""
+    digits = "|".join(sorted(CHINESE_DIGITS, key=len, reverse=True))
+    tokens = re.findall(rf"{digits}|[^一二三四五六七八九十]+", numbers)
+    latin = "、".join(CHINESE_DIGITS.get(token, token) for token in tokens)
+    latin = re.sub(r"、?([-~、,和至到/])、?", r"\1", latin)
+    return f" {REGIONS[region]}{latin}"
 
 
 def _level(letter: str, number: str) -> str | None:
@@ -248,9 +263,12 @@ def _chain(text: str, at: int, found: list[str]) -> int:
             return at
         letter = next((g for g in step.groups()[:-1] if g), found[-1][0])
         level = _level(letter, step.groups()[-1])
-        if level is None or (in_range and POSITION[level] <= POSITION[found[-1]]):
+        bare = not any(step.groups()[:-1])
+        if level is None or (bare and POSITION[level] <= POSITION[found[-1]]):
             return at
         if in_range:
-            found.extend(LEVELS[POSITION[found[-1]] + 1 : POSITION[level]])
+            # A range may be written from foot to head: L3-T12 holds L1 and L2.
+            first, last = sorted((POSITION[found[-1]], POSITION[level]))
+            found.extend(LEVELS[first + 1 : last])
         found.append(level)
         at = step.end()
