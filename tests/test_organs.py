@@ -10,7 +10,7 @@ import pytest
 from builders import box
 from sbrtcheck import Declared, Outcome, Verdict, check, load_protocol
 from sbrtcheck.protocol import Basis, Limit, Protocol
-from test_checks import CORD, PROTOCOL, falling, in_zone, judge, judge_in
+from test_checks import CORD, PROTOCOL, falling, found, in_zone, judge, judge_in
 
 SOURCES = tomllib.loads((Path(__file__).parent / "organ_sources.toml").read_text(encoding="utf-8"))
 TG101 = [(organ, *row) for organ, rows in SOURCES["tg101"].items() for row in rows]
@@ -257,3 +257,15 @@ def test_an_organ_outside_the_grid_is_undecided_without_a_bound() -> None:
 
     assert outcomes(verdict, "Colon") == [UNDECIDED, UNDECIDED]
     assert far.contours
+
+
+def test_the_sentence_about_the_grid_names_the_organs_that_leave_it() -> None:
+    """A colon of 60 mm ends 20 mm below the grid; its limits are judged by their own rules."""
+    colon = in_zone("sac", "Colon", -80, -20)
+
+    finding = found(judge_in(falling(20.0, per_mm=0.4), CORD, colon), "dose.covers")
+    whole = found(judge(CORD), "dose.covers")
+
+    assert finding.outcome is whole.outcome is PASS
+    assert str(whole.message) == "the dose grid holds every target and neural structure"
+    assert str(finding.message) == f"{whole.message}; outside it lie Colon (33.3 %)"

@@ -12,7 +12,7 @@ from sbrtcheck.protocol import Role
 from sbrtcheck.verdict import Finding, Outcome
 
 MEDIAN = parse_metric("D50%")
-GRADED_ROLES = (*NEURAL_ROLES, Role.PTV)  # what has to lie in the dose grid
+COVERED_ROLES = (*NEURAL_ROLES, Role.PTV)  # what has to lie in the dose grid
 ROUNDING_MM = 1e-3
 
 
@@ -100,7 +100,7 @@ def _covers(evidence: Evidence) -> Iterator[Finding]:
     rules = evidence.protocol.dose
     outside = [
         (subject, match)
-        for subject, match in evidence.drawn(*GRADED_ROLES)
+        for subject, match in evidence.drawn(*COVERED_ROLES)
         if not evidence.dvh(subject).is_complete
     ]
     for subject, match in outside:
@@ -110,10 +110,28 @@ def _covers(evidence: Evidence) -> Iterator[Finding]:
             id="dose.covers",
             subject="dose",
             outcome=Outcome.PASS,
-            message=Text("the dose grid holds every graded structure"),
+            message=_holds(evidence),
             basis=rules.basis,
             source=rules.source,
         )
+
+
+def _holds(evidence: Evidence) -> Text:
+    """Say what the dose grid holds, and which graded organs it does not hold whole."""
+    message = Text("the dose grid holds every target and neural structure")
+    shares = [
+        f"{match.roi.name} ({_percent_outside(evidence.dvh(subject)):.3g} %)"
+        for subject, match in evidence.of_role(Role.ORGAN)
+        if _is_graded(evidence, match) and not evidence.dvh(subject).is_complete
+    ]
+    if not shares:
+        return message
+    return Text("{m}; outside it lie {organs}", m=message, organs=", ".join(shares))
+
+
+def _is_graded(evidence: Evidence, match: MatchedROI) -> bool:
+    fractions = evidence.fractions
+    return bool(fractions and evidence.protocol.limits_of(match.structure or "", fractions))
 
 
 def _outside(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
