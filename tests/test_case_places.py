@@ -110,8 +110,10 @@ def test_beam_doses_that_are_not_the_plan_are_declined_with_the_beams(
 ) -> None:
     write_beams(files, *(beam_dose(number, beams, 10.0) for number, beams in doses))
 
-    with pytest.raises(UnsupportedError, match=why):
+    with pytest.raises(UnsupportedError, match=why) as caught:
         load_case(files.plan)
+
+    assert caught.value.path is None, "the problem is of several files, not of one"
 
 
 def test_one_dose_of_all_beams_given_by_hand_is_the_plan(files: Files) -> None:

@@ -197,11 +197,10 @@ def _all_beams(plan: Plan, doses: Sequence[Candidate], notes: list[Text]) -> lis
     if problems:
         raise UnsupportedError(
             Text(
-                "only doses of single beams are there (BEAM), and they do not add up to the plan:"
+                "this plan has only doses of single beams (BEAM), and they do not add up to it:"
                 " {problems}; export the plan dose",
                 problems="; ".join(problems),
-            ),
-            path=used[0].file.path if used else doses[0].file.path,
+            )
         )
     notes += [_unused(dose, "its beam does not treat") for dose in doses if dose not in used]
     notes.append(
