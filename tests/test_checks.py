@@ -641,6 +641,19 @@ def test_derived_targets_never_stand_in_for_one(name: str) -> None:
     assert verdict.outcome is UNDECIDED
 
 
+def test_where_no_target_is_known_those_that_could_be_one_come_with_their_cure() -> None:
+    """A point without contours can be no target, and is not offered."""
+    point = ROI(name="rx 1: H&N PTV 50 Gy")
+    names = ("PTV_T8-PRV", "H&N PTV_55 Gy")
+
+    unclear, derived = (
+        found(judge(CORD, point, target_name=name), "coverage").message for name in reversed(names)
+    )
+
+    assert str(unclear).endswith('if one of these is the target, add --alias "H&N PTV_55 Gy=PTV"')
+    assert "only derived structures (PTV_T8-PRV)" in str(derived)
+
+
 def test_an_alias_makes_an_roi_the_target() -> None:
     verdict = judge(CORD, target_name="T8 boost", declared=Declared(aliases={"T8 boost": "PTV"}))
 

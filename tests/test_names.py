@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from builders import box
 from sbrtcheck import CaseError
 from sbrtcheck.model import ROI
 from sbrtcheck.names import first_alias, match_rois, normalise, read_levels, suggest
@@ -33,6 +34,33 @@ def test_each_name_of_the_table_is_taken_for_what_it_means(
 
     assert (match.structure or "") == structure
     assert " ".join(read_levels(name, match.role).stated) == levels
+
+
+def why_unused(name: str, protocol: Protocol) -> str:
+    return str(match_rois([box(name, (0, 0, 0), (9, 9, 9))], protocol, {})[0].how)
+
+
+@pytest.mark.parametrize("name", ["H&N PTV_55 Gy", "ptv2 push", "PTV 1mm (off brainstem)"])
+def test_a_target_whose_name_says_more_is_told_with_its_cure(name: str, protocol: Protocol) -> None:
+    """Nothing in such a name says that the ROI was made from a target."""
+    assert "its name holds more than the table knows" in why_unused(name, protocol)
+    assert f'--alias "{name}=PTV"' in why_unused(name, protocol)
+
+
+@pytest.mark.parametrize(
+    "name", ["PTV-05", "PTV_T8-Cord", "PTV!", "PTV_EVAL_T8", "PTV_hot", "Lungs-PTV", "CTV_5mm"]
+)
+def test_a_name_that_tells_of_a_derived_structure_is_called_one(
+    name: str, protocol: Protocol
+) -> None:
+    assert why_unused(name, protocol).endswith("but is a derived structure")
+
+
+def test_a_point_is_no_derived_structure(protocol: Protocol) -> None:
+    """Pinnacle names points of prescription after their target."""
+    (point,) = match_rois([ROI(name="rx 1: H&N PTV 50 Gy: 200 cGy x 25")], protocol, {})
+
+    assert str(point.how) == "looks like PTV, but has no closed contours"
 
 
 def test_the_table_is_long_and_has_no_name_twice() -> None:

@@ -122,13 +122,34 @@ def _match(roi: ROI, protocol: Protocol, aliases: Mapping[str, str]) -> MatchedR
             continue
         excluded = first_alias(name, row.exclude)
         if excluded is not None:
-            how = Text("looks like {structure}, but is a derived structure", structure=structure)
+            how = _why_not(roi, name, structure, excluded)
             return MatchedROI(roi=roi, structure=None, role=None, how=how)
         how = Text("matches '{alias}'", alias=alias)
         if len(alias) > LONG_PATTERN:
             how = Text("matches a pattern of {structure}", structure=structure)
         return MatchedROI(roi=roi, structure=structure, role=row.role, how=how)
     return MatchedROI(roi=roi, structure=None, role=None, how=Text("no structure of the protocol"))
+
+
+KNOWN_ONLY = "re:^(?!"  # how an exclusion begins that lets only those names through that it knows
+DERIVED = "looks like {structure}, but is a derived structure"
+UNKNOWN = (
+    "looks like {structure}, but its name holds more than the table knows; if it is one, add"
+    ' --alias "{name}={structure}"'
+)
+MADE_FROM = re.compile(
+    r"[-+!]|prv|cord|cauda|canal|sac(?![a-z])|脊髓|马尾|opt|eval|ring|shell|crop|cut|sub|minus|hot|cold"
+    r"|inner|outer|overlap|bool|dose|copy|old|tmp|temp|dummy|help|avoid|_[dv]\d|dptv|优化|评估|环"
+)
+
+
+def _why_not(roi: ROI, name: str, structure: str, excluded: str) -> Text:
+    """Say why an ROI does not stand for the structure whose name it holds."""
+    if not roi.contours:
+        return Text("looks like {structure}, but has no closed contours", structure=structure)
+    if excluded.startswith(KNOWN_ONLY) and not MADE_FROM.search(name):
+        return Text(UNKNOWN, structure=structure, name=roi.name)
+    return Text(DERIVED, structure=structure)
 
 
 LONG_PATTERN = 30  # characters: a longer one tells a reader nothing

@@ -6,6 +6,7 @@ from sbrtcheck.checks.evidence import ALL_TARGETS, Evidence
 from sbrtcheck.checks.limits import graded_finding, unanswered
 from sbrtcheck.metric import Metric, parse_metric
 from sbrtcheck.model import Text
+from sbrtcheck.names import DERIVED, UNKNOWN
 from sbrtcheck.protocol import Basis, Role
 from sbrtcheck.verdict import Finding
 
@@ -24,16 +25,7 @@ def check_coverage(evidence: Evidence) -> Iterator[Finding]:
     lines = evidence.protocol.coverage
     targets = evidence.of_role(Role.PTV)
     if not targets:
-        derived = [m.roi.name for m in evidence.others if "PTV" in m.how.values.values()]
-        message = (
-            Text(
-                "no PTV is drawn, only derived structures ({names}); if one is the target, name it"
-                " with --alias",
-                names=", ".join(derived),
-            )
-            if derived
-            else Text("no PTV is drawn, or its name is not known; add --alias ROI=PTV")
-        )
+        message = _without_target(evidence)
         yield unanswered(finding_id="coverage", subject="PTV", message=message, line=lines.goal)
     for subject, match in targets:
         yield graded_finding(
@@ -44,6 +36,25 @@ def check_coverage(evidence: Evidence) -> Iterator[Finding]:
             goal=lines.goal,
             variation=lines.variation,
         )
+
+
+def _without_target(evidence: Evidence) -> Text:
+    """Say that there is no PTV, and which ROIs could be one."""
+    alike = [m for m in evidence.others if m.how.values.get("structure") == "PTV"]
+    unclear = [m.roi.name for m in alike if m.how.template == UNKNOWN]
+    derived = [m.roi.name for m in alike if m.how.template == DERIVED]
+    if unclear:
+        return Text(
+            "no PTV is known by its name; if one of these is the target, add {cures}",
+            cures=", ".join(f'--alias "{name}=PTV"' for name in unclear),
+        )
+    if derived:
+        return Text(
+            "no PTV is drawn, only derived structures ({names}); if one is the target, name it"
+            " with --alias",
+            names=", ".join(derived),
+        )
+    return Text("no PTV is drawn, or its name is not known; add --alias ROI=PTV")
 
 
 def report_targets(evidence: Evidence) -> Iterator[Finding]:
