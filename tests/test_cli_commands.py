@@ -78,6 +78,22 @@ def test_names_of_the_patient_are_masked(tmp_path: Path, command: str) -> None:
     assert "doe" in run(command, files.plan, "--phi").stdout.lower()
 
 
+def test_labels_of_plans_to_choose_from_are_hidden_unless_asked_for(tmp_path: Path) -> None:
+    """The folder of an export may hold plans of other patients."""
+    files = write_case(tmp_path)
+    dataset = pydicom.dcmread(files.plan)
+    dataset.SOPInstanceUID += ".2"
+    dataset.RTPlanLabel = "AHMAD"
+    dataset.save_as(tmp_path / "RP2.dcm")
+
+    refused, found = run(tmp_path), run("find", files.plan)
+
+    assert "found (--phi shows labels):" in refused.stderr
+    assert "AHMAD" not in refused.stderr + found.stdout
+    assert "AHMAD" in run(tmp_path, "--phi").stderr
+    assert "AHMAD" in run("find", files.plan, "--phi").stdout
+
+
 def test_ascii_tables_are_ascii() -> None:
     for command in ("structures", "find"):
         assert run(

@@ -10,6 +10,8 @@ from sbrtcheck import Case, Declared, Outcome, Verdict, check
 from sbrtcheck.case import Link, Other
 from sbrtcheck.dicom import RT_PLAN
 from sbrtcheck.model import ROI, DoseReference, FractionGroup, Plan, Text
+from sbrtcheck.report.as_json import render_json
+from sbrtcheck.report.text import Page, render_text
 from test_checks import CORD, PROTOCOL, found, in_zone, judge
 
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
@@ -72,7 +74,7 @@ def test_alone_is_a_declaration_and_named_as_such() -> None:
     verdict = judged(other(), declared=Declared(alone=True))
 
     assert verdict.outcome is PASS
-    assert "declared: the patient's other plan (other) adds no dose" in str(
+    assert "declared: the patient's other plans add no dose" in str(
         found(verdict, "course").message
     )
 
@@ -82,6 +84,31 @@ def test_an_ion_plan_counts_as_another_plan() -> None:
     ion = Other(instance=header, kind="RT Ion Plan", where="in the same folder")
 
     assert found(judged(ion), "limit.cord").outcome is UNDECIDED
+
+
+def test_several_other_plans_are_one_finding_that_tells_them_by_uid_and_date() -> None:
+    headers = [instance(f"{OTHER_UID}.{n}", RT_PLAN) for n in (1, 2, 3)]
+    folder = "in a folder beside"
+    near = [Other(instance=h, kind="RT Ion Plan", where=folder) for h in headers]
+
+    finding = found(judged(other(), *near), "course")
+
+    assert finding.outcome is UNDECIDED
+    assert str(finding.message).startswith(
+        "other plans of the patient lie near: in the same folder ….10.999.71 of 20260105; in a"
+        " folder beside …0.999.71.1 of 20260105, …0.999.71.2 of"
+    )
+
+
+def test_labels_of_other_plans_are_hidden_unless_asked_for() -> None:
+    """A folder may hold another patient's plan, and its label that patient's name."""
+    value = other_plan()
+    named = other(replace(value, instance=replace(value.instance, label="AHMAD")))
+    verdict = judged(named)
+
+    for render in (render_json, lambda v, phi: render_text(v, Page(verbose=True, phi=phi))):
+        assert "AHMAD" not in render(verdict, phi=False)
+        assert "AHMAD" in render(verdict, phi=True)
 
 
 # --- Revisions ----------------------------------------------------------------------------------
@@ -112,7 +139,7 @@ def test_targets_that_share_half_are_one_target(low: float, high: float, *, revi
 def test_a_revision_is_named_with_its_approval() -> None:
     text = str(found(judged(other(rois=[target(-12, 12)])), "course").message)
 
-    assert "taken for a revision, not added" in text
+    assert "taken for revisions and not added" in text
     assert "APPROVED" in text
 
 

@@ -90,10 +90,10 @@ def uid_of(file: Found, load: Callable[[Path], T]) -> str:
 def row(instance: Instance, kind: str, detail: str = "") -> Text:
     """Describe a candidate without file name, which may hold a record number."""
     return Text(
-        "{kind} {uid}  '{label}'  {date}  {detail}",
+        "{kind} {uid}  {date}  {detail}  {label}",
         kind=kind,
         uid=tail(instance.sop_instance_uid),
-        label=instance.patient.masked(instance.label or ""),
+        label=f"'{instance.patient.masked(instance.label)}'" if instance.label else "",
         date=instance.date or "no date",
         detail=detail,
     )

@@ -1,6 +1,6 @@
 """What else of this patient's treatment reaches the same cord? Other plans, added or not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ from sbrtcheck.model import (
     ROI,
     Declared,
     DoseGrid,
-    Instance,
     Plan,
     Prescription,
     StructureSet,
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 SHARED = 0.5  # of the larger target: targets that share this much are one target
 SOURCE = "two plans, one cord: the cord receives the sum"
-CURE = "add it with --with, or say --alone if it gives no dose"
+CURE = "add with --with what gives dose here, or say --alone if none does"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,11 +52,7 @@ def read_course(
     unresolved = tuple(other for other in case.others if other not in revisions)
     problem = None
     if unresolved and not declared.alone:
-        problem = Text(
-            "cord dose is of this plan only: another plan of the patient is there ({label}); "
-            + CURE,
-            label=unresolved[0].instance.label or "without label",
-        )
+        problem = Text("cord dose is of this plan only, and other plans lie near; " + CURE)
     dose = case.dose
     if case.added:
         why = _why_no_sum(case, prescription)
@@ -124,13 +119,13 @@ def without_foreign_targets(matches: tuple[MatchedROI, ...], case: Case) -> tupl
         one_set = plan.structure_set_uid == case.plan.structure_set_uid
         if one_set or (frame is not None and plan.instance.frame_of_reference_uid == frame):
             named = _named_targets(plan, case.structure_set, by_number=one_set)
-            foreign |= dict.fromkeys(named - own, plan.instance.label or "without label")
+            foreign |= dict.fromkeys(named - own, tail(plan.instance.sop_instance_uid))
     return tuple(
         MatchedROI(
             roi=match.roi,
             structure=None,
             role=None,
-            how=Text("target of another plan ({label})", label=foreign[match.roi.name]),
+            how=Text("target of another plan ({plan})", plan=foreign[match.roi.name]),
         )
         if match.role is Role.PTV and match.roi.name in foreign
         else match
@@ -204,36 +199,45 @@ def check_course(evidence: "Evidence") -> Iterator[Finding]:
             label=part.plan.instance.label or "without label",
         )
         outcome = Outcome.PASS if course.problem is None else Outcome.UNDECIDED
-        yield _finding(part.plan.instance, message, outcome)
-    for other in course.revisions:
-        yield _finding(
-            other.instance,
-            Text(
-                "another plan of the patient ({label}, {status}) treats the same target: taken for"
-                " a revision, not added",
-                label=other.instance.label or "without label",
-                status=other.instance.approval_status or "no approval status",
-            ),
-            None,
+        subject = f"plan {tail(part.plan.instance.sop_instance_uid)}"
+        yield _finding(subject, message, outcome)
+    if course.revisions:
+        message = Text(
+            "other plans of the patient treat the same target, taken for revisions and not added:"
+            " {plans} ({status})",
+            plans=_told(course.revisions),
+            status=", ".join(_states(course.revisions)),
         )
-    for other in course.unresolved:
-        label = other.instance.label or "without label"
-        if evidence.declared.alone:
-            text = Text("declared: the patient's other plan ({label}) adds no dose", label=label)
-            yield _finding(other.instance, text, None)
-        else:
-            text = Text(
-                "another plan of the patient lies {where} ({label}); " + CURE,
-                where=other.where,
-                label=label,
-            )
-            yield _finding(other.instance, text, Outcome.UNDECIDED)
+        yield _finding("revisions", message, None)
+    if course.unresolved and evidence.declared.alone:
+        plans = _told(course.unresolved)
+        message = Text("declared: the patient's other plans add no dose: {plans}", plans=plans)
+        yield _finding("case", message, None)
+    elif course.unresolved:
+        message = Text(
+            "other plans of the patient lie near: {plans}; " + CURE, plans=_told(course.unresolved)
+        )
+        yield _finding("case", message, Outcome.UNDECIDED)
 
 
-def _finding(plan: Instance, message: Text, outcome: Outcome | None) -> Finding:
+def _told(plans: Sequence[Other]) -> str:
+    """Tell plans by place, UID and date; their labels may name another patient."""
+    rows: dict[str, list[str]] = {}
+    for plan in plans:
+        date = f" of {plan.instance.date}" if plan.instance.date else ""
+        rows.setdefault(plan.where, []).append(tail(plan.instance.sop_instance_uid) + date)
+    return "; ".join(f"{where} {', '.join(told)}" for where, told in rows.items())
+
+
+def _states(plans: Sequence[Other]) -> list[str]:
+    """Return the approval states of plans, each once."""
+    return list(dict.fromkeys(p.instance.approval_status or "no approval status" for p in plans))
+
+
+def _finding(subject: str, message: Text, outcome: Outcome | None) -> Finding:
     return Finding(
         id="course",
-        subject=f"plan {tail(plan.sop_instance_uid)}",
+        subject=subject,
         outcome=outcome,
         message=message,
         reason=message if outcome is Outcome.UNDECIDED else None,

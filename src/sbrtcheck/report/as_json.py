@@ -49,7 +49,7 @@ def render_json(verdict: Verdict, *, strict: bool = False, phi: bool = False) ->
             _plan(verdict.case, verdict.prescription, voice),
             *(_plan(part, _prescription_of(part), voice) for part in verdict.case.added),
         ],
-        "others": [_other(other, voice) for other in verdict.case.others],
+        "others": [_other(other, phi=phi) for other in verdict.case.others],
         "levels": {"treated": list(verdict.levels), "source": voice.say(verdict.levels_source)},
         "declared": _declared(verdict, voice),
         "findings": [_finding(finding, voice) for finding in verdict.findings],
@@ -100,11 +100,12 @@ def _plan(case: Case, prescription: Prescription | None, voice: Voice) -> dict[s
     }
 
 
-def _other(other: Other, voice: Voice) -> dict[str, object]:
+def _other(other: Other, *, phi: bool) -> dict[str, object]:
     instance = other.instance
     return {
         "kind": other.kind,
-        "label": voice.name(instance.label or ""),
+        # It may name another patient, whom no mask knows.
+        "label": printable(instance.label or "") if phi else None,
         "sop_instance_uid": instance.sop_instance_uid,
         "approval_status": instance.approval_status,
         "where": other.where,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sbrtcheck.errors import CaseError, ProtocolError, SbrtCheckError
+from sbrtcheck.errors import CaseError, ProtocolError, SbrtCheckError, Sentence
+from sbrtcheck.model import Text
 from sbrtcheck.report.words import printable
 
 MOST_ROWS = 12
@@ -20,11 +21,24 @@ def render_refusal(error: SbrtCheckError, *, typed: Sequence[Path], phi: bool) -
         return f"sbrtcheck: {where}the protocol has {len(error.problems)} problems:\n{rows}"
     text = f"sbrtcheck: {where}{printable(str(error.problem))}\n"
     if isinstance(error, CaseError) and error.candidates:
-        shown = [f"  {printable(str(row))}" for row in error.candidates[:MOST_ROWS]]
+        shown = [f"  {_candidate(row, phi=phi)}" for row in error.candidates[:MOST_ROWS]]
         if len(error.candidates) > MOST_ROWS:
             shown.append(f"  and {len(error.candidates) - MOST_ROWS} more")
-        text += "found:\n" + "\n".join(shown) + "\n"
+        hides = not phi and any(_has_label(row) for row in error.candidates)
+        found = "found (--phi shows labels):\n" if hides else "found:\n"
+        text += found + "\n".join(shown) + "\n"
     return text
+
+
+def _candidate(row: Sentence, *, phi: bool) -> str:
+    """Say a candidate; the label of a plan may name a patient whom no mask knows."""
+    if isinstance(row, Text) and _has_label(row) and not phi:
+        row = Text(row.template, **(dict(row.values) | {"label": ""}))
+    return printable(str(row)).rstrip()
+
+
+def _has_label(row: Sentence) -> bool:
+    return isinstance(row, Text) and bool(row.values.get("label"))
 
 
 def _where(path: Path | None, typed: Sequence[Path], *, phi: bool) -> str:

@@ -71,7 +71,8 @@ def render_survey(rows: Iterable[Seen], *, phi: bool, width: int, ascii_only: bo
         instance = row.instance
         label = "" if instance is None else instance.label or ""
         if instance is not None and not phi:
-            label = instance.patient.masked(label)
+            # What is not of this plan may name a patient whom no mask knows.
+            label = instance.patient.masked(label) if row.linked else ""
         uid = "" if instance is None else instance.sop_instance_uid[-10:]
         kind = row.kind if row.count == 1 else f"{row.count} x {row.kind}"
         where = str(row.path) if phi and row.path is not None else row.where

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from sbrtcheck import __version__
-from sbrtcheck.case import Case
+from sbrtcheck.case import Case, tail
 from sbrtcheck.checks.facts import NOT_PROVIDED
 from sbrtcheck.metric import parse_metric
 from sbrtcheck.model import PriorRadiotherapy
@@ -167,6 +167,9 @@ class _Writer:
         yield "Dose", self._dose()
         for part in verdict.case.added:
             yield "Added plan", self._added(part)
+        for other in verdict.case.others if self.page.phi else ():
+            uid = tail(other.instance.sop_instance_uid)
+            yield "Other plan", f"{voice.name(other.instance.label or '(no label)')}   {uid}"
 
     def _added(self, part: Case) -> str:
         label = self.voice.name(part.plan.instance.label or "(no label)")
