@@ -147,6 +147,15 @@ def test_the_banner_counts_variations_and_names_prior_irradiation(varied: Verdic
     assert "PASS WITH 1 VARIATION, if no earlier irradiation at this level (not provided)" in page
 
 
+def test_the_reasons_name_the_metric_of_each_limit() -> None:
+    """Two limits of one organ that cannot be answered for one reason are two lines that differ."""
+    page = render_text(judge("t8_30gy5_cord_leaves_grid_undecided"), Page())
+    reasons = page[page.index("Why UNDECIDED") :]
+
+    assert "limit.organ Esophagus D0.035cc: " in reasons
+    assert "limit.organ Esophagus D5cc: " in reasons
+
+
 def test_strict_turns_a_variation_into_a_failure(varied: Verdict) -> None:
     assert "FAIL (--strict: 1 variation counted as FAIL)" in render_text(varied, Page(strict=True))
     document = json.loads(render_json(varied, strict=True))

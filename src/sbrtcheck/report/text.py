@@ -438,8 +438,10 @@ class _Writer:
         self.line()
 
     def _worst_value(self, finding: Finding) -> str:
-        if finding.metric is None or finding.value is None or finding.value.value is None:
+        if finding.metric is None:
             return ""
+        if finding.value is None or finding.value.value is None:
+            return f" {finding.metric}"
         return f" {finding.metric} = {self._number(finding)} {finding.metric.unit}"
 
     def not_checked(self) -> None:
