@@ -1,6 +1,7 @@
 """Words and numbers for people: masked, escaped, and never against the verdict."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,6 +155,14 @@ def test_the_reasons_name_the_metric_of_each_limit() -> None:
 
     assert "limit.organ Esophagus D0.035cc: " in reasons
     assert "limit.organ Esophagus D5cc: " in reasons
+
+
+def test_a_row_that_passes_is_never_not_known() -> None:
+    """The cauda has 4.77 cc: no dose of 5 cc can be named, and all of it keeps the limit."""
+    page = render_text(judge("l2_24gy4_pass"), Page())
+    row = next(line for line in page.splitlines() if "D5cc" in line)
+
+    assert re.search("D5cc +all of it +<= 24.8 Gy", row)
 
 
 def test_strict_turns_a_variation_into_a_failure(varied: Verdict) -> None:

@@ -301,6 +301,8 @@ class _Writer:
             if value is not None and value.high is not None and finding.outcome is Outcome.PASS:
                 return self.plain(f"≤ {value.high:.2f}")
             bound = None if value is None else value.low
+            if not bound and finding.outcome is Outcome.PASS:
+                return "all of it"  # the ROI is smaller than the volume asked, and keeps the limit
             return "not known" if not bound else self.plain(f"≥ {bound:.2f}")
         if finding.line is not None:
             return decided_number(value.value, finding.line)
