@@ -165,6 +165,18 @@ def test_a_row_that_passes_is_never_not_known() -> None:
     assert re.search("D5cc +all of it +<= 24.8 Gy", row)
 
 
+@pytest.mark.parametrize("width", [80, 110])
+def test_wrapped_sentences_hang_below_their_first_line(width: int) -> None:
+    """Behind the tables nothing but a heading starts at the margin."""
+    page = render_text(judge("pair_sum_fail_t7"), Page(width=width))
+    lines = page[page.index("  not provided (case.toml)") :].splitlines()
+
+    at_margin = [line for line in lines if line and not line.startswith("  ")]
+    assert all(line.startswith(("√ PASS: ", "Why ", "Not checked")) for line in at_margin)
+    assert any(line.startswith("    ") for line in lines)
+    assert max(map(len, lines)) <= width
+
+
 def test_strict_turns_a_variation_into_a_failure(varied: Verdict) -> None:
     assert "FAIL (--strict: 1 variation counted as FAIL)" in render_text(varied, Page(strict=True))
     document = json.loads(render_json(varied, strict=True))

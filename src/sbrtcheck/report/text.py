@@ -106,6 +106,12 @@ class _Writer:
     def line(self, text: str = "", style: str = "") -> None:
         self.console.print(Styled(self.plain(text), style=style))
 
+    def item(self, text: str, style: str = "") -> None:
+        """Print one indented sentence; where it needs more lines, they hang below it."""
+        lines = Styled(self.plain(text), style=style).wrap(self.console, self.page.width - 4)
+        for index, line in enumerate(lines):
+            self.console.print(Styled("    " if index else "  ") + line)
+
     def plain(self, text: str) -> str:
         """Return text as this page can show it."""
         if not self.page.ascii:
@@ -264,7 +270,7 @@ class _Writer:
     def _sources(self, limits: list[Finding]) -> None:
         if self.page.verbose:
             for source in dict.fromkeys(f.source for f in limits if f.line is not None):
-                self.line(f"  source: {source}")
+                self.item(f"source: {source}")
 
     def organs(self) -> None:
         """Show organs that are not clear passes; all of them with -v."""
@@ -361,7 +367,7 @@ class _Writer:
                 unknown.setdefault((name, why), []).append(str(finding.metric))
         for name, known in rows.items():
             gaps = [f"{', '.join(m)}: {why}" for (n, why), m in unknown.items() if n == name]
-            self.line(f"  {self.voice.name(name)}: {'   '.join([*known, *gaps])}")
+            self.item(f"{self.voice.name(name)}: {'   '.join([*known, *gaps])}")
 
     def checks(self) -> None:
         shown = [
@@ -388,7 +394,7 @@ class _Writer:
         self.console.print(table)
         absent = [f.id for f in self.verdict.findings if f.message == NOT_PROVIDED]
         if absent and not self.page.verbose:
-            self.line(f"  not provided (case.toml): {', '.join(absent)}")
+            self.item(f"not provided (case.toml): {', '.join(absent)}")
         if not self.page.verbose:
             self.line(f"{self.mark(Outcome.PASS).plain}: {passed} more (-v lists them)")
         self.line()
@@ -419,7 +425,7 @@ class _Writer:
         if sentences:
             self.line("Notes", "bold")
             for sentence in sentences:
-                self.line(f"  {sentence}")
+                self.item(sentence)
             self.line()
 
     def worst_again(self) -> None:
@@ -433,8 +439,8 @@ class _Writer:
                     "" if finding.subject in ("plan", "case", "dose") else f" {finding.subject}"
                 )
                 value = self._worst_value(finding)
-                self.line(
-                    f"  {finding.id}{self.voice.name(subject)}{value}: {self.voice.say(finding.message)}",
+                self.item(
+                    f"{finding.id}{self.voice.name(subject)}{value}: {self.voice.say(finding.message)}",
                     STYLES[worst],
                 )
         self.line()
@@ -449,4 +455,4 @@ class _Writer:
     def not_checked(self) -> None:
         self.line("Not checked: these files cannot tell", "bold")
         for row in NOT_CHECKED:
-            self.line(f"  {row}")
+            self.item(row)
