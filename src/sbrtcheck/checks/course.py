@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SHARED = 0.5  # of the larger target: targets that share this much are one target
 SOURCE = "two plans, one cord: the cord receives the sum"
-CURE = "add with --with what gives dose here, or say --alone if none does"
+CURE = "add those that give dose here with --with, or say --alone if none does"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
