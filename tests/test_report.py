@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sbrtcheck import Verdict, check, load_case, load_protocol
-from sbrtcheck.metric import parse_constraint
+from sbrtcheck import Outcome, Verdict, check, load_case, load_protocol
+from sbrtcheck.metric import Value, parse_constraint
 from sbrtcheck.model import Patient, Text
 from sbrtcheck.report.as_json import render_json
 from sbrtcheck.report.text import Page, render_text
-from sbrtcheck.report.words import Voice, decided_number, number, printable
+from sbrtcheck.report.words import Voice, decided_number, number, number_and_interval, printable
+from sbrtcheck.verdict import Finding
 
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
 
@@ -53,6 +54,90 @@ def test_rounding_never_contradicts_the_comparison(value: float, limit: str, tex
 )
 def test_numbers_in_sentences_are_short(value: float, text: str) -> None:
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "limit", "decimals", "shown"),
+    [
+        ((16.2, 15.9, 16.5), "D2% <= 60Gy", 2, ("16.20", "(15.90-16.50)")),
+        ((1480.2, 1410.1, 1500.4), None, 0, ("1480", "(1410-1500)")),
+        ((16.2, 16.199, 16.202), None, 2, ("16.20", "")),
+        ((16.2, 16.2, 16.5), None, 2, ("16.20", "(16.20-16.50)")),
+        ((16.204, 16.196, 16.5), None, 2, ("16.204", "(16.196-16.500)")),
+        ((25.2, 25.1, 25.3004), "D2% <= 25.3Gy", 2, ("25.2000", "(25.1000-25.3004)")),
+    ],
+)
+def test_an_interval_has_the_digits_of_its_value_and_agrees_with_the_limit(
+    numbers: tuple[float, float, float],
+    limit: str | None,
+    decimals: int,
+    shown: tuple[str, str],
+) -> None:
+    """No interval where it says nothing; one more digit where that tells its end from the value."""
+    constraint = None if limit is None else parse_constraint(limit)
+
+    assert number_and_interval(*numbers, constraint, decimals) == shown
+
+
+def with_intervals(verdict: Verdict, share: float) -> Verdict:
+    """Return a verdict in which every value has an interval of so many parts to either side."""
+
+    def widened(finding: Finding) -> Finding:
+        value = finding.value
+        if value is None or value.value is None:
+            return finding
+        low, high = value.value * (1 - share), value.value * (1 + share)
+        return replace(finding, value=Value(value.value, low=low, high=high))
+
+    return replace(verdict, findings=tuple(widened(f) for f in verdict.findings))
+
+
+def test_every_graded_row_shows_its_interval_in_columns(passed: Verdict) -> None:
+    """At 100 characters no row of a table breaks, and outcomes stand below one another."""
+    page = render_text(with_intervals(passed, 0.02), Page(verbose=True, width=100))
+    rows = [line for line in page.splitlines() if re.search(r"\(\d[\d.]*-[\d.]+\) ", line)]
+
+    assert len(rows) == sum(
+        f.id.startswith(("limit.", "coverage")) and f.metric is not None for f in passed.findings
+    )
+    assert max(map(len, page.splitlines())) <= 100
+    for name in ("SpinalCord", "Lungs"):
+        columns = {row.index("√ PASS") for row in rows if row.startswith(name)}
+        assert len(columns) == 1
+    assert page.count("± and low-high: reading of contours and grid only") == 1
+
+
+def test_intervals_that_say_nothing_are_left_out(passed: Verdict) -> None:
+    page = render_text(with_intervals(passed, 1e-6), Page(verbose=True))
+
+    assert page == render_text(with_intervals(passed, 0), Page(verbose=True))
+    assert "low-high" not in page
+
+
+def test_a_bounded_value_shows_both_ends(passed: Verdict) -> None:
+    """What cannot be known has an interval, too: nothing less is known of it."""
+    bounded = Value(None, low=9.5, high=27.25, reason=Text("outside"))
+    findings = tuple(
+        replace(f, value=bounded, margin=None, outcome=Outcome.UNDECIDED)
+        if f.id == "limit.cord"
+        else f
+        for f in passed.findings
+    )
+
+    page = render_text(replace(passed, findings=findings), Page())
+
+    assert re.search(r"SpinalCord +not known +\(9.50-27.25\)", page)
+
+
+def test_a_long_name_does_not_break_the_columns(passed: Verdict) -> None:
+    name = "Spinal cord, drawn twice by the resident and once by his neurosurgeon 脊髓"
+    findings = tuple(replace(f, roi=name) if f.id == "limit.cord" else f for f in passed.findings)
+
+    page = render_text(replace(passed, findings=findings), Page(width=100))
+    lines = page[page.index("Neural") :].splitlines()
+    at = lines.index(name)
+
+    assert lines[at + 1].index("√ PASS") == lines[at + 2].index("√ PASS")
 
 
 def test_control_and_direction_characters_are_shown_as_escapes() -> None:

@@ -1,9 +1,10 @@
 """A verdict as a page for the terminal, in the order in which a physicist reads a plan."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Styled
@@ -11,11 +12,11 @@ from rich.text import Text as Styled
 from sbrtcheck import __version__
 from sbrtcheck.case import Case, tail
 from sbrtcheck.checks.facts import NOT_PROVIDED
-from sbrtcheck.metric import parse_metric
+from sbrtcheck.metric import Value, parse_metric
 from sbrtcheck.model import PriorRadiotherapy
 from sbrtcheck.names import looks_relevant
 from sbrtcheck.protocol import Role
-from sbrtcheck.report.words import DECIMALS, Voice, agreeing_number, decided_number
+from sbrtcheck.report.words import Voice, agreeing_number, decimals_for, number_and_interval
 from sbrtcheck.verdict import Finding, JudgedROI, Outcome, Verdict
 
 WIDTH = 110  # of a page that goes to a file or pipe
@@ -37,6 +38,12 @@ ROLE_WORDS = (
     (Role.CANAL, "Spinal canal"),
     (Role.PTV, "Target"),
 )
+Cell = str | Styled
+Row = tuple[Sequence[Cell], str]  # of a table, and what it says beyond its cells
+GAP = 2  # blanks between columns
+HANG = 2  # blanks by which the further lines of a sentence are indented
+LOW_HIGH = "(low-high)"
+SAID_BY_ROW = ("keeps {line}", "misses {line}")  # by limit and outcome
 TARGET_COLUMNS = tuple(parse_metric(text) for text in ("V100%", "D95%", "D98%", "D2%", "Dmax"))
 NOT_CHECKED = (
     "plans and doses that do not lie near these files; contour correctness; image registration;",
@@ -69,6 +76,7 @@ def render_text(verdict: Verdict, page: Page) -> str:
         writer.neural()
         writer.targets()
         writer.organs()
+        writer.legend()
         writer.checks()
         writer.notes()
         writer.worst_again()
@@ -106,11 +114,49 @@ class _Writer:
     def line(self, text: str = "", style: str = "") -> None:
         self.console.print(Styled(self.plain(text), style=style))
 
-    def item(self, text: str, style: str = "") -> None:
+    def columns(self, justify: str, head: Sequence[str], rows: Sequence[Row]) -> None:
+        """Print rows in columns, without those that stay empty; what else they say comes last.
+
+        It stands behind its row where it fits there, and below it otherwise; so does a row below
+        a name that leaves it no room.
+        """
+        table = [[Styled(cell, style="bold") for cell in head]]
+        table += [[self._cell(cell) for cell in cells] for cells, _ in rows]
+        used = [n for n in range(len(head)) if any(row[n].cell_len for row in table[1:])]
+        widths = {n: max(row[n].cell_len for row in table) for n in used}
+        wide = sum(widths.values()) + GAP * (len(used) - 1) <= self.page.width
+        gap = GAP if wide else 1
+        room = self.page.width - sum(widths[n] + gap for n in used[1:])
+        widths[used[0]] = max(min(widths[used[0]], room), HANG)
+        for row, words in zip(table, ("", *(words for _, words in rows)), strict=True):
+            self._row([(row[n], justify[n], widths[n]) for n in used], gap, self.plain(words))
+
+    def _row(self, cells: Sequence[tuple[Styled, str, int]], gap: int, words: str) -> None:
+        """Print one row of cells, each with its side and width, and its words."""
+        line = Styled()
+        for cell, side, width in cells:
+            blank = Styled(" " * (width - cell.cell_len))
+            line += blank + cell if side == "r" else cell + blank
+            if cell.cell_len > width:  # a name that leaves the row no room
+                self.console.print(line)
+                line = Styled(" " * width)
+            line += Styled(" " * gap)
+        fits = line.cell_len + cell_len(words) <= self.page.width
+        line += Styled(words if fits else "")
+        line.rstrip()
+        self.console.print(line)
+        if words and not fits:
+            self.item(words, indent=2 * HANG)
+
+    def _cell(self, cell: Cell) -> Styled:
+        return Styled(self.plain(cell)) if isinstance(cell, str) else cell
+
+    def item(self, text: str, style: str = "", *, indent: int = 2) -> None:
         """Print one indented sentence; where it needs more lines, they hang below it."""
-        lines = Styled(self.plain(text), style=style).wrap(self.console, self.page.width - 4)
+        width = self.page.width - indent - HANG
+        lines = Styled(self.plain(text), style=style).wrap(self.console, width)
         for index, line in enumerate(lines):
-            self.console.print(Styled("    " if index else "  ") + line)
+            self.console.print(Styled(" " * (indent + HANG if index else indent)) + line)
 
     def plain(self, text: str) -> str:
         """Return text as this page can show it."""
@@ -240,23 +286,24 @@ class _Writer:
         if not limits:
             return
         maxima = {f.subject: f for f in self.of_id("report.neural")}
-        table = self.grid("l", "r", "r", "l", "l", "r", "l", "l")
-        table.add_row("Neural", "D0.035cc", "Dmax", "limit", "", "margin", "", "", style="bold")
+        head = ("Neural", "D0.035cc", LOW_HIGH, "Dmax", "limit", "", "margin", "")
+        rows: list[Row] = []
         for finding in limits:
             near = finding.metric is None or str(finding.metric) == "D0.035cc"
-            name = self.plain(self.voice.name(finding.roi or finding.subject))
-            table.add_row(
+            name = self.voice.name(finding.roi or finding.subject)
+            cells: tuple[Cell, ...] = (
                 name if near else f"  {finding.metric}",
-                self._number(finding),
-                self._number(maxima[finding.subject]) if near else "",
+                *self._numbers(finding),
+                self._numbers(maxima[finding.subject])[0] if near else "",
                 *self._limit_cells(finding),
             )
-        self.console.print(table)
+            rows.append((cells, self._words(finding)))
+        self.columns("lrlrllrl", head, rows)
         self._sources(limits)
         self.line()
 
     def _limit_cells(self, finding: Finding) -> tuple[str | Styled, ...]:
-        """Return limit, basis, margin, outcome and words of a finding, as cells of a row."""
+        """Return limit, basis, margin and outcome of a finding, as cells of a row."""
         line = finding.line
         unit = "" if line is None else line.metric.unit
         return (
@@ -264,8 +311,12 @@ class _Writer:
             "" if line is None else finding.basis.value,
             "" if finding.margin is None else f"{self._margin(finding)} {unit}",
             self.mark(finding.outcome),
-            self.plain(self.voice.say(finding.message)),
         )
+
+    def _words(self, finding: Finding) -> str:
+        """Return what a finding says beyond its row."""
+        plain = finding.message.template in SAID_BY_ROW
+        return "" if plain else self.voice.say(finding.message)
 
     def _sources(self, limits: list[Finding]) -> None:
         if self.page.verbose:
@@ -279,16 +330,20 @@ class _Writer:
         if not limits:
             return
         if shown:
-            table = self.grid("l", "l", "r", "l", "l", "r", "l", "l")
-            table.add_row("Organs", "", "", "limit", "", "margin", "", "", style="bold")
-            for finding in shown:
-                table.add_row(
-                    self.plain(self.voice.name(finding.roi or finding.subject)),
-                    str(finding.metric),
-                    self._number(finding),
-                    *self._limit_cells(finding),
+            head = ("Organs", "", "", LOW_HIGH, "limit", "", "margin", "")
+            rows: list[Row] = [
+                (
+                    (
+                        self.voice.name(finding.roi or finding.subject),
+                        str(finding.metric),
+                        *self._numbers(finding),
+                        *self._limit_cells(finding),
+                    ),
+                    self._words(finding),
                 )
-            self.console.print(table)
+                for finding in shown
+            ]
+            self.columns("llrlllrl", head, rows)
             self._sources(shown)
         else:
             self.line("Organs", "bold")
@@ -301,23 +356,44 @@ class _Writer:
             )
         self.line()
 
-    def _number(self, finding: Finding) -> str:
-        value = finding.value
-        if value is None or value.value is None:
-            if value is not None and value.high is not None and finding.outcome is Outcome.PASS:
-                return self.plain(f"≤ {value.high:.2f}")
-            bound = None if value is None else value.low
-            if not bound and finding.outcome is Outcome.PASS:
-                return "all of it"  # the ROI is smaller than the volume asked, and keeps the limit
-            return "not known" if not bound else self.plain(f"≥ {bound:.2f}")
-        if finding.line is not None:
-            return decided_number(value.value, finding.line)
-        decimals = DECIMALS[finding.metric.unit] if finding.metric else 2
-        return agreeing_number(value.value, None, decimals)
+    def legend(self) -> None:
+        """Say once what the intervals above hold, and what not."""
+        if LOW_HIGH in self.buffer.getvalue():
+            self.line("± and low-high: reading of contours and grid only")
+            self.line()
+
+    def _numbers(self, finding: Finding) -> tuple[str, str]:
+        """Return the value of a finding and its interval, where that says more."""
+        value, line = finding.value or Value(None), finding.line
+        unit = finding.metric.unit if finding.metric else "Gy"
+
+        def bound(sign: str, end: float) -> str:
+            return f"{sign} {agreeing_number(end, line, decimals_for(end, unit))}"
+
+        if value.value is not None:
+            return number_and_interval(
+                value.value,
+                value.value if value.low is None else value.low,
+                value.value if value.high is None else value.high,
+                line,
+                decimals_for(value.value, unit),
+            )
+        if finding.outcome is Outcome.PASS and line is not None:
+            end = value.high if line.is_upper else value.low
+            # No bound: the ROI is smaller than the volume asked, and all of it keeps the limit.
+            return ("all of it" if end is None else bound("≤" if line.is_upper else "≥", end)), ""
+        if value.low is not None and value.high is not None:
+            ends = (
+                agreeing_number(e, line, decimals_for(e, unit)) for e in (value.low, value.high)
+            )
+            return "not known", f"({'-'.join(ends)})"
+        return (bound("≥", value.low) if value.low else "not known"), ""
 
     def _margin(self, finding: Finding) -> str:
         margin = finding.margin or 0.0
-        for decimals in range(2, 7):
+        value = None if finding.value is None else finding.value.value
+        unit = "Gy" if finding.line is None else finding.line.metric.unit
+        for decimals in range(decimals_for(value or 0.0, unit), 7):
             text = f"{margin:+.{decimals}f}"
             if float(text) or not margin:
                 return text
@@ -327,26 +403,27 @@ class _Writer:
         rows = [f for f in self.of_id("coverage") if f.metric is not None]
         if not rows:
             return
-        table = self.grid("l", "r", "r", "r", "r", "r", "l", "l")
-        header = [f"{m} [{m.unit}]" for m in TARGET_COLUMNS]
-        table.add_row("Targets", *header, "", "", style="bold")
+        first, *rest = (f"{m} [{m.unit}]" for m in TARGET_COLUMNS)
+        table: list[Row] = []
         for finding in rows:
             others = {
                 str(f.metric): f
                 for f in self.of_id("report.target")
                 if f.subject == finding.subject
             }
-            cells = [
-                self._number(others[str(m)]) if str(m) in others else "" for m in TARGET_COLUMNS[1:]
-            ]
-            table.add_row(
-                self.plain(self.voice.name(finding.roi or finding.subject)),
-                self._number(finding),
-                *cells,
+            cells: tuple[Cell, ...] = (
+                self.voice.name(finding.roi or finding.subject),
+                *self._numbers(finding),
+                self._limit_cells(finding)[0],
+                *(
+                    self._numbers(others[str(m)])[0] if str(m) in others else ""
+                    for m in TARGET_COLUMNS[1:]
+                ),
                 self.mark(finding.outcome),
-                self.plain(self.voice.say(finding.message)),
             )
-        self.console.print(table)
+            table.append((cells, self._words(finding)))
+        head = ("Targets", first, LOW_HIGH, "limit", *rest, "")
+        self.columns("lrllrrrrl", head, table)
         self._indices()
         self.line()
 
@@ -450,7 +527,8 @@ class _Writer:
             return ""
         if finding.value is None or finding.value.value is None:
             return f" {finding.metric}"
-        return f" {finding.metric} = {self._number(finding)} {finding.metric.unit}"
+        number, interval = self._numbers(finding)
+        return f" {finding.metric} = {number} {finding.metric.unit} {interval}".rstrip()
 
     def not_checked(self) -> None:
         self.line("Not checked: these files cannot tell", "bold")

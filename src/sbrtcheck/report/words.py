@@ -19,6 +19,13 @@ def printable(text: str) -> str:
     )
 
 
+def decimals_for(value: float, unit: str) -> int:
+    """Return how many decimals a value deserves: large volumes need none."""
+    if unit != "cc":
+        return DECIMALS[unit]
+    return 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0
+
+
 def decided_number(value: float, constraint: Constraint | None) -> str:
     """Print a value with as many decimals as it takes to agree with its comparison.
 
@@ -29,7 +36,7 @@ def decided_number(value: float, constraint: Constraint | None) -> str:
     '60.004'
     """
     unit = "Gy" if constraint is None else constraint.metric.unit
-    return agreeing_number(value, constraint, DECIMALS[unit])
+    return agreeing_number(value, constraint, decimals_for(value, unit))
 
 
 def agreeing_number(value: float, constraint: Constraint | None, decimals: int) -> str:
@@ -43,6 +50,37 @@ def agreeing_number(value: float, constraint: Constraint | None, decimals: int) 
         decimals += 1
         text = f"{value:.{decimals}f}"
     return text
+
+
+def number_and_interval(
+    value: float, low: float, high: float, constraint: Constraint | None, decimals: int
+) -> tuple[str, str]:
+    """Print a value and its interval with one number of decimals; no interval that says nothing.
+
+    One more decimal is shown where it tells the value from an end of its interval.
+
+    Examples
+    --------
+    >>> number_and_interval(1480.2, 1410.1, 1500.4, None, 0)
+    ('1480', '(1410-1500)')
+    >>> number_and_interval(16.2, 16.199, 16.202, None, 2)
+    ('16.20', '')
+    """
+    ends = (low, value, high)
+    told = _with_one_precision(ends, constraint, decimals)
+    if len(set(told)) == 2 and low < value < high:
+        finer = _with_one_precision(ends, constraint, decimals + 1)
+        told = finer if len(set(finer)) == 3 else told
+    return told[1], "" if len(set(told)) == 1 else f"({told[0]}-{told[2]})"
+
+
+def _with_one_precision(
+    values: tuple[float, ...], constraint: Constraint | None, decimals: int
+) -> list[str]:
+    """Print numbers with as many decimals as the one that needs most to agree with its outcome."""
+    texts = [agreeing_number(value, constraint, decimals) for value in values]
+    most = max(len(text.partition(".")[2]) for text in texts)
+    return [agreeing_number(value, constraint, most) for value in values]
 
 
 class Voice:
