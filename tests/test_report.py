@@ -167,6 +167,18 @@ def test_what_names_the_patient_is_masked_in_strings_from_files(text: str) -> No
     assert "***" in said
 
 
+def test_stars_are_explained_where_a_word_was_masked(passed: Verdict) -> None:
+    """A patient called Breast turns the target Breast into stars, and the reader should know why."""
+    plan = passed.case.plan
+    named = replace(plan.instance, patient=Patient(patient_id="1", name="boost^T8"), label="Boost")
+    starred = replace(passed, case=replace(passed.case, plan=replace(plan, instance=named)))
+    words = "*** stands for words of the patient's name or ID"
+
+    assert words in render_text(starred, Page())
+    assert words not in render_text(starred, Page(phi=True))
+    assert words not in render_text(passed, Page())
+
+
 def test_phi_shows_what_was_masked() -> None:
     voice = Voice(Patient(patient_id="ID-00042", name="Zhang^San"), phi=True)
 

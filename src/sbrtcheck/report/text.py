@@ -13,7 +13,7 @@ from sbrtcheck import __version__
 from sbrtcheck.case import Case, tail
 from sbrtcheck.checks.facts import NOT_PROVIDED
 from sbrtcheck.metric import Value, parse_metric
-from sbrtcheck.model import PriorRadiotherapy
+from sbrtcheck.model import MASK, PriorRadiotherapy
 from sbrtcheck.names import looks_relevant
 from sbrtcheck.protocol import Role
 from sbrtcheck.report.words import Voice, agreeing_number, decimals_for, number_and_interval
@@ -81,6 +81,7 @@ def render_text(verdict: Verdict, page: Page) -> str:
         writer.notes()
         writer.worst_again()
         writer.not_checked()
+        writer.masks()
     return writer.text()
 
 
@@ -534,3 +535,9 @@ class _Writer:
         self.line("Not checked: these files cannot tell", "bold")
         for row in NOT_CHECKED:
             self.item(row)
+
+    def masks(self) -> None:
+        """Say what stars stand for: an ordinary word may be the patient's name."""
+        if MASK in self.buffer.getvalue() and not self.page.phi:
+            self.line()
+            self.line(f"{MASK} stands for words of the patient's name or ID (--phi shows them)")
