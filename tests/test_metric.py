@@ -15,13 +15,12 @@ from sbrtcheck.metric import (
     Constraint,
     Dosimetry,
     Metric,
-    Value,
     evaluate,
     number_text,
     parse_constraint,
     parse_metric,
 )
-from sbrtcheck.model import ROI, DoseGrid, Prescription, Text
+from sbrtcheck.model import ROI, DoseGrid, Prescription, Text, Value
 from sbrtcheck.phantoms import Box, even_axis, linear_dose
 
 LAW = settings(max_examples=200, deadline=None, derandomize=True, database=None)

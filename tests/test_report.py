@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sbrtcheck import Outcome, Verdict, check, load_case, load_protocol
-from sbrtcheck.metric import Value, parse_constraint
-from sbrtcheck.model import Patient, Text
+from sbrtcheck.metric import parse_constraint
+from sbrtcheck.model import Patient, Text, Value
 from sbrtcheck.report.as_json import render_json
 from sbrtcheck.report.text import Page, render_text
 from sbrtcheck.report.words import Voice, decided_number, number, number_and_interval, printable

@@ -11,10 +11,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DVH": "dvh",
+    "Band": "dvh",
     "ROI": "model",
     "Case": "case",
     "CaseError": "errors",
     "Contour": "model",
+    "Convention": "model",
     "Declared": "model",
     "DoseGrid": "model",
     "Finding": "verdict",
@@ -27,10 +29,12 @@ _HOMES = {
     "SbrtCheckError": "errors",
     "StructureSet": "model",
     "UnsupportedError": "errors",
-    "Value": "metric",
+    "Value": "model",
     "Verdict": "verdict",
     "check": "checks",
+    "compute_band": "dvh",
     "compute_dvh": "dvh",
+    "grown": "contours",
     "load_case": "case",
     "load_protocol": "protocol",
     "parse_metric": "metric",
@@ -45,7 +49,10 @@ if TYPE_CHECKING:
     from sbrtcheck.case import Case as Case
     from sbrtcheck.case import load_case as load_case
     from sbrtcheck.checks import check as check
+    from sbrtcheck.contours import grown as grown
     from sbrtcheck.dvh import DVH as DVH
+    from sbrtcheck.dvh import Band as Band
+    from sbrtcheck.dvh import compute_band as compute_band
     from sbrtcheck.dvh import compute_dvh as compute_dvh
     from sbrtcheck.errors import CaseError as CaseError
     from sbrtcheck.errors import MetricError as MetricError
@@ -54,13 +61,14 @@ if TYPE_CHECKING:
     from sbrtcheck.errors import SbrtCheckError as SbrtCheckError
     from sbrtcheck.errors import UnsupportedError as UnsupportedError
     from sbrtcheck.metric import Metric as Metric
-    from sbrtcheck.metric import Value as Value
     from sbrtcheck.metric import parse_metric as parse_metric
     from sbrtcheck.model import ROI as ROI
     from sbrtcheck.model import Contour as Contour
+    from sbrtcheck.model import Convention as Convention
     from sbrtcheck.model import Declared as Declared
     from sbrtcheck.model import DoseGrid as DoseGrid
     from sbrtcheck.model import StructureSet as StructureSet
+    from sbrtcheck.model import Value as Value
     from sbrtcheck.protocol import Protocol as Protocol
     from sbrtcheck.protocol import load_protocol as load_protocol
     from sbrtcheck.verdict import Finding as Finding

@@ -18,16 +18,15 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from sbrtcheck.dvh import DVH
+from sbrtcheck.dvh import DVH, Band
 from sbrtcheck.errors import MetricError
 from sbrtcheck.isodose import Isodose
-from sbrtcheck.model import Prescription, Text
+from sbrtcheck.model import Prescription, Text, Value
 
 __all__ = [
     "Constraint",
     "Dosimetry",
     "Metric",
-    "Value",
     "evaluate",
     "parse_constraint",
     "parse_metric",
@@ -97,31 +96,19 @@ class Constraint:
         return self.limit - value if self.is_upper else value - self.limit
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """What a metric came to, in the metric's unit.
-
-    `value` is None where it cannot be known, and `reason` says why. `low` and `high` bound the
-    true answer where more than the nominal value is known; None where no bound is known.
-    """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    reason: Text | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dosimetry:
     """What a metric may need: DVHs and isodose volumes by structure, and the prescription.
 
-    `beyond_gy` bounds the dose in the part of a structure outside the dose grid, where that could
+    `bands` hold what else the contours and the dose of a structure may mean; where there is one,
+    answers have an interval. `beyond_gy` bounds the dose in the part of a structure outside the dose grid, where that could
     be bounded.
     """
 
     dvhs: Mapping[str, DVH] = field(default_factory=dict)
     prescription: Prescription | None = None
     isodoses: Mapping[str, Isodose] = field(default_factory=dict)
+    bands: Mapping[str, Band] = field(default_factory=dict)
     beyond_gy: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -362,8 +349,9 @@ def evaluate(metric: Metric, structure: str, dosimetry: Dosimetry) -> Value:
         return Value(None, reason=Text("{structure} is not there", structure=structure))
     if dvh.volume_cc is None:
         return Value(None, reason=dvh.notes[-1])
+    band = dosimetry.bands.get(structure) or Band(nominal=dvh, members={})
     if metric.kind == "volume":
-        return Value(dvh.volume_cc)
+        return band.volume_cc
     bound_gy = dosimetry.beyond_gy.get(structure)
     if dvh.max_gy is None and bound_gy is None:
         return Value(None, reason=Text("the ROI lies outside the dose grid"))
@@ -373,13 +361,20 @@ def evaluate(metric: Metric, structure: str, dosimetry: Dosimetry) -> Value:
     if metric.effect and dosimetry.prescription and dosimetry.prescription.fractions < 1:
         return Value(None, reason=Text("the number of fractions is not known"))
     if metric.kind in INDICES:
-        return _index(metric, dvh, rx_gy or 0.0, dosimetry.isodoses.get(structure))
-    if not dvh.is_complete:
-        value = _partly_known(metric, dvh, rx_gy, bound_gy)
-    else:
-        answer = _answer(metric, dvh, rx_gy)
-        value = Value(answer) if answer is not None else Value(None, reason=_too_small(metric, dvh))
+        isodose = dosimetry.isodoses.get(structure)
+        return band.interval(lambda member: _index(metric, member, rx_gy or 0.0, isodose))
+    value = band.interval(lambda member: _of_dvh(metric, member, rx_gy, bound_gy))
+    if metric.unit == "%" and metric.kind in ("V", "CV") and value.high is not None:
+        value = replace(value, high=min(value.high, 100.0))
     return _in_asked_unit(value, metric, dosimetry.prescription)
+
+
+def _of_dvh(metric: Metric, dvh: DVH, rx_gy: float | None, bound_gy: float | None) -> Value:
+    """Answer a metric of dose or volume from one DVH."""
+    if not dvh.is_complete:
+        return _partly_known(metric, dvh, rx_gy, bound_gy)
+    answer = _answer(metric, dvh, rx_gy)
+    return Value(answer) if answer is not None else Value(None, reason=_too_small(metric, dvh))
 
 
 def _needs_prescription(metric: Metric) -> bool:

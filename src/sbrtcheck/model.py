@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +25,7 @@ __all__ = [
     "Beam",
     "CaseFacts",
     "Contour",
+    "Convention",
     "Declared",
     "DoseGrid",
     "DoseHeader",
@@ -37,6 +39,7 @@ __all__ = [
     "PriorRadiotherapy",
     "StructureSet",
     "Text",
+    "Value",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -209,6 +212,51 @@ class Prescription:
     def dose_per_fraction_gy(self) -> float:
         """Return the dose of one fraction in Gy."""
         return self.dose_gy / self.fractions
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a metric came to, in the metric's unit.
+
+    `value` is None where it cannot be known, and `reason` says why. `low` and `high` bound the
+    true answer where more than the nominal value is known; None where no bound is known.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: Text | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convention:
+    """How contours and dose grid are read where both leave a choice.
+
+    Parameters
+    ----------
+    between_planes
+        "slab": each plane owns the space halfway to its neighbours; "shape": outlines go over
+        into each other, by signed distances and areas.
+    end_caps
+        "half-slice": a piece ends half a spacing beyond its end planes, in the shape convention
+        earlier or later where its areas run out there; "none": it ends at its end planes.
+    dose
+        Between grid points "trilinear", or "cubic" along each axis.
+    fill_gaps
+        Whether up to two missing planes between overlapping outlines are taken as filled.
+    sub_cells
+        How many sub-cells the solid is cut into, roughly.
+    """
+
+    between_planes: Literal["slab", "shape"] = "slab"
+    end_caps: Literal["half-slice", "none"] = "half-slice"
+    dose: Literal["trilinear", "cubic"] = "trilinear"
+    fill_gaps: bool = True
+    sub_cells: int = 20_000
+
+    def __post_init__(self) -> None:
+        if self.sub_cells < 1:
+            raise ValueError(f"sub_cells must be at least 1, got {self.sub_cells}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

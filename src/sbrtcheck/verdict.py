@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from sbrtcheck.case import Case
-from sbrtcheck.metric import Constraint, Metric, Value
-from sbrtcheck.model import Declared, Prescription, Text
+from sbrtcheck.metric import Constraint, Metric
+from sbrtcheck.model import Declared, Prescription, Text, Value
 from sbrtcheck.names import MatchedROI
 from sbrtcheck.protocol import Basis, Line, Protocol
 

@@ -10,10 +10,10 @@ from sbrtcheck.checks.course import Course
 from sbrtcheck.checks.levels import TreatedLevels
 from sbrtcheck.checks.prescription import PrescriptionReading
 from sbrtcheck.contours import build_region, overlap_cc
-from sbrtcheck.dvh import DVH, add_dvhs, compute_dvh
+from sbrtcheck.dvh import DVH, Band, add_dvhs, compute_band
 from sbrtcheck.isodose import compute_isodoses
-from sbrtcheck.metric import Dosimetry, Metric, Value, evaluate
-from sbrtcheck.model import ROI, Declared, Prescription, Text
+from sbrtcheck.metric import Dosimetry, Metric, evaluate
+from sbrtcheck.model import ROI, Declared, Prescription, Text, Value
 from sbrtcheck.names import MatchedROI
 from sbrtcheck.protocol import Protocol, Role
 from sbrtcheck.verdict import JudgedROI
@@ -128,21 +128,23 @@ def compute_dosimetry(
     """Compute what the questions need: targets in the plan's own dose, organs in the course's."""
     limited = {row.structure for row in protocol.limits}
     targets = {subject: match.roi for subject, match in subjects if match.role is Role.PTV}
-    dvhs = {}
+    bands: dict[str, Band] = {}
     beyond_gy = {}
     for subject, match in subjects:
         if match.role is Role.PTV:
-            dvhs[subject] = compute_dvh(match.roi, case.dose)
+            bands[subject] = compute_band(match.roi, case.dose)
         elif match.role in NEURAL_ROLES or match.structure in limited:
-            dvh = dvhs[subject] = compute_dvh(match.roi, course.dose)
+            bands[subject] = compute_band(match.roi, course.dose)
             bound_gy = None
-            if not dvh.is_complete:
+            if not bands[subject].nominal.is_complete:
                 near = (*targets.values(), *course.added_targets)
                 bound_gy = bound_beyond_gy(match.roi, course.dose, near)
             if bound_gy is not None:
                 beyond_gy[subject] = bound_gy
+    dvhs = {subject: band.nominal for subject, band in bands.items()}
+    dosimetry = Dosimetry(dvhs=dvhs, prescription=prescription, bands=bands, beyond_gy=beyond_gy)
     if prescription is None or not targets:
-        return Dosimetry(dvhs=dvhs, prescription=prescription, beyond_gy=beyond_gy), ()
+        return dosimetry, ()
     external = next((m.roi for _, m in subjects if m.role is Role.EXTERNAL), None)
     isodoses = compute_isodoses(prescription.dose_gy, case.dose, targets, external)
     by_subject = dict(isodoses.by_target)
@@ -151,10 +153,7 @@ def compute_dosimetry(
         if union is not None:
             by_subject[ALL_TARGETS] = isodoses.union
             dvhs[ALL_TARGETS] = union
-    dosimetry = Dosimetry(
-        dvhs=dvhs, prescription=prescription, isodoses=by_subject, beyond_gy=beyond_gy
-    )
-    return dosimetry, isodoses.notes
+    return replace(dosimetry, isodoses=by_subject), isodoses.notes
 
 
 def _union(targets: Mapping[str, ROI], dvhs: Mapping[str, DVH]) -> DVH | None:

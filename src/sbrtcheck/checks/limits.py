@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from sbrtcheck.checks.evidence import Evidence
-from sbrtcheck.metric import Value, parse_metric
-from sbrtcheck.model import Text
+from sbrtcheck.metric import parse_metric
+from sbrtcheck.model import Text, Value
 from sbrtcheck.names import MatchedROI
 from sbrtcheck.protocol import Basis, Line
 from sbrtcheck.verdict import Finding, Outcome, grade

@@ -7,8 +7,7 @@ from importlib.resources import files
 from sbrtcheck import __version__
 from sbrtcheck.case import Case, Link, Other
 from sbrtcheck.checks.prescription import read_prescription
-from sbrtcheck.metric import Value
-from sbrtcheck.model import CaseFacts, Declared, Prescription, Text
+from sbrtcheck.model import CaseFacts, Declared, Prescription, Text, Value
 from sbrtcheck.report.words import Voice, printable
 from sbrtcheck.verdict import Finding, JudgedROI, Verdict, exit_code
 

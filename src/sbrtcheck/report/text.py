@@ -12,8 +12,8 @@ from rich.text import Text as Styled
 from sbrtcheck import __version__
 from sbrtcheck.case import Case, tail
 from sbrtcheck.checks.facts import NOT_PROVIDED
-from sbrtcheck.metric import Value, parse_metric
-from sbrtcheck.model import MASK, PriorRadiotherapy
+from sbrtcheck.metric import parse_metric
+from sbrtcheck.model import MASK, PriorRadiotherapy, Value
 from sbrtcheck.names import looks_relevant
 from sbrtcheck.protocol import Role
 from sbrtcheck.report.words import Voice, agreeing_number, decimals_for, number_and_interval

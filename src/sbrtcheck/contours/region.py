@@ -1,5 +1,6 @@
 """From the rings of an ROI to the solid they stand for: holes, planes, slabs and gaps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
@@ -17,18 +18,7 @@ from sbrtcheck.model import (
     distinct,
     most_common_spacing_mm,
 )
-from sbrtcheck.occupancy import signed_area_mm2
-
-__all__ = [
-    "Gap",
-    "Region",
-    "Slab",
-    "build_region",
-    "clipped",
-    "encloses_box",
-    "outline_of",
-    "overlap_cc",
-]
+from sbrtcheck.occupancy import edges, signed_area_mm2
 
 MIN_AREA_MM2 = 1e-4  # below this a ring is a line or a point
 NEXT_PLANE = 1.5  # neighbouring planes are at most this many spacings apart
@@ -41,13 +31,15 @@ NESTED = 0.01  # a ring counts as inside another if no more than this part of it
 class Slab:
     """The space that one contour plane stands for.
 
-    `rings` have shape (n, 2): outlines run counter-clockwise, holes clockwise.
+    `rings` have shape (n, 2): outlines run counter-clockwise, holes clockwise. `cap` tells that
+    the slab lies wholly beyond the last plane of a piece: -1 below it, 1 above it.
     """
 
     z_mm: float
     low_mm: float
     high_mm: float
     rings: tuple[FloatArray, ...]
+    cap: int = 0
 
     @property
     def thickness_mm(self) -> float:
@@ -85,7 +77,44 @@ class Region:
         """Return the volume of all slabs, or None without any."""
         if not self.slabs:
             return None
-        return sum(slab.area_mm2 * slab.thickness_mm for slab in self.slabs) / 1000
+        thickness_mm = np.array([slab.thickness_mm for slab in self.slabs])
+        return float(areas_mm2(self.slabs) @ thickness_mm) / 1000
+
+
+def areas_mm2(slabs: Sequence[Slab]) -> FloatArray:
+    """Return the area of each slab, shape (n,)."""
+    rings = [ring for slab in slabs for ring in slab.rings]
+    count = np.array([len(ring) for ring in rings])
+    start = np.cumsum(count) - count
+    points = np.concatenate(rings)
+    points = points - np.repeat(points[start], count, axis=0)  # where differences keep their digits
+    # The closing edge starts or ends at the ring's first corner, the origin: it spans nothing.
+    cross = points[:-1, 0] * points[1:, 1] - points[1:, 0] * points[:-1, 1]
+    of_ring = np.add.reduceat(np.append(cross, 0.0), start) / 2
+    slab = np.repeat(np.arange(len(slabs)), [len(slab.rings) for slab in slabs])
+    return np.asarray(np.bincount(slab, of_ring, len(slabs)), dtype=np.float64)
+
+
+def arc_height_mm(region: Region) -> float:
+    """Return how far outlines would bulge beyond their straight edges, on average, if round.
+
+    An edge between corners that turn by little stands for an arc of height length x turn / 8; at
+    a turn of more than 45 degrees the outline has a corner.
+    """
+    starts, ends, _ = edges([slab.rings for slab in region.slabs])
+    edge = ends - starts
+    length_mm = np.hypot(edge[:, 0], edge[:, 1])
+    count = [len(ring) for slab in region.slabs for ring in slab.rings]
+    last = np.cumsum(count) - 1
+    following, before = np.arange(len(edge)) + 1, np.arange(len(edge)) - 1
+    following[last] = last + 1 - count
+    before[last + 1 - count] = last
+    after = edge[following]
+    across = edge[:, 0] * after[:, 1] - edge[:, 1] * after[:, 0]
+    turn = np.abs(np.arctan2(across, (edge * after).sum(axis=1)))
+    turn[turn > np.pi / 4] = 0.0
+    height_mm = length_mm * (turn + turn[before]) / 16
+    return float(height_mm @ length_mm / max(length_mm.sum(), MIN_AREA_MM2))
 
 
 class _Plane(NamedTuple):
@@ -94,11 +123,18 @@ class _Plane(NamedTuple):
     outline: shapely.Geometry
 
 
-def build_region(roi: ROI) -> Region:
+def build_region(roi: ROI, *, end_caps: bool = True, fill_gaps: bool = True) -> Region:
     """Return the solid of an ROI: each contour plane owns the space halfway to its neighbours.
 
     The end planes extend half a spacing outwards. Gaps beyond 1.5 spacings are filled where
     the outlines overlap and at most two planes are missing, otherwise they end the piece.
+
+    Parameters
+    ----------
+    end_caps
+        False: pieces end at their end planes. A single plane keeps its thickness.
+    fill_gaps
+        False: each gap ends the piece.
 
     Notes
     -----
@@ -134,8 +170,10 @@ def build_region(roi: ROI) -> Region:
                 usual_mm=roi.plane_spacing_mm or spacing_mm,
             )
         )
-    low_mm, high_mm, gaps = _slab_limits(planes, spacing_mm)
+    low_mm, high_mm, gaps = _slab_limits(planes, spacing_mm, fill_gaps=fill_gaps)
     notes.extend(_gap_note(gap) for gap in gaps)
+    if not end_caps:
+        _leave_out_caps(planes, low_mm, high_mm)
     slabs = tuple(
         Slab(z_mm=plane.z_mm, low_mm=low, high_mm=high, rings=plane.rings)
         for plane, low, high in zip(planes, low_mm, high_mm, strict=True)
@@ -180,7 +218,7 @@ def clipped(
         rings = slab.rings
         if (corners.min(axis=0) < low_mm[:2]).any() or (corners.max(axis=0) > high_mm[:2]).any():
             outline = shapely.clip_by_rect(outline_of(slab), *low_mm[:2], *high_mm[:2])
-            rings = _oriented_rings(outline)
+            rings = oriented_rings(outline)
         if rings:
             slabs.append(replace(slab, low_mm=bottom_mm, high_mm=top_mm, rings=rings))
     return replace(region, slabs=tuple(slabs))
@@ -198,8 +236,41 @@ def overlap_cc(one: Region, other: Region) -> float:
     return total_mm3 / 1000
 
 
+def _leave_out_caps(planes: list[_Plane], low_mm: list[float], high_mm: list[float]) -> None:
+    """End pieces of several planes at their end planes."""
+    starts = [True, *(high < low for high, low in zip(high_mm[:-1], low_mm[1:], strict=True))]
+    ends = [*starts[1:], True]
+    for plane, (first, last) in enumerate(zip(starts, ends, strict=True)):
+        if first and not last:
+            low_mm[plane] = planes[plane].z_mm
+        if last and not first:
+            high_mm[plane] = planes[plane].z_mm
+
+
+def with_caps_apart(region: Region) -> Region:
+    """Return the same solid, what lies beyond the end planes of each piece as slabs of its own."""
+    slabs: list[Slab] = []
+    for place, slab in enumerate(region.slabs):
+        below, above = region.slabs[place - 1 : place], region.slabs[place + 1 : place + 2]
+        starts = not below or slab.low_mm - below[0].high_mm > SAME_PLANE_MM
+        ends = not above or above[0].low_mm - slab.high_mm > SAME_PLANE_MM
+        slabs.extend(split_at_plane(slab, starts=starts, ends=ends))
+    return replace(region, slabs=tuple(slabs))
+
+
+def split_at_plane(slab: Slab, *, starts: bool, ends: bool) -> list[Slab]:
+    """Cut a slab that starts or ends a piece at its contour plane."""
+    if slab.cap or not (starts or ends):
+        return [slab]
+    parts = [
+        replace(slab, high_mm=slab.z_mm, cap=-1 if starts else 0),
+        replace(slab, low_mm=slab.z_mm, cap=1 if ends else 0),
+    ]
+    return [part for part in parts if part.thickness_mm > 0]
+
+
 def _slab_limits(
-    planes: list[_Plane], spacing_mm: float
+    planes: list[_Plane], spacing_mm: float, *, fill_gaps: bool
 ) -> tuple[list[float], list[float], list[Gap]]:
     """Return the lower and upper face of each plane's slab, and the gaps between them."""
     low_mm = [planes[0].z_mm - spacing_mm / 2]
@@ -211,7 +282,7 @@ def _slab_limits(
         limits = (middle_mm, middle_mm)
         if step_mm > NEXT_PLANE * spacing_mm + SAME_PLANE_MM:
             missing = round(step_mm / spacing_mm) - 1
-            filled = missing <= MOST_MISSING_PLANES and _overlap(below, above)
+            filled = fill_gaps and missing <= MOST_MISSING_PLANES and _overlap(below, above)
             gaps.append(Gap(below.z_mm, above.z_mm, missing, filled))
             if not filled:
                 limits = (below.z_mm + spacing_mm / 2, above.z_mm - spacing_mm / 2)
@@ -269,7 +340,7 @@ def _planes(roi: ROI, notes: list[Text]) -> list[_Plane]:
         xor = any(rings[index].xor for index in indices)
         outline = _combine([polygons[index] for index in indices], notes, xor=xor)
         if _area_mm2(outline) > MIN_AREA_MM2:
-            planes.append(_Plane(float(z_mm), _oriented_rings(outline), outline))
+            planes.append(_Plane(float(z_mm), oriented_rings(outline), outline))
         else:
             notes.append(Text("the contours at z = {z_mm} mm cancel out", z_mm=float(z_mm)))
     return planes
@@ -334,10 +405,11 @@ def _counter_clockwise(points_mm: FloatArray) -> FloatArray:
     return points_mm if signed_area_mm2(points_mm) > 0 else points_mm[::-1]
 
 
-def _oriented_rings(outline: shapely.Geometry) -> tuple[FloatArray, ...]:
+def oriented_rings(outline: shapely.Geometry) -> tuple[FloatArray, ...]:
+    """Return the rings of polygons: outlines counter-clockwise, holes clockwise."""
     rings = []
     for part in shapely.get_parts(outline):
-        if part.geom_type != "Polygon":
+        if part.geom_type != "Polygon" or part.is_empty:
             continue
         rings.append(_counter_clockwise(shapely.get_coordinates(part.exterior)[:-1]))
         rings.extend(

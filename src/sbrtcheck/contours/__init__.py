@@ -1,0 +1,32 @@
+"""Planar geometry of an ROI: rings, holes, gaps, slabs, the shape between planes, margins."""
+
+from sbrtcheck.contours.margins import grown
+from sbrtcheck.contours.region import (
+    Gap,
+    Region,
+    Slab,
+    arc_height_mm,
+    build_region,
+    clipped,
+    encloses_box,
+    outline_of,
+    overlap_cc,
+    with_caps_apart,
+)
+from sbrtcheck.contours.shape import closing_ends, shaped
+
+__all__ = [
+    "Gap",
+    "Region",
+    "Slab",
+    "arc_height_mm",
+    "build_region",
+    "clipped",
+    "closing_ends",
+    "encloses_box",
+    "grown",
+    "outline_of",
+    "overlap_cc",
+    "shaped",
+    "with_caps_apart",
+]

@@ -1,0 +1,7 @@
+"""Dose, occupancy and thickness become volume per dose."""
+
+from sbrtcheck.dvh.band import Band, compute_band
+from sbrtcheck.dvh.compute import compute_dvh
+from sbrtcheck.dvh.curve import DVH, add_dvhs
+
+__all__ = ["DVH", "Band", "add_dvhs", "compute_band", "compute_dvh"]

@@ -1,0 +1,293 @@
+"""A DVH with its interval: what other readings of the same contours and grid would say.
+
+Two things make the interval. Conventions: the answer of every other choice, one at a time, lies
+in it. Resolution: at poles, tips and sparse planes all conventions err to the same side, so the
+interval is wider than their spread by what the contours leave open:
+
+    U^2 = (1.75 dP)^2 + (1.2 dD)^2 + (wall)^2 + (k below)^2 + (k above)^2
+
+dP and dD are what the choice between planes and that between grid points change; wall is what
+moving the surface by 0.55 times the height of its arcs over their chords, and 0.012 mm more,
+changes; below and above is what the caps there hold, k = 1.45 where the areas do not run out and
+0.12 where they do.
+
+The five numbers were fitted once on 1200 random solids (spheres, ellipsoids, rods, cones and boxes
+in any direction; planes 1 to 3 mm, grids 1 to 3 mm; linear, logistic and Gaussian doses) so that
+the interval holds the truth in 95 % of answers. It speaks of reading contours and grid only, not
+of dose calculation, set-up or contouring.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from sbrtcheck.contours import Region, arc_height_mm, closing_ends
+from sbrtcheck.dvh.cells import Reading, divide, on_grid, sub_cell_mm
+from sbrtcheck.dvh.compute import (
+    compute_dvh,
+    finished,
+    measure,
+    region_of,
+    solid_of,
+    survey,
+    tallied,
+    to_dvh,
+    without_dose,
+)
+from sbrtcheck.dvh.curve import DVH
+from sbrtcheck.dvh.tally import kept, shell
+from sbrtcheck.model import ROI, Convention, DoseGrid, FloatArray, Text, Value, frozen_array
+
+__all__ = ["Band", "compute_band"]
+
+PLANES, DOSE = 1.75, 1.2  # what the two choices count again, beyond their own answer
+ARC, WALL_MM = 0.55, 0.012  # the surface moves by this part of its arcs' height, and this
+OPEN_CAP, CLOSED_CAP = 1.45, 0.12  # of a cap's volume
+COARSER = 4  # times fewer sub-cells in members that are other solids
+NEAR_CC, NEAR_PART = 0.01, 0.01  # the hottest part that tells how an extreme moves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Nudge:
+    """A DVH of the solid with part of its surface moved, and what the change counts."""
+
+    dvh: DVH
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Band:
+    """A DVH and what else the same contours and dose may mean.
+
+    Parameters
+    ----------
+    nominal
+        The DVH by the convention asked for.
+    members
+        DVHs that differ from it by one choice, by that choice: "slab" or "shape", "cubic" or
+        "trilinear", "coarser sampling", "no end caps", "gaps empty".
+    nudges
+        DVHs of the solid with its wall, its lower and its upper ends moved.
+    """
+
+    nominal: DVH
+    members: Mapping[str, DVH]
+    nudges: tuple[Nudge, ...] = ()
+
+    def interval(self, answer: Callable[[DVH], Value]) -> Value:
+        """Ask all DVHs one question; return the nominal answer between its ends.
+
+        Unknown where the nominal DVH knows the answer and another one does not: the ROI may then
+        be smaller than what is asked for.
+        """
+        nominal = answer(self.nominal)
+        ends = _ends(nominal)
+        if ends is None:
+            return nominal
+        found = {name: _ends(answer(dvh)) for name, dvh in self.members.items()}
+        nudged = [(_ends(answer(nudge.dvh)), nudge.weight) for nudge in self.nudges]
+        known = [end for end in found.values() if end is not None]
+        moved = [(end, weight) for end, weight in nudged if end is not None]
+        if len(known) < len(found) or len(moved) < len(nudged):
+            why = Text("by another reading of its contours the ROI is too small for this")
+            return Value(None, reason=nominal.reason or why)
+        choices = ((end, _counts(name)) for name, end in found.items())
+        changes = [(end, weight) for end, weight in (*choices, *moved) if end is not None]
+        low, high = (
+            limit([ends[side], *(end[side] for end in known)])
+            + sign * float(np.sqrt(sum((w * (end[side] - ends[side])) ** 2 for end, w in changes)))
+            for side, limit, sign in ((0, min, -1), (1, max, 1))
+        )
+        return replace(nominal, low=max(low, 0.0), high=high)
+
+    def dose_at_volume_gy(self, volume_cc: float) -> Value:
+        """Return the least dose in the hottest `volume_cc`; see `DVH.dose_at_volume_gy`."""
+        return self.interval(lambda dvh: Value(dvh.dose_at_volume_gy(volume_cc)))
+
+    def dose_at_percent_gy(self, percent: float) -> Value:
+        """Return the least dose in the hottest `percent` of the ROI."""
+        return self.interval(lambda dvh: Value(dvh.dose_at_percent_gy(percent)))
+
+    def volume_at_dose_cc(self, dose_gy: float) -> Value:
+        """Return the volume that receives at least `dose_gy`."""
+        return self.interval(lambda dvh: Value(dvh.volume_at_dose_cc(dose_gy)))
+
+    def volume_at_dose_percent(self, dose_gy: float) -> Value:
+        """Return the percentage of the ROI that receives at least `dose_gy`."""
+        value = self.interval(lambda dvh: Value(dvh.volume_at_dose_percent(dose_gy)))
+        return value if value.high is None else replace(value, high=min(value.high, 100.0))
+
+    @property
+    def volume_cc(self) -> Value:
+        """Return the volume of the whole ROI."""
+        return self.interval(lambda dvh: Value(dvh.volume_cc))
+
+    @property
+    def min_gy(self) -> Value:
+        """Return the least dose."""
+        return self.interval(lambda dvh: Value(dvh.min_gy))
+
+    @property
+    def max_gy(self) -> Value:
+        """Return the highest dose."""
+        return self.interval(lambda dvh: Value(dvh.max_gy))
+
+    @property
+    def mean_gy(self) -> Value:
+        """Return the mean dose."""
+        return self.interval(lambda dvh: Value(dvh.mean_gy))
+
+
+def _ends(value: Value) -> tuple[float, float] | None:
+    low = value.value if value.low is None else value.low
+    high = value.value if value.high is None else value.high
+    return None if low is None or high is None else (low, high)
+
+
+def _counts(name: str) -> float:
+    """Return what the change that a member makes counts beyond its own answer."""
+    if name in ("slab", "shape"):
+        return PLANES
+    return DOSE if name in ("cubic", "trilinear") else 0.0
+
+
+def compute_band(
+    roi: ROI,
+    dose: DoseGrid,
+    *,
+    convention: Convention = Convention(),  # noqa: B008 - frozen
+) -> Band:
+    """Return the DVH of an ROI with what other readings of its contours and dose would be.
+
+    Parameters
+    ----------
+    roi, dose, convention
+        As for `compute_dvh`, whose answer is the nominal DVH.
+
+    Notes
+    -----
+    The interval holds the truth in 95 % of answers on random solids; its half-width is about
+    three times the median error there. Where the ROI leaves the dose grid, only conventions
+    are varied.
+
+    Examples
+    --------
+    >>> from sbrtcheck import compute_band
+    >>> from sbrtcheck.phantoms import Sphere, even_axis, linear_dose
+    >>> axis = even_axis(-20, 20, 2)
+    >>> dose = linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=20).sampled(axis, axis, axis)
+    >>> band = compute_band(Sphere(radius_mm=10).roi("sphere", spacing_mm=2), dose)
+    >>> volume = band.volume_cc
+    >>> volume.low < 4.18879 < volume.high
+    True
+    """
+    region = region_of(roi, convention)
+    solid = solid_of(region, convention)
+    if solid is None:
+        return Band(nominal=without_dose(roi.name, region, None), members={})
+    known = on_grid(solid.region, dose)
+    whole = known is solid.region
+    volume_cc = solid.volume_cc if whole else known.volume_cc
+    if volume_cc is None:
+        return Band(nominal=without_dose(roi.name, region, solid.volume_cc), members={})
+    division = divide(known, sub_cell_mm(volume_cc, convention.sub_cells), dose)
+    found = survey(division, with_walls=True)
+    if found is None:
+        return Band(nominal=without_dose(roi.name, region, solid.volume_cc), members={})
+    other_dose: Reading = "cubic" if convention.dose == "trilinear" else "trilinear"
+    tallies = tallied(
+        division,
+        (convention.dose, other_dose),
+        found.min_gy,
+        found.max_gy,
+        coarser=True,
+        parts=3,
+    )
+    own, other, coarser = (
+        finished(reading, tally, found, whole=whole)
+        for reading, tally in zip(
+            (convention.dose, other_dose, convention.dose), tallies, strict=True
+        )
+    )
+    if not own.curves_cc[:, 0].sum():
+        return Band(nominal=without_dose(roi.name, region, solid.volume_cc), members={})
+    nominal = to_dvh(roi.name, region, solid, own)
+    members = {
+        other_dose: to_dvh(roi.name, region, solid, other),
+        "coarser sampling": to_dvh(roi.name, region, solid, coarser),
+        **_other_solids(roi, dose, region, convention),
+    }
+    if not nominal.is_complete:
+        return Band(nominal=nominal, members=members)
+    closing = closing_ends(region)
+    open_ends = [end for end, closes in zip((1, 2), closing, strict=True) if not closes]
+    if open_ends and convention.end_caps == "half-slice":
+        change_cc = -own.curves_cc[open_ends].sum(axis=0)
+        members["no end caps"] = _changed(nominal, change_cc)
+    moved_mm = ARC * arc_height_mm(region) + WALL_MM
+    wall_mm2 = shell(found.walls, own.edges_gy)
+    nudges = [Nudge(dvh=_changed(nominal, moved_mm * wall_mm2 / 1000), weight=1.0)]
+    nudges += [
+        Nudge(
+            dvh=_changed(nominal, -own.curves_cc[end]),
+            weight=CLOSED_CAP if closes else OPEN_CAP,
+        )
+        for end, closes in zip((1, 2), closing, strict=True)
+    ]
+    return Band(nominal=nominal, members=members, nudges=tuple(nudges))
+
+
+def _other_solids(
+    roi: ROI, dose: DoseGrid, region: Region, convention: Convention
+) -> dict[str, DVH]:
+    """Return DVHs of what else the contours may stand for, with fewer sub-cells."""
+    coarse = replace(convention, sub_cells=max(convention.sub_cells // COARSER, 1))
+    members: dict[str, DVH] = {}
+    between: Literal["slab", "shape"] = "slab" if convention.between_planes == "shape" else "shape"
+    solid = solid_of(region, replace(coarse, between_planes=between))
+    if solid is not None:
+        (found,) = measure(solid, dose, coarse.sub_cells, (coarse.dose,))
+        members[between] = to_dvh(roi.name, region, solid, found)
+    if convention.fill_gaps and any(gap.filled for gap in region.gaps):
+        members["gaps empty"] = compute_dvh(roi, dose, convention=replace(coarse, fill_gaps=False))
+    return members
+
+
+def _changed(nominal: DVH, change_cc: FloatArray) -> DVH:
+    """Return the DVH of a solid with some volume more or less, given as a cumulative curve."""
+    curve_cc = np.maximum(nominal.volume_cc_at_dose + kept(change_cc), 0.0)
+    curve_cc = np.maximum.accumulate(curve_cc[::-1])[::-1]
+    curve_cc[-1] = 0.0
+    volume_cc = float(curve_cc[0])
+    if volume_cc <= 0:
+        return replace(nominal, volume_cc=None)
+    received = -np.diff(curve_cc)
+    before = -np.diff(nominal.volume_cc_at_dose)
+    middle_gy = (nominal.dose_gy[1:] + nominal.dose_gy[:-1]) / 2
+    sum_gy_cc = (nominal.mean_gy or 0.0) * (nominal.volume_cc or 0.0)
+    changed = replace(
+        nominal,
+        volume_cc=volume_cc,
+        volume_cc_at_dose=frozen_array(curve_cc, ndim=1),
+        mean_gy=(sum_gy_cc + float((received - before) @ middle_gy)) / volume_cc,
+    )
+    near_cc = min(NEAR_CC, NEAR_PART * volume_cc)
+    return replace(
+        changed,
+        max_gy=_moved_end(nominal.max_gy, nominal, changed, near_cc, hottest=True),
+        min_gy=_moved_end(nominal.min_gy, nominal, changed, near_cc, hottest=False),
+    )
+
+
+def _moved_end(
+    end_gy: float | None, nominal: DVH, changed: DVH, near_cc: float, *, hottest: bool
+) -> float | None:
+    """Return where an extreme moves to: as far as the dose of the volume next to it."""
+
+    def near_gy(dvh: DVH) -> float:
+        asked_cc = near_cc if hottest else (dvh.volume_cc or 0.0) - near_cc
+        return dvh.dose_inside_gy(asked_cc) or 0.0
+
+    return None if end_gy is None else end_gy + near_gy(changed) - near_gy(nominal)

@@ -1,0 +1,180 @@
+"""The cumulative curve: volume that receives at least a dose."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sbrtcheck.contours import Gap
+from sbrtcheck.model import FloatArray, Text, frozen_array
+
+__all__ = ["DVH", "OUTSIDE", "add_dvhs"]
+
+OUTSIDE = 1e-6  # of the volume: less than this beyond the grid is rounding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DVH:
+    """A cumulative dose-volume histogram.
+
+    Parameters
+    ----------
+    dose_gy
+        Shape (n,), ascending.
+    volume_cc_at_dose
+        Shape (n,): the volume that receives at least that dose, of the part inside the grid.
+    volume_cc
+        The volume of the whole ROI, or None where its contours enclose none.
+    volume_outside_cc
+        What of it lies beyond the dose grid, where no dose is known.
+    min_gy, max_gy, mean_gy
+        Over the part inside the grid, its surface included; None without dose.
+    """
+
+    roi_name: str
+    volume_cc: float | None
+    volume_outside_cc: float
+    dose_gy: FloatArray
+    volume_cc_at_dose: FloatArray
+    min_gy: float | None
+    max_gy: float | None
+    mean_gy: float | None
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[Text, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether the dose is known in all of the ROI."""
+        return (
+            self.volume_cc is not None
+            and self.max_gy is not None
+            and self.volume_outside_cc <= OUTSIDE * self.volume_cc
+        )
+
+    def dose_at_volume_gy(self, volume_cc: float) -> float | None:
+        """Return the least dose in the hottest `volume_cc`.
+
+        Linear between the samples of the curve.
+
+        Returns
+        -------
+        Dose in Gy, or None if the ROI holds less than `volume_cc` or leaves the dose grid:
+        no dose can then be named, and zero would read as safe.
+
+        Raises
+        ------
+        ValueError
+            If `volume_cc` is not positive.
+        """
+        return self.dose_inside_gy(volume_cc) if self.is_complete else None
+
+    def dose_inside_gy(self, volume_cc: float) -> float | None:
+        """Return the least dose in the hottest `volume_cc` of the part inside the dose grid.
+
+        A lower bound of `dose_at_volume_gy` where the ROI leaves the grid.
+        """
+        if volume_cc <= 0:
+            raise ValueError(f"volume_cc must be positive, got {volume_cc}")
+        if self.volume_cc_at_dose.size == 0 or volume_cc > self.volume_cc_at_dose[0] * (1 + 1e-12):
+            return None
+        asked_cc = min(volume_cc, float(self.volume_cc_at_dose[0]))
+        last = int(np.flatnonzero(self.volume_cc_at_dose >= asked_cc)[-1])
+        if last + 1 == self.dose_gy.size:
+            return self.max_gy
+        high, low = self.volume_cc_at_dose[last], self.volume_cc_at_dose[last + 1]
+        share = float((high - asked_cc) / (high - low))
+        dose_gy = self.dose_gy[last] + share * (self.dose_gy[last + 1] - self.dose_gy[last])
+        # The curve's last sample lies a rounding step beyond the maximum, where it reaches 0.
+        return float(dose_gy if self.max_gy is None else min(dose_gy, self.max_gy))
+
+    def dose_at_percent_gy(self, percent: float) -> float | None:
+        """Return the least dose in the hottest `percent` of the ROI; see `dose_at_volume_gy`.
+
+        Raises
+        ------
+        ValueError
+            If `percent` is not in (0, 100].
+        """
+        if not 0 < percent <= 100:
+            raise ValueError(f"percent must be in (0, 100], got {percent}")
+        return (
+            None
+            if self.volume_cc is None
+            else self.dose_at_volume_gy(self.volume_cc * percent / 100)
+        )
+
+    def volume_at_dose_cc(self, dose_gy: float) -> float | None:
+        """Return the volume that receives at least `dose_gy`, or None if any dose is unknown."""
+        if not self.is_complete:
+            return None
+        return float(np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0))
+
+    def volume_inside_cc(self, dose_gy: float) -> float:
+        """Return what of the part inside the dose grid receives at least `dose_gy`."""
+        if self.dose_gy.size == 0:
+            return 0.0
+        return float(np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0))
+
+    def with_outside_at(self, dose_gy: float) -> "DVH":
+        """Return the DVH as if all of the part outside the dose grid received one dose."""
+        step_gy = np.array([dose_gy, np.nextafter(dose_gy, np.inf)])
+        if self.volume_cc is None:
+            return self
+        if self.max_gy is None or self.mean_gy is None:
+            return replace(
+                self,
+                volume_outside_cc=0.0,
+                dose_gy=frozen_array(step_gy, ndim=1),
+                volume_cc_at_dose=frozen_array([self.volume_cc, 0.0], ndim=1),
+                min_gy=dose_gy,
+                max_gy=dose_gy,
+                mean_gy=dose_gy,
+            )
+        doses_gy = _distinct([self.dose_gy, step_gy])
+        inside_cc = np.interp(doses_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)
+        outside_cc = np.where(doses_gy <= dose_gy, self.volume_outside_cc, 0.0)
+        known_cc = self.volume_cc - self.volume_outside_cc
+        return replace(
+            self,
+            volume_outside_cc=0.0,
+            dose_gy=frozen_array(doses_gy, ndim=1),
+            volume_cc_at_dose=frozen_array(inside_cc + outside_cc, ndim=1),
+            min_gy=min(self.min_gy or 0.0, dose_gy),
+            max_gy=max(self.max_gy, dose_gy),
+            mean_gy=(self.mean_gy * known_cc + dose_gy * self.volume_outside_cc) / self.volume_cc,
+        )
+
+    def volume_at_dose_percent(self, dose_gy: float) -> float | None:
+        """Return the percentage of the ROI that receives at least `dose_gy`, or None."""
+        volume_cc = self.volume_at_dose_cc(dose_gy)
+        return None if volume_cc is None or not self.volume_cc else 100 * volume_cc / self.volume_cc
+
+
+def _distinct(doses_gy: Sequence[FloatArray]) -> FloatArray:
+    """Return all doses, ascending, each once (NumPy's own would import masked arrays)."""
+    ordered = np.sort(np.concatenate(doses_gy))
+    return ordered[np.append(True, np.diff(ordered) > 0)] if ordered.size else ordered
+
+
+def add_dvhs(dvhs: Sequence[DVH], *, name: str) -> DVH:
+    """Return the DVH of several ROIs that share no volume, as if they were one."""
+    known = [dvh for dvh in dvhs if dvh.volume_cc is not None]
+    doses_gy = _distinct([dvh.dose_gy for dvh in known])
+    volume_cc = np.sum(
+        [np.interp(doses_gy, dvh.dose_gy, dvh.volume_cc_at_dose, right=0.0) for dvh in known],
+        axis=0,
+    )
+    with_dose = [dvh for dvh in known if dvh.mean_gy is not None]
+    inside_cc = [(dvh.volume_cc or 0.0) - dvh.volume_outside_cc for dvh in with_dose]
+    means_gy = [dvh.mean_gy or 0.0 for dvh in with_dose]
+    return DVH(
+        roi_name=name,
+        volume_cc=sum(dvh.volume_cc or 0.0 for dvh in known),
+        volume_outside_cc=sum(dvh.volume_outside_cc for dvh in known),
+        dose_gy=frozen_array(doses_gy, ndim=1),
+        volume_cc_at_dose=frozen_array(volume_cc, ndim=1),
+        min_gy=min((dvh.min_gy or 0.0 for dvh in with_dose), default=None),
+        max_gy=max((dvh.max_gy or 0.0 for dvh in with_dose), default=None),
+        mean_gy=float(np.average(means_gy, weights=inside_cc)) if with_dose else None,
+        notes=tuple(note for dvh in known for note in dvh.notes),
+    )
