@@ -252,8 +252,9 @@ def test_half_a_voxel_of_shift_changes_nothing() -> None:
         doses_gy(compute_dvh(roi, sampled(field, 2.5, low_mm=low_mm))) for low_mm in (-30, -31.25)
     ]
 
-    # Linear doses are read exactly on either grid.
-    assert found[0] == pytest.approx(found[1], abs=1e-9)
+    # Linear doses are read exactly on either grid; the ends of dose intervals are kept to a
+    # twenty-thousandth of the range, 1 mGy, and one that lies on such an edge may round both ways.
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])

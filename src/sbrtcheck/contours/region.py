@@ -83,6 +83,12 @@ class Region:
 
 def areas_mm2(slabs: Sequence[Slab]) -> FloatArray:
     """Return the area of each slab, shape (n,)."""
+    slab = np.repeat(np.arange(len(slabs)), [len(slab.rings) for slab in slabs])
+    return np.asarray(np.bincount(slab, ring_areas_mm2(slabs), len(slabs)), dtype=np.float64)
+
+
+def ring_areas_mm2(slabs: Sequence[Slab]) -> FloatArray:
+    """Return the signed area of each ring, slab after slab."""
     rings = [ring for slab in slabs for ring in slab.rings]
     count = np.array([len(ring) for ring in rings])
     start = np.cumsum(count) - count
@@ -90,9 +96,7 @@ def areas_mm2(slabs: Sequence[Slab]) -> FloatArray:
     points = points - np.repeat(points[start], count, axis=0)  # where differences keep their digits
     # The closing edge starts or ends at the ring's first corner, the origin: it spans nothing.
     cross = points[:-1, 0] * points[1:, 1] - points[1:, 0] * points[:-1, 1]
-    of_ring = np.add.reduceat(np.append(cross, 0.0), start) / 2
-    slab = np.repeat(np.arange(len(slabs)), [len(slab.rings) for slab in slabs])
-    return np.asarray(np.bincount(slab, of_ring, len(slabs)), dtype=np.float64)
+    return np.asarray(np.add.reduceat(np.append(cross, 0.0), start) / 2)
 
 
 def arc_height_mm(region: Region) -> float:

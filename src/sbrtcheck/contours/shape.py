@@ -21,12 +21,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sbrtcheck.contours.region import Region, Slab, areas_mm2, split_at_plane, with_caps_apart
+from sbrtcheck.contours.region import (
+    Region,
+    Slab,
+    areas_mm2,
+    ring_areas_mm2,
+    split_at_plane,
+    with_caps_apart,
+)
 from sbrtcheck.model import SAME_PLANE_MM, FloatArray
 from sbrtcheck.occupancy import signed_area_mm2
 
 __all__ = ["shaped"]
 
+MOST_CORNERS = 72  # of an outline that moves
 BLOCK = 500_000  # distances measured at a time
 LONGEST_EDGE = 1 / 24  # of the outline: longer edges are cut before they move
 LAYER_MM = 1.5  # at most: half-slabs of up to 3 mm spacing are one layer
@@ -341,9 +349,8 @@ def _outlines(planes: _Planes, layers: _Layers) -> list[tuple[FloatArray, ...]]:
             others[first[plane] + own] = tuple(
                 int(first[other]) + theirs[own] for other, theirs in zip(near, matched, strict=True)
             )
-    of_ring_mm2 = np.add.reduceat(_cross(rings.points_mm, rings.start, rings.corners), rings.start)
     z_mm = np.repeat(planes.z_mm, np.diff(first))
-    areas = _parabolas(np.abs(of_ring_mm2) / 2, z_mm, others)
+    areas = _parabolas(np.abs(ring_areas_mm2(planes.slabs)), z_mm, others)
     moving = [ring for plane in layers.of_plane for ring in range(first[plane], first[plane + 1])]
     distance_mm = np.zeros((2, len(rings.points_mm)))
     for slot in (0, 1):
@@ -363,7 +370,10 @@ def _match(planes: _Planes, plane: int, other: int) -> tuple[int, ...]:
 
 def _dense(slabs: Sequence[Slab]) -> _Rings:
     """Put the rings of slabs end to end, their long edges cut."""
-    rings = [ring for slab in slabs for ring in slab.rings]
+    # Areas come from the outlines themselves; to move, some of very many corners are enough.
+    rings = [
+        ring[:: int(np.ceil(len(ring) / MOST_CORNERS))] for slab in slabs for ring in slab.rings
+    ]
     of_plane = np.cumsum([0, *(len(slab.rings) for slab in slabs)])
     given = np.array([len(ring) for ring in rings])
     start = np.cumsum(given) - given
@@ -553,14 +563,6 @@ def _extents_mm(
         ]
         reach_mm[plane] = of.reduce(of_ring[at])
     return reach_mm[layers.plane]
-
-
-def _cross(points_mm: FloatArray, start: NDArray[np.intp], count: NDArray[np.intp]) -> FloatArray:
-    """Return twice the signed area that each edge spans with the first corner of its ring."""
-    away = points_mm - np.repeat(points_mm[start], count, axis=0)
-    following = np.arange(len(points_mm)) + 1
-    following[start + count - 1] = start
-    return np.asarray(away[:, 0] * away[following, 1] - away[following, 0] * away[:, 1])
 
 
 def _centroids(

@@ -98,11 +98,11 @@ class Sample(NamedTuple):
 
 
 def samples(
-    division: Division, readings: Sequence[Reading], *, coarser: bool = False
+    division: Division, readings: Sequence[Reading], coarser: Sequence[Reading] = ()
 ) -> Iterator[tuple[Sample, ...]]:
     """Yield the sub-cells of each block of slabs, once for each way to read the dose.
 
-    `coarser` adds, in the first way, those of cells of twice the size.
+    Those in the ways of `coarser` follow, of twice the size.
     """
     lattice, box = division.lattice, division.box
     x = _known(lattice.x_centres_mm, lattice.cell_mm, box.x_mm)
@@ -116,7 +116,7 @@ def samples(
             joined, wider = _joined(filled, lattice)
             layers = _layers(slabs, box, 2 * division.edge_mm)
             cells = _filled_cells(joined, layers, wider.cell_mm**2)
-            found.append(_sub_cells(cells, box, wider, layers, readings[0]))
+            found += [_sub_cells(cells, box, wider, layers, reading) for reading in coarser]
         yield tuple(found)
 
 

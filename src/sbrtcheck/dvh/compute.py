@@ -165,21 +165,21 @@ def tallied(
     min_gy: float,
     max_gy: float,
     *,
-    coarser: bool = False,
+    coarser: Sequence[Reading] = (),
     parts: int = 1,
 ) -> tuple[Tally, ...]:
     """Count all sub-cells, finer where most of the volume is if outliers stretch the range.
 
-    `coarser` adds a tally of cells of twice the size; `parts` are kept apart in the first.
+    `coarser` adds tallies of cells of twice the size; `parts` are kept apart in the first.
     """
     knots_gy, range_gy = [min_gy, max_gy], max_gy - min_gy
-    every = (*readings, readings[0]) if coarser else tuple(readings)
+    every = (*readings, *coarser)
     while True:
         tallies = tuple(
             Tally(_stretched(knots_gy, reading), 1 if number else parts)
             for number, reading in enumerate(every)
         )
-        for block in samples(division, readings, coarser=coarser):
+        for block in samples(division, readings, coarser):
             for tally, sample in zip(tallies, block, strict=True):
                 tally.add(sample)
         if range_gy <= WIDE_GY * BINS:
