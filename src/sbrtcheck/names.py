@@ -36,13 +36,17 @@ POSITION = {level: index for index, level in enumerate(LEVELS)}
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MatchedROI:
-    """An ROI and the structure it stands for; `structure` is None where it stands for none."""
+    """An ROI and the structure it stands for; `structure` is None where it stands for none.
+
+    `is_made` tells that it is not drawn, but made from another ROI.
+    """
 
     roi: ROI
     structure: str | None
     role: Role | None
     how: Text
     declared: bool = False
+    is_made: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,11 +176,15 @@ class Calendar:
 @with_config(STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeuralRules:
-    """How far beyond each target the neural structures must be drawn."""
+    """How far beyond each target the neural structures must be drawn, and the margin of a PRV.
+
+    `prv_margin_mm` makes a planning risk volume from the cord where none is drawn.
+    """
 
     extent_mm: Positive
     basis: Basis
     source: NonEmpty
+    prv_margin_mm: Positive = 2.0
 
 
 @with_config(STRICT)

@@ -6,7 +6,13 @@ from sbrtcheck.case import Case
 from sbrtcheck.checks.course import check_course, read_course, without_foreign_targets
 from sbrtcheck.checks.coverage import check_coverage, report_targets
 from sbrtcheck.checks.dose import check_dose
-from sbrtcheck.checks.evidence import Evidence, compose_parts, compute_dosimetry, name_subjects
+from sbrtcheck.checks.evidence import (
+    Evidence,
+    compose_parts,
+    compute_dosimetry,
+    make_prvs,
+    name_subjects,
+)
 from sbrtcheck.checks.facts import check_facts
 from sbrtcheck.checks.identity import check_approval, check_beams, check_identity, check_links
 from sbrtcheck.checks.levels import TreatedLevels, check_levels, treated_levels
@@ -62,7 +68,7 @@ def check(case: Case, protocol: Protocol, declared: Declared | None = None) -> V
     treated = treated_levels(matches, declared)
     course = read_course(case, protocol, declared, reading.prescription)
     subjects = name_subjects(matches)
-    subjects = (*subjects, *compose_parts(subjects, protocol))
+    subjects = (*subjects, *compose_parts(subjects, protocol), *make_prvs(subjects, protocol))
     dosimetry, notes = compute_dosimetry(subjects, case, course, protocol, reading.prescription)
     evidence = Evidence(
         case=case,

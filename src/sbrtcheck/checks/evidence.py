@@ -9,7 +9,7 @@ from sbrtcheck.checks.beyond import bound_beyond_gy
 from sbrtcheck.checks.course import Course
 from sbrtcheck.checks.levels import TreatedLevels
 from sbrtcheck.checks.prescription import PrescriptionReading
-from sbrtcheck.contours import build_region, overlap_cc
+from sbrtcheck.contours import build_region, grown, overlap_cc
 from sbrtcheck.dvh import DVH, Band, add_dvhs, compute_band
 from sbrtcheck.isodose import compute_isodoses
 from sbrtcheck.metric import Dosimetry, Metric, evaluate
@@ -116,6 +116,35 @@ def compose_parts(
         how = Text("put together from its parts")
         composed.append((name, MatchedROI(roi=roi, structure=name, role=row.role, how=how)))
     return tuple(composed)
+
+
+def make_prvs(
+    subjects: tuple[tuple[str, MatchedROI], ...], protocol: Protocol
+) -> tuple[tuple[str, MatchedROI], ...]:
+    """Return a planning risk volume for each cord, grown from it, where none is drawn."""
+    if any(match.role is Role.CORD_PRV and match.roi.contours for _, match in subjects):
+        return ()
+    structure = protocol.structure_of(Role.CORD_PRV)
+    margin_mm = protocol.neural.prv_margin_mm
+    made = []
+    for subject, match in subjects:
+        if match.role is not Role.CORD or not match.roi.contours:
+            continue
+        how = Text(
+            "made by sbrtcheck: {roi} + {margin_mm} mm (convention)",
+            roi=match.roi.name,
+            margin_mm=margin_mm,
+        )
+        name = f"{structure} of {subject}"
+        prv = MatchedROI(
+            roi=grown(match.roi, margin_mm),
+            structure=structure,
+            role=Role.CORD_PRV,
+            how=how,
+            is_made=True,
+        )
+        made.append((name, prv))
+    return tuple(made)
 
 
 def compute_dosimetry(

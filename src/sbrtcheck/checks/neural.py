@@ -247,6 +247,8 @@ def _limit(evidence: Evidence, subject: str, match: MatchedROI, incomplete: Text
             outcome=Outcome.VARIATION,
             message=Text("above {line}; the cord itself decides", line=str(limit.goal.constraint)),
         )
+    if match.is_made:
+        finding = replace(finding, message=Text("{m} ({how})", m=finding.message, how=match.how))
     finding = _with_surrogate_words(evidence, match, finding)
     finding = _with_maximum_words(evidence, subject, limit, finding)
     return _held_back(evidence, finding, incomplete)
@@ -354,14 +356,16 @@ def _maximum(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
 
 
 def report_prv(evidence: Evidence) -> Iterator[Finding]:
-    """Yield that no PRV is drawn, where a cord is."""
-    if evidence.drawn(Role.CORD) and not evidence.of_role(Role.CORD_PRV):
-        yield Finding(
-            id="report.prv",
-            subject=evidence.protocol.structure_of(Role.CORD_PRV),
-            outcome=None,
-            message=Text("no PRV is drawn: the cord is judged without a margin"),
-            basis=Basis.CONVENTION,
-            source="",
-            required=False,
-        )
+    """Yield which PRV was made from a cord, where none is drawn."""
+    for subject, match in evidence.of_role(Role.CORD_PRV):
+        if match.is_made:
+            yield Finding(
+                id="report.prv",
+                subject=subject,
+                roi=match.roi.name,
+                outcome=None,
+                message=Text("no PRV is drawn; {how}", how=match.how),
+                basis=Basis.CONVENTION,
+                source="cord + 2 mm: project convention",
+                required=False,
+            )

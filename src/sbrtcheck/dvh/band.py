@@ -48,6 +48,7 @@ PLANES, DOSE = 1.75, 0.6  # what the two choices count again, beyond their own a
 ARC, WALL_MM = 0.5, 0.02  # the surface moves by this part of its arcs' height, and this
 OPEN_CAP, CLOSED_CAP = 1.4, 0.33  # of a cap's volume
 COARSER = 8  # times fewer sub-cells in members that are other solids
+ROUNDING = 1e-9  # of an answer
 NEAR_CC, NEAR_PART = 0.01, 0.01  # the hottest part that tells how an extreme moves
 
 
@@ -102,7 +103,10 @@ class Band:
             + sign * float(np.sqrt(sum((w * (end[side] - ends[side])) ** 2 for end, w in changes)))
             for side, limit, sign in ((0, min, -1), (1, max, 1))
         )
-        return replace(nominal, low=max(low, 0.0), high=high)
+        # Rounding of sums is no uncertainty, and must not tip a value that lies on its limit.
+        rounding = ROUNDING * max(abs(ends[0]), abs(ends[1]))
+        low = ends[0] if ends[0] - low <= rounding else max(low, 0.0)
+        return replace(nominal, low=low, high=ends[1] if high - ends[1] <= rounding else high)
 
     def dose_at_volume_gy(self, volume_cc: float) -> Value:
         """Return the least dose in the hottest `volume_cc`; see `DVH.dose_at_volume_gy`."""
