@@ -68,7 +68,11 @@ def check(case: Case, protocol: Protocol, declared: Declared | None = None) -> V
     treated = treated_levels(matches, declared)
     course = read_course(case, protocol, declared, reading.prescription)
     subjects = name_subjects(matches)
-    subjects = (*subjects, *compose_parts(subjects, protocol), *make_prvs(subjects, protocol))
+    subjects = (
+        *subjects,
+        *compose_parts(subjects, protocol),
+        *make_prvs(subjects, protocol, course.dose),
+    )
     dosimetry, notes = compute_dosimetry(subjects, case, course, protocol, reading.prescription)
     evidence = Evidence(
         case=case,

@@ -13,7 +13,7 @@ from sbrtcheck.contours import build_region, grown, overlap_cc
 from sbrtcheck.dvh import DVH, Band, add_dvhs, compute_band
 from sbrtcheck.isodose import compute_isodoses
 from sbrtcheck.metric import Dosimetry, Metric, evaluate
-from sbrtcheck.model import ROI, Declared, Prescription, Text, Value
+from sbrtcheck.model import ROI, Declared, DoseGrid, Prescription, Text, Value
 from sbrtcheck.names import MatchedROI
 from sbrtcheck.protocol import Protocol, Role
 from sbrtcheck.verdict import JudgedROI
@@ -119,9 +119,13 @@ def compose_parts(
 
 
 def make_prvs(
-    subjects: tuple[tuple[str, MatchedROI], ...], protocol: Protocol
+    subjects: tuple[tuple[str, MatchedROI], ...], protocol: Protocol, dose: DoseGrid
 ) -> tuple[tuple[str, MatchedROI], ...]:
-    """Return a planning risk volume for each cord, grown from it, where none is drawn."""
+    """Return a planning risk volume for each cord, grown from it, where none is drawn.
+
+    Where the cord lies on the dose grid and only its margin passes an end of it along z, the
+    margin ends there: what is drawn is known.
+    """
     if any(match.role is Role.CORD_PRV and match.roi.contours for _, match in subjects):
         return ()
     structure = protocol.structure_of(Role.CORD_PRV)
@@ -137,7 +141,7 @@ def make_prvs(
         )
         name = f"{structure} of {subject}"
         prv = MatchedROI(
-            roi=grown(match.roi, margin_mm),
+            roi=_ending_with(dose, grown(match.roi, margin_mm), match.roi),
             structure=structure,
             role=Role.CORD_PRV,
             how=how,
@@ -145,6 +149,22 @@ def make_prvs(
         )
         made.append((name, prv))
     return tuple(made)
+
+
+def _ending_with(dose: DoseGrid, prv: ROI, cord: ROI) -> ROI:
+    half_mm = (prv.plane_spacing_mm or 0.0) / 2
+    low_mm, high_mm = float(dose.z_mm[0]), float(dose.z_mm[-1])
+    if cord.z_mm[0] < low_mm or cord.z_mm[-1] > high_mm:
+        return prv
+    kept = tuple(
+        contour
+        for contour in prv.contours
+        if low_mm <= contour.z_mm - half_mm and contour.z_mm + half_mm <= high_mm
+    )
+    if len(kept) == len(prv.contours):
+        return prv
+    note = Text("the margin ends where the dose grid does")
+    return replace(prv, contours=kept, notes=(*prv.notes, note))
 
 
 def compute_dosimetry(

@@ -553,7 +553,7 @@ def _extents_mm(
     of: np.ufunc,
 ) -> FloatArray:
     """Return a corner of the box around the outlines that each layer lies between, shape (n, 2)."""
-    of_ring = of.reduceat(rings.points_mm, rings.start)
+    of_ring = np.array([of.reduce(ring) for slab in planes.slabs for ring in slab.rings])
     reach_mm = np.zeros((len(planes.slabs), 2))
     for plane in layers.of_plane:
         at = [
