@@ -48,8 +48,8 @@ TARGET_COLUMNS = tuple(parse_metric(text) for text in ("V100%", "D95%", "D98%", 
 NOT_CHECKED = (
     "plans and doses that do not lie near these files; contour correctness; image registration;",
     "cement and artefact overrides; CT-to-density conversion; dose algorithm; set-up; delivery.",
-    "Numbers follow one reading of contours and grid (slabs, half-slice end caps, trilinear dose);"
-    " low-high holds the others.",
+    "Numbers follow one reading of contours and grid (slabs, half-slice end caps, trilinear dose),",
+    "intervals hold the others.",
 )
 
 
