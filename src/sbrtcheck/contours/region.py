@@ -381,21 +381,28 @@ def _combine(polygons: list[shapely.Geometry], notes: list[Text], *, xor: bool) 
     if xor:
         return reduce(shapely.symmetric_difference, polygons)
     apart: list[shapely.Geometry] = []
+    nested = False
     for polygon in sorted(polygons, key=_area_mm2, reverse=True):
         relations = [_relation(polygon, other) for other in apart]
         if "same" in relations:
             notes.append(Text("a contour that is drawn twice is counted once"))
             continue
         joined = polygon
-        while "crossing" in (relations := [_relation(joined, other) for other in apart]):
+        while "crossing" in relations:
             joined = shapely.union(joined, apart.pop(relations.index("crossing")))
+            relations = [_relation(joined, other) for other in apart]
+        nested |= "nested" in relations
         apart.append(joined)
+    if not nested:
+        return shapely.MultiPolygon([p for part in apart for p in shapely.get_parts(part)])
     # What is left is nested or apart: each ring inside an odd number of others is a hole.
     return reduce(shapely.symmetric_difference, apart)
 
 
 def _relation(one: shapely.Geometry, other: shapely.Geometry) -> str:
     """Tell how two rings lie: "same", "nested", "apart" or "crossing"."""
+    if shapely.disjoint(one, other):
+        return "apart"
     common = _area_mm2(shapely.intersection(one, other))
     small, large = sorted((_area_mm2(one), _area_mm2(other)))
     if large - common <= DUPLICATE * large:

@@ -13,7 +13,7 @@ from sbrtcheck.occupancy import SLIVER, Lattice, Occupancy, occupancy
 
 __all__ = ["Division", "Sample", "divide", "on_grid", "pairs", "samples", "sub_cell_mm"]
 
-BLOCK_CELLS = 100_000  # what is worked on at a time, unless one slab has more
+BLOCK_CELLS = 150_000  # what is worked on at a time, unless one slab has more
 SLAB_CELLS = 200_000  # at most, in the plane of a slab; bounds the memory
 MUCH_LARGER = 1.5  # in area than its part on the grid: an ROI is cut there
 
@@ -78,7 +78,8 @@ def divide(region: Region, edge_mm: float, dose: DoseGrid) -> Division:
         np.append(corner_mm + cell_mm * size, region.slabs[-1].high_mm),
     )
     lattice = Lattice(float(corner_mm[0]), float(corner_mm[1]), cell_mm, int(nx), int(ny))
-    together = max(1, BLOCK_CELLS // max(nx * ny, box.x_mm.size * box.y_mm.size))
+    layers = max(1.0, max(slab.thickness_mm for slab in region.slabs) / edge_mm)
+    together = max(1, int(BLOCK_CELLS / max(nx * ny * layers, box.x_mm.size * box.y_mm.size)))
     blocks = tuple(
         region.slabs[first : first + together] for first in range(0, len(region.slabs), together)
     )
@@ -110,13 +111,11 @@ def samples(
     for slabs in division.blocks:
         filled = _cut_off(occupancy([slab.rings for slab in slabs], lattice), x, y)
         layers = _layers(slabs, box, division.edge_mm)
-        cells = _filled_cells(filled, layers, lattice.cell_mm**2)
-        found = [_sub_cells(cells, box, lattice, layers, reading) for reading in readings]
+        found = [_sub_cells(filled, layers, box, lattice, reading) for reading in readings]
         if coarser:
             joined, wider = _joined(filled, lattice)
             layers = _layers(slabs, box, 2 * division.edge_mm)
-            cells = _filled_cells(joined, layers, wider.cell_mm**2)
-            found += [_sub_cells(cells, box, wider, layers, reading) for reading in coarser]
+            found += [_sub_cells(joined, layers, box, wider, reading) for reading in coarser]
         yield tuple(found)
 
 
@@ -164,17 +163,21 @@ def _cut_off(filled: Occupancy, x: _Known, y: _Known) -> Occupancy:
     """Return what is filled of the cells as far as they lie on the grid.
 
     Of a cell that both a contour and the border of the grid cut, the smaller part counts:
-    exact where one follows the other, as in an ROI that ends where the grid does.
+    exact where one follows the other, as in an ROI that ends where the grid does. `filled` is
+    used up.
     """
-    known = np.outer(y.share, x.share)
-    if known.min() >= 1 - SLIVER:
+    known = np.outer(y.share, x.share).reshape(-1)
+    beyond = np.flatnonzero(known < 1 - SLIVER)
+    if not beyond.size:
         return filled
-    fraction, *offsets = filled
-    fraction = np.minimum(fraction, known)
-    for index, border in enumerate((x.offset, y.offset[:, None])):
-        offset = np.where(border < 0, np.minimum(offsets[index], border), offsets[index])
-        offsets[index] = np.where(border > 0, np.maximum(offset, border), offset)
-    return Occupancy(fraction, *offsets)
+    fraction, *offsets = (part.reshape(len(part), -1) for part in filled)
+    fraction[:, beyond] = np.minimum(fraction[:, beyond], known[beyond])
+    row, column = np.divmod(beyond, x.share.size)
+    for offset, border in zip(offsets, (x.offset[column], y.offset[row]), strict=True):
+        found = offset[:, beyond]
+        found = np.where(border < 0, np.minimum(found, border), found)
+        offset[:, beyond] = np.where(border > 0, np.maximum(found, border), found)
+    return filled
 
 
 class _Layers(NamedTuple):
@@ -224,78 +227,72 @@ def pairs(
     return row, starts[group_of][row] + within
 
 
-class _Cells(NamedTuple):
-    """Sub-cells: every layer of a slab with every cell that the slab fills.
-
-    `layer` and `cell` (in the plane) say where each is; `border` are those whose cell is filled
-    in part, with the place of that part from the cell's centre, in cell sizes.
-    """
-
-    layer: NDArray[np.intp]
-    cell: NDArray[np.intp]
-    volume_cc: FloatArray
-    border: NDArray[np.intp]
-    offsets: tuple[FloatArray, FloatArray]
-    part: NDArray[np.intp]
-
-
-def _filled_cells(filled: Occupancy, layers: _Layers, cell_mm2: float) -> _Cells:
-    area = filled.fraction[0].size
-    places = np.flatnonzero(filled.fraction > SLIVER)
-    counts = np.bincount(places // area, minlength=len(filled.fraction))
-    slab_of = np.repeat(np.arange(len(counts)), layers.layers)
-    layer, item = pairs(slab_of, np.cumsum(counts) - counts, counts)
-    place = places[item]
-    fraction = filled.fraction.reshape(-1)[place]
-    border = np.flatnonzero(fraction < 1)
-    at_border = place[border]
-    return _Cells(
-        layer,
-        place % area,
-        fraction * layers.height_mm[layer] * (cell_mm2 / 1000),
-        border,
-        (filled.x_offset.reshape(-1)[at_border], filled.y_offset.reshape(-1)[at_border]),
-        layers.part[slab_of][layer],
-    )
-
-
 def _sub_cells(
-    cells: _Cells, box: Box, lattice: Lattice, layers: _Layers, reading: Reading
+    filled: Occupancy, layers: _Layers, box: Box, lattice: Lattice, reading: Reading
 ) -> Sample:
-    """Return the dose of sub-cells and how far it spreads across each."""
+    """Return the sub-cells of some slabs: every layer of a slab with every cell that it fills.
+
+    All cells of the lattice are read, whole rows at a time, and those that are empty left out
+    in the end: gathering single cells costs several times as much.
+    """
     area = lattice.nx * lattice.ny
     z = taps(layers.middle_mm, box.z_mm, reading)
-    lowest, highest = int(z.first[0]), int(z.first[-1]) + len(z.weights)
+    lowest, highest = int(z.first.min()), int(z.first.max()) + len(z.weights)
     planes = _planes(box._replace(dose_gy=box.dose_gy[lowest:highest]), lattice, reading)
-    first = (z.first - lowest) * area
-    start = first[cells.layer] + cells.cell
-    dose_gy, rise_gy, across = (np.zeros(start.size) for _ in range(3))
-    slopes = z.slopes * layers.height_mm
-    for tap in range(len(z.weights)):
-        at = start + tap * area
-        weight = z.weights[tap][cells.layer]
-        tap_gy, square_gy2 = np.take(planes.dose_gy, at), np.take(planes.variance, at)
-        # Of a cell at the border, the part inside is read in its own middle, and spans less: as
-        # far as that middle has moved from the cell's, both sides of it have moved together.
-        square_gy2[cells.border] = 0
-        for rises_gy, offset in zip(
-            (planes.x_rise_gy, planes.y_rise_gy), cells.offsets, strict=True
-        ):
-            at_part_gy = np.take(rises_gy, at[cells.border])
-            tap_gy[cells.border] += at_part_gy * offset
-            square_gy2[cells.border] += (at_part_gy * (1 - 2 * np.abs(offset))) ** 2
-        rise_gy += tap_gy * slopes[tap][cells.layer]
-        tap_gy *= weight
-        dose_gy += tap_gy
-        square_gy2 *= weight
-        across += square_gy2
+    first = z.first - lowest
+    slab_of = np.repeat(np.arange(len(filled.fraction)), layers.layers)
+    dose_gy, across = (
+        _summed(planes.dose_gy, first, z.weights),
+        _summed(planes.variance, first, z.weights),
+    )
+    rise_gy = _summed(planes.dose_gy, first, z.slopes * layers.height_mm)
+    fraction = filled.fraction.reshape(-1, area)
+    # Of a cell at the border, the part inside is read in its own middle, and spans less: as far
+    # as that middle has moved from the cell's, both sides of it have moved together.
+    slab, cell = np.nonzero((fraction > SLIVER) & (fraction < 1))
+    counts = np.bincount(slab, minlength=len(fraction))
+    layer, item = pairs(slab_of, np.cumsum(counts) - counts, counts)
+    at = layer * area + cell[item]
+    square_gy2 = np.zeros(layer.size)
+    for rises_gy, offset in (
+        (planes.x_rise_gy, filled.x_offset),
+        (planes.y_rise_gy, filled.y_offset),
+    ):
+        moved = offset.reshape(-1, area)[slab, cell][item]
+        weighted_gy = np.zeros(layer.size)
+        weighted_gy2 = np.zeros(layer.size)
+        for tap in range(len(z.weights)):
+            part_gy = rises_gy[first[layer] + tap, cell[item]]
+            weight = z.weights[tap][layer]
+            weighted_gy += part_gy * weight
+            weighted_gy2 += part_gy**2 * weight
+        dose_gy.reshape(-1)[at] += weighted_gy * moved
+        square_gy2 += weighted_gy2 * (1 - 2 * np.abs(moved)) ** 2
+    across.reshape(-1)[at] = square_gy2
+    kept = (fraction > SLIVER)[slab_of]
     rise_gy *= rise_gy
-    rise_gy += np.maximum(across, 0.0)  # cubic weights have both signs
-    return Sample(dose_gy, np.sqrt(rise_gy), cells.volume_cc, cells.part)
+    rise_gy += across
+    counted = kept.sum(axis=1)
+    height_cc = layers.height_mm * (lattice.cell_mm**2 / 1000)
+    # Cubic weights have both signs, so a variance may fall below nothing.
+    width_gy = np.sqrt(np.maximum(rise_gy[kept], 0.0))
+    volume_cc = fraction[slab_of][kept] * np.repeat(height_cc, counted)
+    return Sample(dose_gy[kept], width_gy, volume_cc, np.repeat(layers.part[slab_of], counted))
+
+
+def _summed(planes_gy: FloatArray, first: NDArray[np.intp], weights: FloatArray) -> FloatArray:
+    """Return for each layer the weighted sum of the planes from its first one on."""
+    total_gy = planes_gy[first]
+    total_gy *= weights[0][:, None]
+    for tap in range(1, len(weights)):
+        part_gy = planes_gy[first + tap]
+        part_gy *= weights[tap][:, None]
+        total_gy += part_gy
+    return total_gy
 
 
 class _Planes(NamedTuple):
-    """Dose planes read at in-plane cells, each flat, plane after plane.
+    """Dose planes read at in-plane cells, each of shape (planes, cells).
 
     The mean dose, its rise across the cell along x and y, the sum of their squares.
     """
@@ -330,7 +327,7 @@ def _planes(box: Box, lattice: Lattice, reading: Reading) -> _Planes:
         mean_gy += part
     mean_gy /= 6
     dose_gy, x_rise_gy, y_rise_gy = (
-        part.reshape(-1)
+        part.reshape(len(part), -1)
         for part in (mean_gy, np.diff(x_side_gy, axis=2), np.diff(y_side_gy, axis=1))
     )
     return _Planes(dose_gy, x_rise_gy, y_rise_gy, x_rise_gy**2 + y_rise_gy**2)

@@ -43,9 +43,13 @@ class Tally:
         """Count sub-cells."""
         if not sample.dose_gy.size:
             return
-        part = sample.part if self.parts > 1 else np.zeros_like(sample.part)
-        self.total_cc += np.bincount(part, sample.volume_cc, self.parts)
-        self.dose_gy_cc += np.bincount(part, sample.dose_gy * sample.volume_cc, self.parts)
+        if self.parts > 1:
+            self.total_cc += np.bincount(sample.part, sample.volume_cc, self.parts)
+            dose_gy_cc = sample.dose_gy * sample.volume_cc
+            self.dose_gy_cc += np.bincount(sample.part, dose_gy_cc, self.parts)
+        else:
+            self.total_cc += sample.volume_cc.sum()
+            self.dose_gy_cc += sample.dose_gy @ sample.volume_cc
         half_gy = sample.width_gy / 2
         low_gy, high_gy = sample.dose_gy - half_gy, sample.dose_gy + half_gy
         self.min_gy = min(self.min_gy, float(low_gy.min()))
@@ -55,10 +59,16 @@ class Tally:
         size = self.edges_gy.size
         low = self._bin(low_gy).astype(np.intp)
         high = np.maximum(np.ceil(self._bin(high_gy)).astype(np.intp), low + 1)
-        slope = sample.volume_cc / (self.edges_gy[high] - self.edges_gy[low])
-        first = part * size
-        self.change += np.bincount(high + first, slope, self.parts * size)
-        self.change -= np.bincount(low + first, slope, self.parts * size)
+        if len(self.knots_gy) > 2:
+            slope = sample.volume_cc / (self.edges_gy[high] - self.edges_gy[low])
+        else:
+            slope = sample.volume_cc / ((high - low) * (self.edges_gy[1] - self.edges_gy[0]))
+        if self.parts > 1:
+            first = sample.part * size
+            low += first
+            high += first
+        self.change += np.bincount(high, slope, self.parts * size)
+        self.change -= np.bincount(low, slope, self.parts * size)
 
     def _bin(self, dose_gy: FloatArray) -> FloatArray:
         low_gy, high_gy = self.knots_gy[0], self.knots_gy[-1]
