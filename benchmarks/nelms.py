@@ -22,7 +22,7 @@ HEADING = "Accuracy: Nelms 2015 (Med Phys 42:4435)"
 NOTE = (
     "|error| in % of the analytical value; linear doses on 1, 2 and 3 mm grids, contours every 0.2"
     " to 3 mm. The volume's p95 is that of the slab convention itself, on rotated cylinders of 2"
-    " and 3 mm spacing."
+    " and 3 mm spacing; the shape convention stands under 'What was tried'."
 )
 GRADIENTS = {"Z(AP)": "AntPost", "Y(SI)": "SupInf"}
 TRUTH_COLUMNS = {"volume": 5, "D95": 10, "D5": 11, "D0.03cc": 13, "mean": 8}

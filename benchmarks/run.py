@@ -18,20 +18,37 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import band
 import cord
+import interval
 import nelms
+import noise
 import peers
 import planning_systems
 import process
 import scaling
 import speed
 import spheres
+import tried
 from table import Section
 
 HERE = Path(__file__).parent
 SUBJECTS: dict[str, Callable[..., Section]] = {
     module.__name__: module.section
-    for module in (nelms, spheres, cord, planning_systems, speed, scaling, process, peers)
+    for module in (
+        nelms,
+        spheres,
+        cord,
+        planning_systems,
+        interval,
+        band,
+        noise,
+        tried,
+        speed,
+        scaling,
+        process,
+        peers,
+    )
 }
 
 

@@ -166,17 +166,16 @@ def _cut_off(filled: Occupancy, x: _Known, y: _Known) -> Occupancy:
     exact where one follows the other, as in an ROI that ends where the grid does. `filled` is
     used up.
     """
-    known = np.outer(y.share, x.share).reshape(-1)
-    beyond = np.flatnonzero(known < 1 - SLIVER)
-    if not beyond.size:
+    known = np.outer(y.share, x.share)
+    row, column = np.nonzero(known < 1 - SLIVER)
+    if not row.size:
         return filled
-    fraction, *offsets = (part.reshape(len(part), -1) for part in filled)
-    fraction[:, beyond] = np.minimum(fraction[:, beyond], known[beyond])
-    row, column = np.divmod(beyond, x.share.size)
+    fraction, *offsets = filled
+    fraction[:, row, column] = np.minimum(fraction[:, row, column], known[row, column])
     for offset, border in zip(offsets, (x.offset[column], y.offset[row]), strict=True):
-        found = offset[:, beyond]
+        found = offset[:, row, column]
         found = np.where(border < 0, np.minimum(found, border), found)
-        offset[:, beyond] = np.where(border > 0, np.maximum(found, border), found)
+        offset[:, row, column] = np.where(border > 0, np.maximum(found, border), found)
     return filled
 
 
