@@ -553,7 +553,9 @@ def _extents_mm(
     of: np.ufunc,
 ) -> FloatArray:
     """Return a corner of the box around the outlines that each layer lies between, shape (n, 2)."""
-    of_ring = np.array([of.reduce(ring) for slab in planes.slabs for ring in slab.rings])
+    drawn = [ring for slab in planes.slabs for ring in slab.rings]
+    count = np.array([len(ring) for ring in drawn])
+    of_ring = of.reduceat(np.concatenate(drawn), np.cumsum(count) - count)
     reach_mm = np.zeros((len(planes.slabs), 2))
     for plane in layers.of_plane:
         at = [

@@ -215,7 +215,7 @@ def compute_band(
     if not own.curves_cc[:, 0].sum():
         return Band(nominal=without_dose(roi.name, region, solid.volume_cc), members={})
     nominal = to_dvh(roi.name, region, solid, own)
-    varied = _Varied(roi.name, region, convention, own, coarse)
+    varied = _Varied(roi.name, region, convention, solid, whole, own, coarse)
     members = {
         other_dose: varied.dvh(solid, other, whole=whole),
         "coarser sampling": varied.dvh(solid, coarse, whole=whole),
@@ -247,6 +247,8 @@ class _Varied(NamedTuple):
     name: str
     region: Region
     convention: Convention
+    solid: Solid
+    whole: bool
     own: Measured
     coarse: Tally
 
@@ -271,21 +273,34 @@ def _other_solids(roi: ROI, dose: DoseGrid, varied: _Varied) -> dict[str, DVH]:
     between: Literal["slab", "shape"] = "slab" if convention.between_planes == "shape" else "shape"
     solid = solid_of(varied.region, replace(coarse, between_planes=between))
     if solid is not None:
-        known = on_grid(solid.region, dose)
-        whole = known is solid.region
-        edge_mm = sub_cell_mm(known.volume_cc or solid.volume_cc, coarse.sub_cells)
-        own = varied.own
-        beyond_gy = OVERSHOOT * (own.max_gy - own.min_gy)
-        (tally,) = tallied(
-            divide(known, edge_mm, dose),
-            (coarse.dose,),
-            max(own.min_gy - beyond_gy, 0.0),
-            own.max_gy + beyond_gy,
-        )
-        members[between] = varied.dvh(solid, tally, whole=whole)
+        members[between] = _in_other_shape(solid, dose, varied)
     if convention.fill_gaps and any(gap.filled for gap in varied.region.gaps):
         members["gaps empty"] = compute_dvh(roi, dose, convention=replace(coarse, fill_gaps=False))
     return members
+
+
+def _in_other_shape(solid: Solid, dose: DoseGrid, varied: _Varied) -> DVH:
+    """Return the DVH of the solid by the other choice between planes."""
+    if solid.volume_cc == varied.solid.volume_cc and len(solid.region.slabs) == len(
+        varied.solid.region.slabs
+    ):
+        return varied.dvh(solid, varied.coarse, whole=varied.whole)  # nothing moves
+    known = on_grid(solid.region, dose)
+    own = varied.own
+    beyond_gy = OVERSHOOT * (own.max_gy - own.min_gy)
+    (tally,) = tallied(
+        divide(
+            known,
+            sub_cell_mm(
+                known.volume_cc or solid.volume_cc, varied.convention.sub_cells // COARSER or 1
+            ),
+            dose,
+        ),
+        (varied.convention.dose,),
+        max(own.min_gy - beyond_gy, 0.0),
+        own.max_gy + beyond_gy,
+    )
+    return varied.dvh(solid, tally, whole=known is solid.region)
 
 
 def _changed(nominal: DVH, change_cc: FloatArray) -> DVH:

@@ -17,7 +17,7 @@ from sbrtcheck.contours import Region, build_region, shaped, with_caps_apart
 from sbrtcheck.dvh.cells import Division, Reading, divide, on_grid, samples, sub_cell_mm
 from sbrtcheck.dvh.curve import DVH, OUTSIDE
 from sbrtcheck.dvh.surface import Wall, surface
-from sbrtcheck.dvh.tally import BINS, Tally, kept
+from sbrtcheck.dvh.tally import BINS, COARSE, FINE, Tally, kept
 from sbrtcheck.model import ROI, Convention, DoseGrid, FloatArray, frozen_array
 
 __all__ = ["Measured", "compute_dvh", "measure", "solid_of", "to_dvh"]
@@ -173,10 +173,14 @@ def tallied(
     `coarser` adds tallies of cells of twice the size; `parts` are kept apart in the first.
     """
     knots_gy, range_gy = [min_gy, max_gy], max_gy - min_gy
-    every = (*readings, *coarser)
+    every, fine = (*readings, *coarser), len(readings)
     while True:
         tallies = tuple(
-            Tally(_stretched(knots_gy, reading), 1 if number else parts)
+            Tally(
+                _stretched(knots_gy, reading),
+                1 if number else parts,
+                FINE if number < fine else COARSE,
+            )
             for number, reading in enumerate(every)
         )
         for block in samples(division, readings, coarser):

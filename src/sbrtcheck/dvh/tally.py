@@ -11,6 +11,7 @@ from sbrtcheck.model import FloatArray
 __all__ = ["BINS", "Tally", "kept", "shell"]
 
 BINS = 2_000  # of the curve, over the ROI's own dose range
+COARSE = 2  # and those of members of a band this much
 FINE = 10  # the ends of dose intervals are binned this much finer
 PARTS = 3  # between the end planes, below them, above them
 
@@ -26,10 +27,10 @@ class Tally:
     just the maximum receives *at least* that dose.
     """
 
-    def __init__(self, knots_gy: list[float], parts: int = PARTS) -> None:
+    def __init__(self, knots_gy: list[float], parts: int = PARTS, fine: int = FINE) -> None:
         self.knots_gy = knots_gy
         self.parts = parts
-        bins = BINS * FINE
+        bins = self.bins = BINS * fine
         self.knots_bin = np.linspace(0, bins, len(knots_gy))
         edges_gy = np.interp(np.arange(bins + 1), self.knots_bin, knots_gy)
         self.edges_gy = np.append(edges_gy, np.nextafter(edges_gy[-1], np.inf))
@@ -74,8 +75,8 @@ class Tally:
         low_gy, high_gy = self.knots_gy[0], self.knots_gy[-1]
         if len(self.knots_gy) > 2:
             return np.interp(dose_gy, self.knots_gy, self.knots_bin)
-        place = (dose_gy - low_gy) * (BINS * FINE / (high_gy - low_gy))
-        return np.minimum(np.maximum(place, 0.0), BINS * FINE)
+        place = (dose_gy - low_gy) * (self.bins / (high_gy - low_gy))
+        return np.minimum(np.maximum(place, 0.0), self.bins)
 
     def curves_cc(self) -> FloatArray:
         """Return the volume at or above each edge, for each part, shape (parts, edges)."""
@@ -90,7 +91,8 @@ class Tally:
 
 def kept(fine: FloatArray) -> FloatArray:
     """Return the edges that a curve keeps, of the fine ones: along the last axis."""
-    return np.concatenate([fine[..., :-1:FINE], fine[..., -1:]], axis=-1)
+    step = (fine.shape[-1] - 1) // BINS
+    return np.concatenate([fine[..., :-1:step], fine[..., -1:]], axis=-1)
 
 
 def shell(walls: Iterable[Wall], edges_gy: FloatArray) -> FloatArray:
