@@ -105,6 +105,22 @@ def test_pieces_grow_together_across_a_gap() -> None:
     assert volume_cc(made) == pytest.approx(10 * 10 * 62 / 1000, rel=5e-3)
 
 
+def test_outlines_that_fold_between_planes_are_mended() -> None:
+    """A jagged ring whose teeth differ from plane to plane: moved outlines cross themselves."""
+    random = np.random.default_rng(0)
+    turn = np.arange(52) * 2 * np.pi / 52
+    contours = []
+    for plane in range(4):
+        radius_mm = np.clip(random.uniform(6, 22, turn.size), 6, None)
+        outer = np.stack([radius_mm * np.cos(turn), radius_mm * np.sin(turn)], axis=1)
+        contours += [Contour(points_mm=outer * size, z_mm=3.0 * plane) for size in (1.0, 0.8)]
+    roi = ROI(name="ring", contours=tuple(contours), plane_spacing_mm=3.0)
+
+    made = grown(roi, 2)
+
+    assert volume_cc(made) > volume_cc(roi)
+
+
 def test_a_margin_larger_than_the_roi_leaves_nothing() -> None:
     made = grown(Sphere(radius_mm=4).roi("s", spacing_mm=1), -5)
 

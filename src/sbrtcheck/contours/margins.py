@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 
-from sbrtcheck.contours.region import Region, build_region, oriented_rings, outline_of
+from sbrtcheck.contours.region import Region, Slab, build_region, oriented_rings, outline_of
 from sbrtcheck.contours.shape import shaped
 from sbrtcheck.model import ROI, Contour, FloatArray, Text
+from sbrtcheck.occupancy import signed_area_mm2
 
 __all__ = ["grown"]
 
@@ -116,7 +117,7 @@ def _sections(region: Region, reach: FloatArray) -> _Sections:
     pieces: list[list[float]] = []
     outlines = []
     for slab in shaped(region, 0.0, SECTION * reach[2]).slabs:
-        outlines.append(shapely.transform(outline_of(slab), lambda points: points / reach[:2]))
+        outlines.append(shapely.transform(_outline(slab), lambda points: points / reach[:2]))
         low, high = slab.low_mm / reach[2], slab.high_mm / reach[2]
         # An outline that does not change stands for all of its slab, one that moves for its
         # middle: all of the layers would be steps.
@@ -133,6 +134,17 @@ def _sections(region: Region, reach: FloatArray) -> _Sections:
     low_all, high_all = np.array(bounds).T
     ends = tuple((low, high) for low, high in pieces)
     return _Sections(low_all, high_all, np.array(outlines, dtype=object), ends)
+
+
+def _outline(slab: Slab) -> shapely.Geometry:
+    """Return the cross-section of a slab; where a ring that moved crosses itself, repaired."""
+    polygons = np.array([shapely.Polygon(ring) for ring in slab.rings], dtype=object)
+    if shapely.is_valid(polygons).all():
+        return outline_of(slab)
+    mended = shapely.make_valid(polygons, method="structure", keep_collapsed=False)
+    whole = np.asarray(mended, dtype=object)
+    hole = np.array([signed_area_mm2(ring) < 0 for ring in slab.rings])
+    return shapely.difference(shapely.union_all(whole[~hole]), shapely.union_all(whole[hole]))
 
 
 def _planes_mm(low_mm: float, high_mm: float, roi: ROI, reach_mm: float) -> FloatArray:

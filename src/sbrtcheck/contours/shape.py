@@ -32,7 +32,7 @@ from sbrtcheck.contours.region import (
 from sbrtcheck.model import SAME_PLANE_MM, FloatArray
 from sbrtcheck.occupancy import signed_area_mm2
 
-__all__ = ["shaped"]
+__all__ = ["closing_ends", "shaped"]
 
 MOST_CORNERS = 72  # of an outline that moves
 BLOCK = 500_000  # distances measured at a time
@@ -48,9 +48,10 @@ SCALES = (0.5, 2.0)  # by which a moved outline may miss its area and still be b
 def shaped(region: Region, finest_mm: float, layer_mm: float = LAYER_MM) -> Region:
     """Return the solid with outlines that change between planes, as thinner slabs.
 
-    What lies beyond the end planes of a piece are slabs of its own, marked as caps. Slabs whose neighbours have the same outline, or other outlines and holes than they
-    themselves, stay as they are; so do those no thicker than `finest_mm`. Others are cut at their
-    plane and into layers of at most `layer_mm`.
+    What lies beyond the end planes of a piece are slabs of its own, marked as caps. Slabs whose
+    neighbours have the same outline, or other outlines and holes than they themselves, stay as
+    they are; so do those no thicker than `finest_mm`. Others are cut at their plane and into
+    layers of at most `layer_mm`.
     """
     planes = _planes(region)
     moves = [plane for plane in range(len(planes.slabs)) if _moves(planes, plane, finest_mm)]
