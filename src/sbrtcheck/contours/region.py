@@ -336,10 +336,13 @@ def _planes(roi: ROI, notes: list[Text]) -> list[_Plane]:
     for index, plane in enumerate(owner.tolist()):
         members[plane].append(index)
     planes = []
+    bounds = shapely.bounds(polygons)
     for z_mm, indices in zip(levels, members, strict=True):
-        if len(indices) == 1 and intact[indices[0]]:
-            ring = _counter_clockwise(rings[indices[0]].points_mm)
-            planes.append(_Plane(float(z_mm), (ring,), polygons[indices[0]]))
+        if intact[indices].all() and _lie_apart(bounds[indices]):
+            outlines = tuple(_counter_clockwise(rings[index].points_mm) for index in indices)
+            parts = [polygons[index] for index in indices]
+            outline = parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+            planes.append(_Plane(float(z_mm), outlines, outline))
             continue
         xor = any(rings[index].xor for index in indices)
         outline = _combine([polygons[index] for index in indices], notes, xor=xor)
@@ -348,6 +351,15 @@ def _planes(roi: ROI, notes: list[Text]) -> list[_Plane]:
         else:
             notes.append(Text("the contours at z = {z_mm} mm cancel out", z_mm=float(z_mm)))
     return planes
+
+
+def _lie_apart(bounds_mm: FloatArray) -> bool:
+    """Tell whether boxes, each given as least and largest x and y, are clear of each other."""
+    return all(
+        (one[:2] > other[2:]).any() or (other[:2] > one[2:]).any()
+        for place, one in enumerate(bounds_mm)
+        for other in bounds_mm[:place]
+    )
 
 
 def _encloses_area(contour: Contour) -> bool:
@@ -381,7 +393,6 @@ def _combine(polygons: list[shapely.Geometry], notes: list[Text], *, xor: bool) 
     if xor:
         return reduce(shapely.symmetric_difference, polygons)
     apart: list[shapely.Geometry] = []
-    nested = False
     for polygon in sorted(polygons, key=_area_mm2, reverse=True):
         relations = [_relation(polygon, other) for other in apart]
         if "same" in relations:
@@ -391,10 +402,7 @@ def _combine(polygons: list[shapely.Geometry], notes: list[Text], *, xor: bool) 
         while "crossing" in relations:
             joined = shapely.union(joined, apart.pop(relations.index("crossing")))
             relations = [_relation(joined, other) for other in apart]
-        nested |= "nested" in relations
         apart.append(joined)
-    if not nested:
-        return shapely.MultiPolygon([p for part in apart for p in shapely.get_parts(part)])
     # What is left is nested or apart: each ring inside an odd number of others is a hole.
     return reduce(shapely.symmetric_difference, apart)
 
