@@ -341,7 +341,7 @@ def _planes(roi: ROI, notes: list[Text]) -> list[_Plane]:
         if intact[indices].all() and _lie_apart(bounds[indices]):
             outlines = tuple(_counter_clockwise(rings[index].points_mm) for index in indices)
             parts = [polygons[index] for index in indices]
-            outline = parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+            outline = parts[0] if len(parts) == 1 else _together(parts)
             planes.append(_Plane(float(z_mm), outlines, outline))
             continue
         xor = any(rings[index].xor for index in indices)
@@ -351,6 +351,12 @@ def _planes(roi: ROI, notes: list[Text]) -> list[_Plane]:
         else:
             notes.append(Text("the contours at z = {z_mm} mm cancel out", z_mm=float(z_mm)))
     return planes
+
+
+def _together(polygons: list[shapely.Geometry]) -> shapely.Geometry:
+    """Return polygons that lie apart as one geometry."""
+    whole: shapely.Geometry = np.asarray(shapely.multipolygons(polygons), dtype=object).item()
+    return whole
 
 
 def _lie_apart(bounds_mm: FloatArray) -> bool:
