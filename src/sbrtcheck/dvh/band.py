@@ -281,10 +281,10 @@ def _other_solids(roi: ROI, dose: DoseGrid, varied: _Varied) -> dict[str, DVH]:
 
 def _in_other_shape(solid: Solid, dose: DoseGrid, varied: _Varied) -> DVH:
     """Return the DVH of the solid by the other choice between planes."""
-    if solid.volume_cc == varied.solid.volume_cc and len(solid.region.slabs) == len(
-        varied.solid.region.slabs
-    ):
-        return varied.dvh(solid, varied.coarse, whole=varied.whole)  # nothing moves
+    slabs = len(solid.region.slabs)
+    same_cc = abs(solid.volume_cc - varied.solid.volume_cc) <= ROUNDING * solid.volume_cc
+    if same_cc and slabs == len(varied.solid.region.slabs):  # nothing moves
+        return varied.dvh(varied.solid, varied.coarse, whole=varied.whole)
     known = on_grid(solid.region, dose)
     own = varied.own
     beyond_gy = OVERSHOOT * (own.max_gy - own.min_gy)
