@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sbrtcheck.dvh import Band, compute_band, compute_dvh
+from sbrtcheck.metric import Dosimetry, evaluate, parse_metric
 from sbrtcheck.model import ROI, Contour, Convention, DoseGrid, Value
 from sbrtcheck.phantoms import Box, Cylinder, Sphere, even_axis, linear_dose, logistic_dose
 from solids import DOSES, KINDS, Case, random_case
@@ -159,10 +160,48 @@ def test_an_roi_without_volume_or_dose_has_no_interval() -> None:
         assert (value.value, value.low, value.high) == (None, None, None)
 
 
-def test_an_roi_that_leaves_the_grid_has_no_complete_member() -> None:
+def test_an_roi_that_leaves_the_grid_has_the_interval_of_its_part_inside() -> None:
+    """A cord through all of the grid: what is left open near the hottest part is the same."""
+    short = Cylinder(radius_mm=5, length_mm=80).roi("all of the grid", spacing_mm=2)
+    inside = compute_band(short, DOSE).dose_at_volume_gy(0.035)
     roi = Cylinder(radius_mm=5, length_mm=100).roi("long", spacing_mm=2)
 
     band = compute_band(roi, DOSE)
 
     assert not any(dvh.is_complete for dvh in (band.nominal, *band.members.values()))
-    assert band.nudges == ()
+    value = band.interval(lambda dvh: Value(dvh.dose_inside_gy(0.035)))
+    assert value.low is not None
+    assert value.high is not None
+    assert inside.low is not None
+    assert inside.high is not None
+    assert value.high - value.low == pytest.approx(inside.high - inside.low, rel=0.3)
+
+
+def test_the_volume_beyond_the_grid_has_its_share_of_the_interval() -> None:
+    """Half a rod off the grid: its volume is known as well as if the grid held it."""
+    roi = Cylinder(radius_mm=5, length_mm=60).roi("rod", spacing_mm=2)
+    half = even_axis(-40, 0, 2.0)
+    field = logistic_dose(max_gy=30, axis="x", middle_mm=4, percent_per_mm=8)
+
+    whole, cut = (
+        compute_band(roi, field.sampled(AXIS, AXIS, z_mm)).volume_cc for z_mm in (AXIS, half)
+    )
+
+    assert (cut.value, cut.low, cut.high) == pytest.approx(
+        (whole.value, whole.low, whole.high), rel=1e-3
+    )
+
+
+def test_a_single_plane_has_an_interval() -> None:
+    """Without end caps it keeps its thickness, so that member is left out."""
+    plane = ROI(name="one", contours=CORD.contours[10:11], plane_spacing_mm=2.0)
+    dosimetry = Dosimetry(
+        dvhs={"one": compute_dvh(plane, DOSE)}, bands={"one": compute_band(plane, DOSE)}
+    )
+
+    value = evaluate(parse_metric("D0.035cc"), "one", dosimetry)
+
+    assert value.value is not None
+    assert value.low is not None
+    assert value.high is not None
+    assert value.low < value.value < value.high

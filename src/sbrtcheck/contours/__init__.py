@@ -11,6 +11,7 @@ from sbrtcheck.contours.region import (
     encloses_box,
     outline_of,
     overlap_cc,
+    wall_area_mm2,
     with_caps_apart,
 )
 from sbrtcheck.contours.shape import closing_ends, shaped
@@ -28,5 +29,6 @@ __all__ = [
     "outline_of",
     "overlap_cc",
     "shaped",
+    "wall_area_mm2",
     "with_caps_apart",
 ]

@@ -99,6 +99,13 @@ def ring_areas_mm2(slabs: Sequence[Slab]) -> FloatArray:
     return np.asarray(np.add.reduceat(np.append(cross, 0.0), start) / 2)
 
 
+def wall_area_mm2(region: Region) -> float:
+    """Return the area of all walls, end faces left out."""
+    starts, ends, slab = edges([slab.rings for slab in region.slabs])
+    thickness_mm = np.array([slab.thickness_mm for slab in region.slabs])
+    return float(np.hypot(*(ends - starts).T) @ thickness_mm[slab])
+
+
 def arc_height_mm(region: Region) -> float:
     """Return how far outlines would bulge beyond their straight edges, on average, if round.
 

@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sbrtcheck.contours import Region, arc_height_mm, closing_ends
+from sbrtcheck.contours import Region, arc_height_mm, closing_ends, wall_area_mm2
 from sbrtcheck.dvh.cells import Reading, divide, on_grid, sub_cell_mm
 from sbrtcheck.dvh.compute import (
     OVERSHOOT,
@@ -47,6 +47,7 @@ __all__ = ["Band", "compute_band"]
 PLANES, DOSE = 1.75, 0.6  # what the two choices count again, beyond their own answer
 ARC, WALL_MM = 0.5, 0.02  # the surface moves by this part of its arcs' height, and this
 OPEN_CAP, CLOSED_CAP = 1.4, 0.33  # of a cap's volume
+BELOW, ABOVE = 1, 2  # the parts of a solid that are its caps
 COARSER = 8  # times fewer sub-cells in members that are other solids
 ROUNDING = 1e-9  # of an answer
 NEAR_CC, NEAR_PART = 0.01, 0.01  # the hottest part that tells how an extreme moves
@@ -175,8 +176,7 @@ def compute_band(
     Notes
     -----
     The interval holds the truth in 97 % of answers on random solids; its half-width is about
-    three times the median error there. Where the ROI leaves the dose grid, only conventions
-    are varied.
+    three times the median error there.
 
     Examples
     --------
@@ -221,24 +221,34 @@ def compute_band(
         "coarser sampling": varied.dvh(solid, coarse, whole=whole),
         **_other_solids(roi, dose, varied),
     }
-    if not nominal.is_complete:
-        return Band(nominal=nominal, members=members)
     closing = closing_ends(region)
-    open_ends = [end for end, closes in zip((1, 2), closing, strict=True) if not closes]
-    if open_ends and convention.end_caps == "half-slice":
-        change_cc = -own.curves_cc[open_ends].sum(axis=0)
-        members["no end caps"] = _changed(nominal, change_cc)
+    caps = [_cap(solid, own, end, whole=whole) for end in (BELOW, ABOVE)]
+    open_caps = [cap for cap, closes in zip(caps, closing, strict=True) if not closes]
+    between_cc = float(own.curves_cc[0, 0])  # a single plane keeps its thickness without caps
+    if open_caps and between_cc > 0 and convention.end_caps == "half-slice":
+        inside_cc = np.sum([cap[0] for cap in open_caps], axis=0)
+        members["no end caps"] = _changed(nominal, inside_cc, sum(cap[1] for cap in open_caps))
     moved_mm = ARC * arc_height_mm(region) + WALL_MM
     wall_mm2 = shell(found.walls, own.edges_gy)
-    nudges = [Nudge(dvh=_changed(nominal, moved_mm * wall_mm2 / 1000), weight=1.0)]
+    outside_mm2 = 0.0 if whole else max(wall_area_mm2(solid.region) - float(wall_mm2[0]), 0.0)
+    wall = _changed(nominal, moved_mm * wall_mm2 / 1000, moved_mm * outside_mm2 / 1000)
+    nudges = [Nudge(dvh=wall, weight=1.0)]
     nudges += [
-        Nudge(
-            dvh=_changed(nominal, -own.curves_cc[end]),
-            weight=CLOSED_CAP if closes else OPEN_CAP,
-        )
-        for end, closes in zip((1, 2), closing, strict=True)
+        Nudge(dvh=_changed(nominal, *cap), weight=CLOSED_CAP if closes else OPEN_CAP)
+        for cap, closes in zip(caps, closing, strict=True)
     ]
     return Band(nominal=nominal, members=members, nudges=tuple(nudges))
+
+
+def _cap(solid: Solid, own: Measured, end: int, *, whole: bool) -> tuple[FloatArray, float]:
+    """Return what leaving out the caps at one end changes: the curve, and the volume off the grid."""
+    inside_cc = own.curves_cc[end]
+    if whole:
+        return -inside_cc, 0.0
+    side = {BELOW: -1, ABOVE: 1}[end]
+    slabs = tuple(slab for slab in solid.region.slabs if slab.cap == side)
+    all_cc = replace(solid.region, slabs=slabs).volume_cc or 0.0
+    return -inside_cc, -max(all_cc - float(inside_cc[0]), 0.0)
 
 
 class _Varied(NamedTuple):
@@ -303,25 +313,29 @@ def _in_other_shape(solid: Solid, dose: DoseGrid, varied: _Varied) -> DVH:
     return varied.dvh(solid, tally, whole=known is solid.region)
 
 
-def _changed(nominal: DVH, change_cc: FloatArray) -> DVH:
-    """Return the DVH of a solid with some volume more or less, given as a cumulative curve."""
+def _changed(nominal: DVH, change_cc: FloatArray, outside_cc: float) -> DVH:
+    """Return the DVH of a solid with some volume more or less.
+
+    Given as a cumulative curve of what lies on the dose grid, and what lies beyond it.
+    """
     curve_cc = np.maximum(nominal.volume_cc_at_dose + kept(change_cc), 0.0)
     curve_cc = np.maximum.accumulate(curve_cc[::-1])[::-1]
     curve_cc[-1] = 0.0
-    volume_cc = float(curve_cc[0])
-    if volume_cc <= 0:
-        return replace(nominal, volume_cc=None)
-    received = -np.diff(curve_cc)
-    before = -np.diff(nominal.volume_cc_at_dose)
+    inside_cc = float(curve_cc[0])
+    if inside_cc <= 0:  # nothing with a dose would be left to compare with
+        return nominal
+    received, before = -np.diff(curve_cc), -np.diff(nominal.volume_cc_at_dose)
     middle_gy = (nominal.dose_gy[1:] + nominal.dose_gy[:-1]) / 2
-    sum_gy_cc = (nominal.mean_gy or 0.0) * (nominal.volume_cc or 0.0)
+    sum_gy_cc = (nominal.mean_gy or 0.0) * float(nominal.volume_cc_at_dose[0])
+    beyond_cc = max(nominal.volume_outside_cc + outside_cc, 0.0)
     changed = replace(
         nominal,
-        volume_cc=volume_cc,
+        volume_cc=inside_cc + beyond_cc,
+        volume_outside_cc=beyond_cc,
         volume_cc_at_dose=frozen_array(curve_cc, ndim=1),
-        mean_gy=(sum_gy_cc + float((received - before) @ middle_gy)) / volume_cc,
+        mean_gy=(sum_gy_cc + float((received - before) @ middle_gy)) / inside_cc,
     )
-    near_cc = min(NEAR_CC, NEAR_PART * volume_cc)
+    near_cc = min(NEAR_CC, NEAR_PART * inside_cc)
     return replace(
         changed,
         max_gy=_moved_end(nominal.max_gy, nominal, changed, near_cc, hottest=True),
@@ -335,7 +349,7 @@ def _moved_end(
     """Return where an extreme moves to: as far as the dose of the volume next to it."""
 
     def near_gy(dvh: DVH) -> float:
-        asked_cc = near_cc if hottest else (dvh.volume_cc or 0.0) - near_cc
+        asked_cc = near_cc if hottest else float(dvh.volume_cc_at_dose[0]) - near_cc
         return dvh.dose_inside_gy(asked_cc) or 0.0
 
     return None if end_gy is None else end_gy + near_gy(changed) - near_gy(nominal)
