@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sbrtcheck import Band, Value, compute_band
-from solids import DOSES, KINDS, Case, random_case
+from sbrtcheck import Value, compute_band
+from solids import DOSES, KINDS, answers, random_case
 from table import Row, Section, grid
 
 __all__ = ["section"]
@@ -30,7 +30,7 @@ def section(*, small: bool) -> Section:
     for number in range(solids):
         kind, dose = KINDS[number % len(KINDS)], DOSES[number % len(DOSES)]
         case = random_case(random, kind, dose, points)
-        for name, value in _answers(compute_band(case.roi, case.dose), case).items():
+        for name, value in answers(compute_band(case.roi, case.dose), case).items():
             rows.setdefault(name, []).append((case.truth[name], value))
     every = [row for found in rows.values() for row in found]
     summary = (
@@ -51,15 +51,6 @@ def section(*, small: bool) -> Section:
     head = ["metric", "answers", "held in %", "width", "median error in %"]
     note = NOTE.format(solids=solids, points=2**points)
     return Section(heading=HEADING, note=note, rows=summary, details=tuple(grid(head, body)))
-
-
-def _answers(band: Band, case: Case) -> dict[str, Value]:
-    found = {f"D{p}%": band.dose_at_percent_gy(p) for p in (2, 50, 95, 98)}
-    found |= {"volume": band.volume_cc, "mean": band.mean_gy}
-    found["V"] = band.volume_at_dose_percent(case.level_gy)
-    if "D0.035cc" in case.truth:
-        found["D0.035cc"] = band.dose_at_volume_gy(0.035)
-    return found
 
 
 def _held(rows: list[tuple[float, Value]]) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from sbrtcheck import ROI, Contour, DoseGrid
+from sbrtcheck import ROI, Band, Contour, DoseGrid, Value
 
 FloatArray = NDArray[np.float64]
 
@@ -78,6 +78,16 @@ def random_case(random: np.random.Generator, kind: str, dose_kind: str, log2_poi
     dose = DoseGrid(dose_gy=field(places), x_mm=x, y_mm=y, z_mm=z)
     level_gy, truth = _truth(solid, np.sort(field(solid.points_mm))[::-1])
     return Case(kind, dose_kind, roi, dose, level_gy, truth)
+
+
+def answers(band: Band, case: Case) -> dict[str, Value]:
+    """Return what a band says where the truth of a case is known."""
+    found = {f"D{p}%": band.dose_at_percent_gy(p) for p in (2, 50, 95, 98)}
+    found |= {"volume": band.volume_cc, "mean": band.mean_gy}
+    found["V"] = band.volume_at_dose_percent(case.level_gy)
+    if "D0.035cc" in case.truth:
+        found["D0.035cc"] = band.dose_at_volume_gy(0.035)
+    return found
 
 
 def _truth(solid: Solid, dose_gy: FloatArray) -> tuple[float, dict[str, float]]:

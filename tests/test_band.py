@@ -3,24 +3,15 @@
 import numpy as np
 import pytest
 
-from sbrtcheck.dvh import Band, compute_band, compute_dvh
+from sbrtcheck.dvh import compute_band, compute_dvh
 from sbrtcheck.metric import Dosimetry, evaluate, parse_metric
 from sbrtcheck.model import ROI, Contour, Convention, DoseGrid, Value
 from sbrtcheck.phantoms import Box, Cylinder, Sphere, even_axis, linear_dose, logistic_dose
-from solids import DOSES, KINDS, Case, random_case
+from solids import DOSES, KINDS, answers, random_case
 
 AXIS = even_axis(-40, 40, 2.0)
 DOSE = logistic_dose(max_gy=30, axis="x", middle_mm=4, percent_per_mm=8).sampled(AXIS, AXIS, AXIS)
 CORD = Cylinder(radius_mm=5, length_mm=40).roi("cord", spacing_mm=2)
-
-
-def answers(band: Band, case: Case) -> dict[str, Value]:
-    found = {f"D{p}%": band.dose_at_percent_gy(p) for p in (2, 50, 95, 98)}
-    found |= {"volume": band.volume_cc, "mean": band.mean_gy}
-    found["V"] = band.volume_at_dose_percent(case.level_gy)
-    if "D0.035cc" in case.truth:
-        found["D0.035cc"] = band.dose_at_volume_gy(0.035)
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -24,13 +24,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from sbrtcheck.contours import Region, arc_height_mm, closing_ends, wall_area_mm2
-from sbrtcheck.dvh.cells import Reading, divide, on_grid, sub_cell_mm
+from sbrtcheck.dvh.cells import Reading
 from sbrtcheck.dvh.compute import (
     OVERSHOOT,
     Measured,
     Solid,
     compute_dvh,
     finished,
+    lay_out,
     region_of,
     solid_of,
     survey,
@@ -193,15 +194,11 @@ def compute_band(
     solid = solid_of(region, convention)
     if solid is None:
         return Band(nominal=without_dose(roi.name, region, None), members={})
-    known = on_grid(solid.region, dose)
-    whole = known is solid.region
-    volume_cc = solid.volume_cc if whole else known.volume_cc
-    if volume_cc is None:
+    layout = lay_out(solid, dose, convention.sub_cells)
+    found = None if layout is None else survey(layout.division, with_walls=True)
+    if layout is None or found is None:
         return Band(nominal=without_dose(roi.name, region, solid.volume_cc), members={})
-    division = divide(known, sub_cell_mm(volume_cc, convention.sub_cells), dose)
-    found = survey(division, with_walls=True)
-    if found is None:
-        return Band(nominal=without_dose(roi.name, region, solid.volume_cc), members={})
+    division, whole = layout
     other_dose: Reading = "cubic" if convention.dose == "trilinear" else "trilinear"
     own_tally, coarse, other = tallied(
         division,
@@ -295,22 +292,18 @@ def _in_other_shape(solid: Solid, dose: DoseGrid, varied: _Varied) -> DVH:
     same_cc = abs(solid.volume_cc - varied.solid.volume_cc) <= ROUNDING * solid.volume_cc
     if same_cc and slabs == len(varied.solid.region.slabs):  # nothing moves
         return varied.dvh(varied.solid, varied.coarse, whole=varied.whole)
-    known = on_grid(solid.region, dose)
+    layout = lay_out(solid, dose, varied.convention.sub_cells // COARSER or 1)
+    if layout is None:
+        return without_dose(varied.name, varied.region, solid.volume_cc)
     own = varied.own
     beyond_gy = OVERSHOOT * (own.max_gy - own.min_gy)
     (tally,) = tallied(
-        divide(
-            known,
-            sub_cell_mm(
-                known.volume_cc or solid.volume_cc, varied.convention.sub_cells // COARSER or 1
-            ),
-            dose,
-        ),
+        layout.division,
         (varied.convention.dose,),
         max(own.min_gy - beyond_gy, 0.0),
         own.max_gy + beyond_gy,
     )
-    return varied.dvh(solid, tally, whole=known is solid.region)
+    return varied.dvh(solid, tally, whole=layout.whole)
 
 
 def _changed(nominal: DVH, change_cc: FloatArray, outside_cc: float) -> DVH:

@@ -113,22 +113,34 @@ def measure(
 ) -> tuple[Measured | None, ...]:
     """Return what is known of a solid in each way to read the dose; None without dose."""
     nothing = tuple(None for _ in readings)
-    known = on_grid(solid.region, dose)
-    if not known.slabs:
+    layout = lay_out(solid, dose, sub_cells)
+    found = None if layout is None else survey(layout.division)
+    if layout is None or found is None:
         return nothing
-    whole = known is solid.region
-    volume_cc = solid.volume_cc if whole else known.volume_cc or 0.0
-    division = divide(known, sub_cell_mm(volume_cc, sub_cells), dose)
-    found = survey(division)
-    if found is None:
-        return nothing
-    tallies = tallied(division, readings, found.min_gy, found.max_gy)
+    tallies = tallied(layout.division, readings, found.min_gy, found.max_gy)
     if float(tallies[0].total_cc.sum()) <= 0:  # the ROI touches the grid from outside
         return nothing
     return tuple(
-        finished(reading, tally, found, whole=whole)
+        finished(reading, tally, found, whole=layout.whole)
         for reading, tally in zip(readings, tallies, strict=True)
     )
+
+
+class Layout(NamedTuple):
+    """How a solid is cut into sub-cells, and whether all of it lies on the dose grid."""
+
+    division: Division
+    whole: bool
+
+
+def lay_out(solid: Solid, dose: DoseGrid, sub_cells: int) -> Layout | None:
+    """Cut the part of a solid on a dose grid into sub-cells; None where there is none."""
+    known = on_grid(solid.region, dose)
+    whole = known is solid.region
+    volume_cc = solid.volume_cc if whole else known.volume_cc
+    if volume_cc is None:
+        return None
+    return Layout(divide(known, sub_cell_mm(volume_cc, sub_cells), dose), whole)
 
 
 class Survey(NamedTuple):
