@@ -175,6 +175,16 @@ def test_a_prv_that_is_not_drawn_is_named_as_not_drawn() -> None:
     assert verdict.outcome is PASS
 
 
+def test_the_dose_of_a_cord_is_told_without_a_limit_for_it() -> None:
+    """Eight fractions have no limit here; D0.035cc is no less known."""
+    row = found(judge(CORD, fractions=8, cord=17.0), "limit.cord")
+
+    assert row.outcome is UNDECIDED
+    assert str(row.metric) == "D0.035cc"
+    assert row.value is not None
+    assert row.value.value == pytest.approx(17.0)
+
+
 @pytest.mark.parametrize("surrogate", [SAC, CANAL])
 @pytest.mark.parametrize(("sac_gy", "outcome"), [(25.3, PASS), (25.31, FAIL)])
 def test_sac_and_canal_keep_the_cord_limit_at_thoracic_levels(

@@ -21,6 +21,7 @@ from sbrtcheck.protocol import Basis, Limit, Role
 from sbrtcheck.verdict import Finding, Outcome
 
 DMAX = parse_metric("Dmax")
+NEAR_MAXIMUM = parse_metric("D0.035cc")
 SURROGATES = (Role.CORD_PRV, Role.SAC, Role.CANAL)
 SAC_OR_CANAL = (Role.SAC, Role.CANAL)
 BELOW_CONUS = (Role.CAUDA, *SAC_OR_CANAL)
@@ -228,9 +229,12 @@ def _limit(evidence: Evidence, subject: str, match: MatchedROI, incomplete: Text
                 "the protocol has no limit at {fractions} fractions", fractions=evidence.fractions
             )
         )
-        return unanswered(
+        open_question = unanswered(
             finding_id=finding_id, subject=subject, message=why, line=None, match=match
         )
+        # The dose is known all the same.
+        value = evidence.value(NEAR_MAXIMUM, subject)
+        return replace(open_question, metric=NEAR_MAXIMUM, value=value)
     cord_drawn = bool(evidence.drawn(Role.CORD))
     secondary = role is Role.CORD_PRV and cord_drawn
     finding = graded_finding(

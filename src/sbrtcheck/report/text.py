@@ -296,7 +296,7 @@ class _Writer:
             cells: tuple[Cell, ...] = (
                 name if near else f"  {finding.metric}",
                 *self._numbers(finding),
-                self._numbers(maxima[finding.subject])[0] if near else "",
+                self._number(maxima[finding.subject]) if near else "",
                 *self._limit_cells(finding),
             )
             rows.append((cells, self._words(finding)))
@@ -364,6 +364,13 @@ class _Writer:
             self.line("± and low-high: reading of contours and grid only")
             self.line()
 
+    def _number(self, finding: Finding) -> str:
+        """Return the value of a finding where its interval is not shown."""
+        value = finding.value.value if finding.value else None
+        if value is None or finding.metric is None:
+            return self._numbers(finding)[0]
+        return agreeing_number(value, finding.line, decimals_for(value, finding.metric.unit))
+
     def _numbers(self, finding: Finding) -> tuple[str, str]:
         """Return the value of a finding and its interval, where that says more."""
         value, line = finding.value or Value(None), finding.line
@@ -418,7 +425,7 @@ class _Writer:
                 *self._numbers(finding),
                 self._limit_cells(finding)[0],
                 *(
-                    self._numbers(others[str(m)])[0] if str(m) in others else ""
+                    self._number(others[str(m)]) if str(m) in others else ""
                     for m in TARGET_COLUMNS[1:]
                 ),
                 self.mark(finding.outcome),
