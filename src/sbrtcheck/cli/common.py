@@ -1,0 +1,128 @@
+"""What commands share: the program, how they refuse, what the user declares, how files are written."""
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from sbrtcheck.errors import SbrtCheckError
+    from sbrtcheck.model import CaseFacts, Declared
+
+__all__ = [
+    "COULD_NOT_RUN",
+    "DEFAULT_PROTOCOL",
+    "Alias",
+    "Ascii",
+    "Phi",
+    "PlanPath",
+    "ProtocolName",
+    "app",
+    "declared_by",
+    "facts_of",
+    "page_width",
+    "refuse",
+    "usage",
+    "write_whole",
+]
+
+DEFAULT_PROTOCOL = "nct06756087"
+COULD_NOT_RUN = 2
+PAGE_WIDTH = 110
+RX = re.compile(r"(\d+(?:\.\d+)?)\s*Gy\s*/\s*(\d+)\s*(?:fx|fractions?)?", re.IGNORECASE)
+
+PlanPath = Annotated[
+    Path, typer.Argument(help="RT Plan, RT Structure Set, RT Dose, or a folder with one plan.")
+]
+ProtocolName = Annotated[
+    str, typer.Option("--protocol", help="Name of a shipped protocol, or a TOML file.")
+]
+Alias = Annotated[
+    list[str] | None,
+    typer.Option("--alias", help="What an ROI stands for: 'my cord=SpinalCord'. Repeatable."),
+]
+Ascii = Annotated[bool, typer.Option("--ascii", help="ASCII characters only.")]
+Phi = Annotated[bool, typer.Option("--phi", help="Show patient identity and file names.")]
+
+app = typer.Typer(
+    name="sbrtcheck",
+    help="Verify spine SBRT plans before treatment: scheme, levels, coverage, spinal cord.",
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Verify spine SBRT plans before treatment."""
+
+
+def declared_by(rx: str | None, aliases: list[str], levels: str | None) -> "Declared":
+    """Return what the user declares rather than the files, from the words typed."""
+    from sbrtcheck.model import Declared
+
+    prescription = None
+    if rx is not None:
+        found = RX.fullmatch(rx.strip())
+        if found is None or float(found.group(1)) <= 0 or int(found.group(2)) < 1:
+            usage(f"--rx: '{rx}' is not a prescription; write total dose and fractions: 30Gy/5")
+        prescription = (float(found.group(1)), int(found.group(2)))
+    pairs = {}
+    for alias in aliases:
+        roi, equals, structure = alias.rpartition("=")
+        if not (equals and roi and structure):
+            usage(f"--alias: '{alias}' is not of the form ROI=Structure")
+        pairs[roi] = structure
+    words = tuple(word.upper() for word in re.split(r"[,\s]+", levels or "") if word)
+    if levels is not None and not words:
+        usage("--levels: no level is given; write T8 or T11,T12")
+    return Declared(prescription=prescription, levels=words, aliases=pairs)
+
+
+def facts_of(path: Path, case_file: Path | None) -> "CaseFacts":
+    """Read the case facts given by hand or beside the plan; none where there are none."""
+    from sbrtcheck.facts import facts_beside, load_facts
+    from sbrtcheck.model import CaseFacts
+
+    found = case_file or facts_beside(path)
+    return CaseFacts() if found is None else load_facts(found)
+
+
+def page_width() -> int:
+    """Return the width of the terminal, or that of a page that goes to a file or pipe."""
+    if not sys.stdout.isatty():
+        return PAGE_WIDTH
+    try:
+        return max(os.get_terminal_size(sys.stdout.fileno()).columns, 80)
+    except OSError:
+        return 80
+
+
+def write_whole(path: Path, text: str, *, option: str) -> None:
+    """Write a file whole or not at all; `option` is what the user typed to ask for it."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        usage(f"{option}: {path} cannot be written ({error.strerror})")
+
+
+def usage(sentence: str) -> NoReturn:
+    """Say what is wrong with what was typed, and end."""
+    sys.stderr.write(f"sbrtcheck: {sentence}\n")
+    raise typer.Exit(COULD_NOT_RUN)
+
+
+def refuse(error: "SbrtCheckError", typed: Sequence[Path], *, phi: bool) -> NoReturn:
+    """Say why nothing can be judged, and end; `typed` are the paths that the user gave."""
+    from sbrtcheck.report.refusal import render_refusal
+
+    sys.stderr.write(render_refusal(error, typed=typed, phi=phi))
+    raise typer.Exit(COULD_NOT_RUN)

@@ -1,0 +1,73 @@
+"""`sbrtcheck protocol`: list, show and check protocols."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sbrtcheck.cli.common import DEFAULT_PROTOCOL, app, page_width, refuse
+
+protocol_app = typer.Typer(
+    help="List, show and check protocols.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(protocol_app, name="protocol")
+
+
+@protocol_app.command("list")
+def list_protocols() -> None:
+    """List the shipped protocols."""
+    from sbrtcheck.protocol import load_protocol, shipped_protocols
+
+    for name in shipped_protocols():
+        title = load_protocol(name).protocol
+        sys.stdout.write(f"{name:24} {title.version:8} {title.status:9} {title.title}\n")
+
+
+@protocol_app.command("show")
+def show_protocol(
+    name: Annotated[str, typer.Argument(help="Name or TOML file.")] = DEFAULT_PROTOCOL,
+) -> None:
+    """Show a protocol: schemes, levels, limits, each with basis and source."""
+    from sbrtcheck.errors import SbrtCheckError
+    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.report.tables import render_protocol
+
+    try:
+        loaded = load_protocol(name)
+    except SbrtCheckError as error:
+        refuse(error, [Path(name)], phi=False)
+    sys.stdout.write(render_protocol(loaded, width=page_width()))
+
+
+@protocol_app.command("lint")
+def lint_protocol(
+    file: Annotated[Path, typer.Argument(help="TOML file, or name of a shipped protocol.")],
+) -> None:
+    """Find what is wrong or doubtful in a protocol file; exit 1 if anything is."""
+    from sbrtcheck.lint import lint
+
+    problems = lint(file)
+    for problem in problems:
+        sys.stdout.write(f"{problem}\n")
+    words = {0: "no problems", 1: "1 problem"}.get(len(problems), f"{len(problems)} problems")
+    sys.stdout.write(f"{words}\n")
+    raise typer.Exit(1 if problems else 0)
+
+
+@protocol_app.command("schema")
+def print_schema(
+    *,
+    case: Annotated[bool, typer.Option("--case", help="That of case.toml instead.")] = False,
+) -> None:
+    """Print the JSON Schema of protocol files, for editors."""
+    import json
+
+    from sbrtcheck.facts import facts_schema
+    from sbrtcheck.protocol import protocol_schema
+
+    schema = facts_schema() if case else protocol_schema()
+    sys.stdout.write(json.dumps(schema, indent=1) + "\n")

@@ -1,0 +1,67 @@
+"""`sbrtcheck structures` and `sbrtcheck find`: what is there, before anything is judged."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sbrtcheck.cli.common import (
+    DEFAULT_PROTOCOL,
+    Alias,
+    Ascii,
+    Phi,
+    PlanPath,
+    ProtocolName,
+    app,
+    declared_by,
+    page_width,
+    refuse,
+)
+
+
+@app.command()
+def structures(
+    path: PlanPath,
+    *,
+    protocol: ProtocolName = DEFAULT_PROTOCOL,
+    alias: Alias = None,
+    ascii_only: Ascii = False,
+    phi: Phi = False,
+) -> None:
+    """Show every ROI: which structure it is taken for and why, volume, planes, holes, gaps."""
+    from sbrtcheck.case import load_structures
+    from sbrtcheck.errors import SbrtCheckError
+    from sbrtcheck.names import match_rois
+    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.report.tables import render_structures
+
+    try:
+        loaded = load_protocol(protocol)
+        own = load_structures(path)
+        matches = match_rois(own.rois, loaded, declared_by(None, alias or [], None).aliases)
+    except SbrtCheckError as error:
+        refuse(error, [path, Path(protocol)], phi=phi)
+    text = render_structures(
+        own, matches, loaded, phi=phi, width=page_width(), ascii_only=ascii_only
+    )
+    sys.stdout.write(text)
+
+
+@app.command()
+def find(
+    path: Annotated[Path, typer.Argument(help="RT Plan, RT Structure Set, RT Dose, or a folder.")],
+    *,
+    ascii_only: Ascii = False,
+    phi: Annotated[bool, typer.Option("--phi", help="Show labels and file names.")] = False,
+) -> None:
+    """Show every file seen around a plan, what it is to the plan, and why. Nothing is judged."""
+    from sbrtcheck.case import survey
+    from sbrtcheck.errors import SbrtCheckError
+    from sbrtcheck.report.tables import render_survey
+
+    try:
+        rows = survey(path)
+    except SbrtCheckError as error:
+        refuse(error, [path], phi=phi)
+    sys.stdout.write(render_survey(rows, phi=phi, width=page_width(), ascii_only=ascii_only))
