@@ -1,5 +1,8 @@
 """The kernel against two independent oracles: exact clipping, and very many points."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import shapely
@@ -7,9 +10,28 @@ from numpy.typing import NDArray
 from skimage.draw import polygon2mask
 
 from sbrtcheck.model import FloatArray
-from sbrtcheck.occupancy import Lattice, Occupancy, edges, inside, occupancy, signed_area_mm2
+from sbrtcheck.occupancy import Lattice, edges, inside, occupancy, signed_area_mm2
 
 ROUNDING = 1e-12  # sums of some hundred float64 terms of order 1
+
+
+class Dense(NamedTuple):
+    """What is filled of every cell, shape (planes, ny, nx)."""
+
+    fraction: FloatArray
+    x_offset: FloatArray
+    y_offset: FloatArray
+
+
+def dense(planes: Sequence[Sequence[FloatArray]], lattice: Lattice) -> Dense:
+    """Lay out the cells that rings fill among those that they do not."""
+    filled = occupancy(planes, lattice)
+    area = lattice.ny * lattice.nx
+    place = np.repeat(np.arange(len(planes)), filled.counts) * area + filled.cell
+    assert (np.diff(place) > 0).all()
+    found = np.zeros((3, len(planes) * area))
+    found[:, place] = filled[:3]
+    return Dense(*found.reshape(3, len(planes), lattice.ny, lattice.nx))
 
 
 def star(seed: int, corners: int = 23) -> FloatArray:
@@ -41,7 +63,7 @@ def parts_of_cells(ring: FloatArray, lattice: Lattice) -> NDArray[np.object_]:
     return np.asarray(shapely.intersection(shapely.Polygon(ring), cells))
 
 
-def assert_same(one: Occupancy, other: Occupancy) -> None:
+def assert_same(one: Dense, other: Dense) -> None:
     np.testing.assert_allclose(one.fraction, other.fraction, atol=ROUNDING)
     # Rounding in a moment counts the more, the smaller the part of the cell it is divided by.
     for offset, expected in zip(one[1:], other[1:], strict=True):
@@ -56,14 +78,14 @@ def test_areas_are_those_that_shapely_clips(lattice: Lattice, seed: int) -> None
     clipped = shapely.area(parts_of_cells(ring, lattice)) / lattice.cell_mm**2
 
     # Both are exact; GEOS computes crossings in single steps of float64.
-    np.testing.assert_allclose(occupancy([[ring]], lattice).fraction[0], clipped, atol=1e-11)
+    np.testing.assert_allclose(dense([[ring]], lattice).fraction[0], clipped, atol=1e-11)
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("lattice", LATTICES)
 def test_centroids_are_those_that_shapely_finds(lattice: Lattice, seed: int) -> None:
     ring = star(seed)
-    filled = occupancy([[ring]], lattice)
+    filled = dense([[ring]], lattice)
     parts = parts_of_cells(ring, lattice)
     seen = shapely.area(parts) > 1e-6 * lattice.cell_mm**2  # of a sliver, GEOS knows no centroid
     middle = shapely.get_coordinates(shapely.centroid(parts[seen]))
@@ -85,7 +107,7 @@ def test_areas_are_those_of_many_points_in_each_cell(seed: int) -> None:
     mask = polygon2mask((20 * many, 20 * many), rows_and_columns)  # type: ignore[no-untyped-call]
     counted = mask.reshape(20, many, 20, many).mean(axis=(1, 3))
 
-    fraction = occupancy([[ring]], lattice).fraction[0]
+    fraction = dense([[ring]], lattice).fraction[0]
 
     # Points along an edge of the length of a cell or two may be miscounted by half a row each.
     np.testing.assert_allclose(fraction, counted, atol=2 / many)
@@ -97,7 +119,7 @@ def test_areas_are_those_of_many_points_in_each_cell(seed: int) -> None:
 def test_the_cells_hold_the_area_of_the_ring(lattice: Lattice, seed: int) -> None:
     ring = star(seed)
 
-    filled_mm2 = occupancy([[ring]], lattice).fraction.sum() * lattice.cell_mm**2
+    filled_mm2 = dense([[ring]], lattice).fraction.sum() * lattice.cell_mm**2
 
     assert filled_mm2 == pytest.approx(signed_area_mm2(ring), rel=1e-12)
 
@@ -106,22 +128,20 @@ def test_the_cells_hold_the_area_of_the_ring(lattice: Lattice, seed: int) -> Non
 def test_the_start_point_does_not_matter(start: int) -> None:
     ring = star(1)
 
-    assert_same(
-        occupancy([[np.roll(ring, start, axis=0)]], LATTICES[1]), occupancy([[ring]], LATTICES[1])
-    )
+    assert_same(dense([[np.roll(ring, start, axis=0)]], LATTICES[1]), dense([[ring]], LATTICES[1]))
 
 
 def test_the_order_of_rings_does_not_matter() -> None:
     rings = [square(1, 3), square(4, 9.5), square(10.2, 17)]
 
-    assert_same(occupancy([rings[::-1]], LATTICES[1]), occupancy([rings], LATTICES[1]))
+    assert_same(dense([rings[::-1]], LATTICES[1]), dense([rings], LATTICES[1]))
 
 
 def test_a_reversed_ring_takes_away_what_the_ring_brings() -> None:
     outline, ring = square(0.5, 19.5), star(2)
 
-    with_hole = occupancy([[outline, ring[::-1]]], LATTICES[0]).fraction
-    apart = [occupancy([[part]], LATTICES[0]).fraction for part in (outline, ring)]
+    with_hole = dense([[outline, ring[::-1]]], LATTICES[0]).fraction
+    apart = [dense([[part]], LATTICES[0]).fraction for part in (outline, ring)]
 
     np.testing.assert_allclose(with_hole, apart[0] - apart[1], atol=ROUNDING)
 
@@ -132,14 +152,14 @@ def test_extra_points_on_an_edge_change_nothing() -> None:
     along = np.roll(ring, -1, axis=0) - ring
     finer = (ring[:, None] + along[:, None] * share[:, None]).reshape(-1, 2)
 
-    assert_same(occupancy([[finer]], LATTICES[1]), occupancy([[ring]], LATTICES[1]))
+    assert_same(dense([[finer]], LATTICES[1]), dense([[ring]], LATTICES[1]))
 
 
 def test_repeated_points_change_nothing() -> None:
     ring = star(3)
     closed = np.concatenate([np.repeat(ring, 2, axis=0), ring[:1]])
 
-    assert_same(occupancy([[closed]], LATTICES[0]), occupancy([[ring]], LATTICES[0]))
+    assert_same(dense([[closed]], LATTICES[0]), dense([[ring]], LATTICES[0]))
 
 
 def test_a_keyhole_is_a_hole() -> None:
@@ -147,12 +167,12 @@ def test_a_keyhole_is_a_hole() -> None:
     outline, hole = square(1, 17.3), square(5.5, 11.1)[::-1]
     keyhole = np.concatenate([outline, outline[:1], hole, hole[:1]])
 
-    assert_same(occupancy([[keyhole]], LATTICES[0]), occupancy([[outline, hole]], LATTICES[0]))
+    assert_same(dense([[keyhole]], LATTICES[0]), dense([[outline, hole]], LATTICES[0]))
 
 
 def test_a_ring_on_cell_edges_fills_its_cells_and_no_others() -> None:
     """dicompyler-core#389: a contour exactly on voxel edges gave an empty DVH."""
-    filled = occupancy([[square(3, 7)]], LATTICES[0])
+    filled = dense([[square(3, 7)]], LATTICES[0])
     expected = np.zeros((20, 20))
     expected[3:7, 3:7] = 1
 
@@ -162,11 +182,11 @@ def test_a_ring_on_cell_edges_fills_its_cells_and_no_others() -> None:
 
 
 def test_a_ring_on_the_border_of_the_lattice_is_whole() -> None:
-    assert (occupancy([[square(0, 20)]], LATTICES[0]).fraction == 1).all()
+    assert (dense([[square(0, 20)]], LATTICES[0]).fraction == 1).all()
 
 
 def test_a_ring_within_one_cell_has_its_area_and_its_centroid() -> None:
-    filled = occupancy([[square(4.1, 4.3)]], LATTICES[0])
+    filled = dense([[square(4.1, 4.3)]], LATTICES[0])
 
     assert filled.fraction[0, 4, 4] == pytest.approx(0.04, rel=1e-12)
     assert filled.x_offset[0, 4, 4] == pytest.approx(-0.3, rel=1e-9)
@@ -180,8 +200,8 @@ def test_a_ring_far_from_the_origin_loses_no_digits() -> None:
     ring = star(0)
 
     np.testing.assert_allclose(
-        occupancy([[ring + np.array([shift, -shift])]], moved).fraction,
-        occupancy([[ring]], LATTICES[0]).fraction,
+        dense([[ring + np.array([shift, -shift])]], moved).fraction,
+        dense([[ring]], LATTICES[0]).fraction,
         atol=1e-10,
     )
 
@@ -189,15 +209,15 @@ def test_a_ring_far_from_the_origin_loses_no_digits() -> None:
 def test_planes_do_not_mix() -> None:
     planes = [[star(0)], [], [star(1), square(0.2, 1.1)]]
 
-    together = occupancy(planes, LATTICES[1])
+    together = dense(planes, LATTICES[1])
 
     for index, rings in enumerate(planes):
-        alone = occupancy([rings], LATTICES[1])
+        alone = dense([rings], LATTICES[1])
         np.testing.assert_allclose(together.fraction[index], alone.fraction[0], atol=ROUNDING)
 
 
 def test_no_ring_fills_nothing() -> None:
-    assert not occupancy([[]], LATTICES[0]).fraction.any()
+    assert not dense([[]], LATTICES[0]).fraction.any()
 
 
 @pytest.mark.parametrize("seed", range(4))

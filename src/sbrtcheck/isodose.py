@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sbrtcheck.contours import build_region, encloses_box
 from sbrtcheck.dvh import compute_dvh
 from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text
-from sbrtcheck.occupancy import SLIVER, Lattice, occupancy
+from sbrtcheck.occupancy import Lattice, occupancy
 
 __all__ = ["Isodose", "IsodoseVolume", "Isodoses", "compute_isodoses"]
 
@@ -255,7 +255,7 @@ def _touched(rings: Sequence[FloatArray], y_mm: FloatArray, x_mm: FloatArray) ->
     size_mm = float(min(np.diff(x_mm).min(), np.diff(y_mm).min())) / 2
     nx, ny = int((high_x - low_x) / size_mm) + 1, int((high_y - low_y) / size_mm) + 1
     lattice = Lattice(float(low_x), float(low_y), size_mm, nx, ny)
-    rows, columns = np.nonzero(occupancy([rings], lattice).fraction[0] > SLIVER)
+    rows, columns = np.divmod(occupancy([rings], lattice).cell, nx)
     touched = np.zeros((y_mm.size - 1, x_mm.size - 1), dtype=np.bool_)
     for up, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
         j = np.searchsorted(y_mm, lattice.y_mm + size_mm * (rows + up)) - 1

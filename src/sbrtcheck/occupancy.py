@@ -28,6 +28,7 @@ from sbrtcheck.model import FloatArray
 __all__ = ["Lattice", "Occupancy", "edges", "inside", "occupancy", "signed_area_mm2"]
 
 
+ROUNDING = 1e-12  # of a cell, in a sum over all rings
 SLIVER = 1e-9  # of a cell: less than this is rounding and has no centroid
 
 
@@ -50,17 +51,30 @@ class Lattice(NamedTuple):
         """Return the y of the cell centres, shape (ny,)."""
         return np.arange(0.5, self.ny) * self.cell_mm + self.y_mm
 
+    def around(self, low_mm: FloatArray, high_mm: FloatArray) -> "Lattice":
+        """Return the cells between two corners (x, y), each of shape (2,)."""
+        corner_mm, most = np.array([self.x_mm, self.y_mm]), np.array([self.nx, self.ny])
+        first = np.floor((low_mm - corner_mm) / self.cell_mm).astype(int)
+        first = np.minimum(np.maximum(first, 0), most - 1)
+        end = np.ceil((high_mm - corner_mm) / self.cell_mm).astype(int)
+        size = np.minimum(np.maximum(end, first + 1), most) - first
+        x_mm, y_mm = (corner_mm + first * self.cell_mm).tolist()
+        return Lattice(x_mm, y_mm, self.cell_mm, int(size[0]), int(size[1]))
+
 
 class Occupancy(NamedTuple):
-    """What lies inside the rings, cell by cell; each array has shape (planes, ny, nx).
+    """The cells that the rings of planes fill, plane after plane, row after row.
 
-    `fraction` is the part of the cell inside, 0 to 1 and exact. `x_offset` and `y_offset` say
-    where the centroid of that part lies from the cell's centre, in cell sizes.
+    `fraction` is the part of a cell inside, above 0 to 1 and exact. `x_offset` and `y_offset` say
+    where the centroid of that part lies from the cell's centre, in cell sizes. `cell` is row x
+    columns + column, and `counts` how many cells each plane has. Empty cells are not listed.
     """
 
     fraction: FloatArray
     x_offset: FloatArray
     y_offset: FloatArray
+    cell: NDArray[np.intp]
+    counts: NDArray[np.intp]
 
 
 def signed_area_mm2(points_mm: FloatArray) -> float:
@@ -91,15 +105,16 @@ def occupancy(planes: Sequence[Sequence[FloatArray]], lattice: Lattice) -> Occup
     middle = (starts + ends) / 2
     column = np.clip(np.floor(middle[:, 0]).astype(np.intp), 0, lattice.nx - 1)
     row = np.clip(np.floor(middle[:, 1]).astype(np.intp), 0, lattice.ny - 1)
-    cell = (plane * lattice.ny + row) * (lattice.nx + 1) + column
-    shape = (len(planes), lattice.ny, lattice.nx + 1)
-    size = shape[0] * shape[1] * shape[2]
-    own_and_next = np.concatenate([cell, cell + 1])
+    rows = _rows(plane * lattice.ny + row, column, len(planes) * lattice.ny)
+    own = rows.start[plane * lattice.ny + row] + column
+    size = int(rows.end[-1]) if rows.end.size else 0
+    own_and_next = np.concatenate([own, own + 1])
 
-    def gather(own: FloatArray, whole: FloatArray) -> FloatArray:
+    def gather(part: FloatArray, whole: FloatArray) -> FloatArray:
         """Sum what each piece gives its own cell, and every whole cell to the right of it."""
-        change = np.bincount(own_and_next, np.concatenate([own, whole - own]), size)
-        filled: FloatArray = np.cumsum(change.reshape(shape), axis=2, dtype=np.float64).ravel()
+        change = np.bincount(own_and_next, np.concatenate([part, whole - part]), size)
+        # One sum runs through all rows: those of closed rings end at zero.
+        filled: FloatArray = np.cumsum(change, dtype=np.float64)
         return filled
 
     # From here on within the piece's own cell, measured from the cell's centre.
@@ -108,15 +123,46 @@ def occupancy(planes: Sequence[Sequence[FloatArray]], lattice: Lattice) -> Occup
     fall = -dy  # counter-clockwise rings fall where their inside is to the right
     area = gather(fall * (0.5 - x), fall)
     # A whole cell has its centroid in its middle, so only a piece's own cell gets an x moment.
-    x_moment = np.bincount(cell, fall * (0.125 - (x**2 + dx**2 / 12) / 2), size)
+    x_moment = np.bincount(own, fall * (0.125 - (x**2 + dx**2 / 12) / 2), size)
     y_moment = gather(fall * (y * (0.5 - x) - dx * dy / 12), fall * y)
-    fraction = np.clip(area, 0.0, 1.0)  # sums of many pieces miss 0 and 1 by rounding
-    border = np.flatnonzero((fraction > SLIVER) & (fraction < 1))
+    filled = np.flatnonzero(area > SLIVER)
+    fraction = area[filled]
+    fraction[fraction > 1 - ROUNDING] = 1.0  # sums of many pieces miss 1 by rounding
+    border = np.flatnonzero(fraction < 1)
     reach = (1 - fraction[border]) / 2  # the part inside cannot be centred further out than this
-    offsets = np.zeros((2, size))
+    offsets = np.zeros((2, filled.size))
     for offset, moment in zip(offsets, (x_moment, y_moment), strict=True):
-        offset[border] = np.clip(moment[border] / fraction[border], -reach, reach)
-    return Occupancy(*(part.reshape(shape)[:, :, :-1] for part in (fraction, *offsets)))
+        offset[border] = np.clip(moment[filled[border]] / fraction[border], -reach, reach)
+    cell = filled + np.repeat(rows.shift(lattice.nx, lattice.ny), rows.end - rows.first)[filled]
+    ends_of_planes = rows.end[lattice.ny - 1 :: lattice.ny]
+    counts = np.diff(np.searchsorted(filled, ends_of_planes), prepend=0)
+    return Occupancy(fraction, offsets[0], offsets[1], cell, counts)
+
+
+class _Rows(NamedTuple):
+    """Where the cells of each row are stored: those from its leftmost to its rightmost piece.
+
+    And one more, into which a piece in the rightmost spills. `start` is where column 0 would be.
+    """
+
+    first: NDArray[np.intp]
+    end: NDArray[np.intp]
+    start: NDArray[np.intp]
+
+    def shift(self, nx: int, ny: int) -> NDArray[np.intp]:
+        """Return what leads from the place of a cell to its number in its plane, for each row."""
+        row = np.arange(self.start.size) % max(ny, 1)
+        return np.asarray(row * nx - self.start)
+
+
+def _rows(row: NDArray[np.intp], column: NDArray[np.intp], count: int) -> _Rows:
+    leftmost = np.full(count, np.iinfo(np.intp).max)
+    rightmost = np.full(count, -1)
+    np.minimum.at(leftmost, row, column)
+    np.maximum.at(rightmost, row, column)
+    width = np.where(rightmost < 0, 0, rightmost - leftmost + 2)
+    end = np.cumsum(width)
+    return _Rows(end - width, end, end - width - np.where(rightmost < 0, 0, leftmost))
 
 
 def inside(

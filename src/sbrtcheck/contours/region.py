@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from sbrtcheck.model import (
     ROI,
@@ -84,12 +85,12 @@ class Region:
 def areas_mm2(slabs: Sequence[Slab]) -> FloatArray:
     """Return the area of each slab, shape (n,)."""
     slab = np.repeat(np.arange(len(slabs)), [len(slab.rings) for slab in slabs])
-    return np.asarray(np.bincount(slab, ring_areas_mm2(slabs), len(slabs)), dtype=np.float64)
-
-
-def ring_areas_mm2(slabs: Sequence[Slab]) -> FloatArray:
-    """Return the signed area of each ring, slab after slab."""
     rings = [ring for slab in slabs for ring in slab.rings]
+    return np.asarray(np.bincount(slab, ring_areas_mm2(rings), len(slabs)), dtype=np.float64)
+
+
+def ring_areas_mm2(rings: Sequence[FloatArray]) -> FloatArray:
+    """Return the signed area of each ring, positive when it runs counter-clockwise."""
     count = np.array([len(ring) for ring in rings])
     start = np.cumsum(count) - count
     points = np.concatenate(rings)
@@ -131,7 +132,6 @@ def arc_height_mm(region: Region) -> float:
 class _Plane(NamedTuple):
     z_mm: float
     rings: tuple[FloatArray, ...]
-    outline: shapely.Geometry
 
 
 def build_region(roi: ROI, *, end_caps: bool = True, fill_gaps: bool = True) -> Region:
@@ -211,7 +211,11 @@ def encloses_box(
 
 def outline_of(slab: Slab) -> shapely.Geometry:
     """Return the cross-section of a slab, its holes left out."""
-    polygons: list[shapely.Geometry] = [shapely.Polygon(ring) for ring in slab.rings]
+    return _outline(slab.rings)
+
+
+def _outline(rings: Sequence[FloatArray]) -> shapely.Geometry:
+    polygons: list[shapely.Geometry] = [shapely.Polygon(ring) for ring in rings]
     outline: shapely.Geometry = reduce(shapely.symmetric_difference, polygons)
     return outline
 
@@ -304,7 +308,10 @@ def _slab_limits(
 
 
 def _overlap(below: _Plane, above: _Plane) -> bool:
-    return bool(shapely.area(shapely.intersection(below.outline, above.outline)) > MIN_AREA_MM2)
+    return bool(
+        shapely.area(shapely.intersection(_outline(below.rings), _outline(above.rings)))
+        > MIN_AREA_MM2
+    )
 
 
 def _gap_note(gap: Gap) -> Text:
@@ -318,7 +325,7 @@ def _gap_note(gap: Gap) -> Text:
 
 def _planes(roi: ROI, notes: list[Text]) -> list[_Plane]:
     """Return the contour planes in ascending z, rings resolved; tell in `notes` what was mended."""
-    rings = [contour for contour in roi.contours if _encloses_area(contour)]
+    rings, areas_mm2 = _with_area(roi.contours)
     if len(rings) < len(roi.contours):
         count = len(roi.contours) - len(rings)
         notes.append(Text("{count} contours without area are left out", count=count))
@@ -328,7 +335,7 @@ def _planes(roi: ROI, notes: list[Text]) -> list[_Plane]:
     intact = shapely.is_valid(polygons)
     crossing = 0
     for index in np.flatnonzero(~intact).tolist():
-        before = abs(signed_area_mm2(rings[index].points_mm))
+        before = abs(float(areas_mm2[index]))
         polygons[index] = shapely.make_valid(
             polygons[index], method="structure", keep_collapsed=False
         )
@@ -345,42 +352,58 @@ def _planes(roi: ROI, notes: list[Text]) -> list[_Plane]:
     planes = []
     bounds = shapely.bounds(polygons)
     for z_mm, indices in zip(levels, members, strict=True):
-        if intact[indices].all() and _lie_apart(bounds[indices]):
-            outlines = tuple(_counter_clockwise(rings[index].points_mm) for index in indices)
-            parts = [polygons[index] for index in indices]
-            outline = parts[0] if len(parts) == 1 else _together(parts)
-            planes.append(_Plane(float(z_mm), outlines, outline))
+        depth = _depths(polygons[indices], bounds[indices]) if intact[indices].all() else None
+        if depth is not None:
+            # As drawn: a ring inside an odd number of others is a hole.
+            backwards = (areas_mm2[indices] < 0) != (depth % 2 == 1)
+            turned = zip(indices, backwards.tolist(), strict=True)
+            drawn = (rings[i].points_mm[::-1] if turn else rings[i].points_mm for i, turn in turned)
+            planes.append(_Plane(float(z_mm), tuple(drawn)))
             continue
         xor = any(rings[index].xor for index in indices)
-        outline = _combine([polygons[index] for index in indices], notes, xor=xor)
+        outline = _combine(list(polygons[indices]), notes, xor=xor)
         if _area_mm2(outline) > MIN_AREA_MM2:
-            planes.append(_Plane(float(z_mm), oriented_rings(outline), outline))
+            planes.append(_Plane(float(z_mm), oriented_rings(outline)))
         else:
             notes.append(Text("the contours at z = {z_mm} mm cancel out", z_mm=float(z_mm)))
     return planes
 
 
-def _together(polygons: list[shapely.Geometry]) -> shapely.Geometry:
-    """Return polygons that lie apart as one geometry."""
-    whole: shapely.Geometry = np.asarray(shapely.multipolygons(polygons), dtype=object).item()
-    return whole
+def _depths(polygons: NDArray[np.object_], bounds_mm: FloatArray) -> NDArray[np.intp] | None:
+    """Return how many other rings each ring lies inside of; None where any two meet.
+
+    `bounds_mm` are least x and y and largest x and y of each.
+    """
+    depth = np.zeros(len(polygons), dtype=np.intp)
+    if depth.size == 1:
+        return depth
+    one, other = np.triu_indices(len(polygons), 1)
+    apart = (bounds_mm[one, :2] > bounds_mm[other, 2:]).any(axis=1)
+    apart |= (bounds_mm[other, :2] > bounds_mm[one, 2:]).any(axis=1)
+    one, other = one[~apart], other[~apart]
+    if not one.size:
+        return depth
+    inside_other = shapely.contains_properly(polygons[other], polygons[one])
+    inside_one = shapely.contains_properly(polygons[one], polygons[other])
+    np.add.at(depth, one[inside_other], 1)
+    np.add.at(depth, other[inside_one], 1)
+    left = ~(inside_other | inside_one)
+    return depth if shapely.disjoint(polygons[one[left]], polygons[other[left]]).all() else None
 
 
-def _lie_apart(bounds_mm: FloatArray) -> bool:
-    """Tell whether boxes, each given as least and largest x and y, are clear of each other."""
-    return all(
-        (one[:2] > other[2:]).any() or (other[:2] > one[2:]).any()
-        for place, one in enumerate(bounds_mm)
-        for other in bounds_mm[:place]
-    )
-
-
-def _encloses_area(contour: Contour) -> bool:
-    points = contour.points_mm
-    if len(points) < 3:
-        return False
+def _with_area(contours: Sequence[Contour]) -> tuple[list[Contour], FloatArray]:
+    """Return the contours that enclose an area, and that area, signed."""
+    rings = [contour for contour in contours if len(contour.points_mm) >= 3]
+    if not rings:
+        return [], np.empty(0)
+    areas_mm2 = ring_areas_mm2([ring.points_mm for ring in rings])
     # A bow tie of equal lobes has no net area; its extent tells it from a line.
-    return abs(signed_area_mm2(points)) > MIN_AREA_MM2 or _width_mm(points) > SAME_PLANE_MM
+    kept = [
+        index
+        for index, area_mm2 in enumerate(np.abs(areas_mm2).tolist())
+        if area_mm2 > MIN_AREA_MM2 or _width_mm(rings[index].points_mm) > SAME_PLANE_MM
+    ]
+    return [rings[index] for index in kept], areas_mm2[kept]
 
 
 def _width_mm(points_mm: FloatArray) -> float:
@@ -394,11 +417,11 @@ def _area_mm2(geometry: shapely.Geometry) -> float:
     return float(shapely.area(geometry))
 
 
-def _polygons(rings: list[Contour]) -> list[shapely.Geometry]:
+def _polygons(rings: list[Contour]) -> NDArray[np.object_]:
     points = np.concatenate([ring.points_mm for ring in rings])
     owner = np.repeat(np.arange(len(rings)), [len(ring.points_mm) for ring in rings])
     made = shapely.polygons(shapely.linearrings(points, indices=owner))
-    return list(np.atleast_1d(np.asarray(made, dtype=object)))
+    return np.atleast_1d(np.asarray(made, dtype=object))
 
 
 def _combine(polygons: list[shapely.Geometry], notes: list[Text], *, xor: bool) -> shapely.Geometry:

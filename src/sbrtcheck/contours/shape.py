@@ -351,7 +351,9 @@ def _outlines(planes: _Planes, layers: _Layers) -> list[tuple[FloatArray, ...]]:
                 int(first[other]) + theirs[own] for other, theirs in zip(near, matched, strict=True)
             )
     z_mm = np.repeat(planes.z_mm, np.diff(first))
-    areas = _parabolas(np.abs(ring_areas_mm2(planes.slabs)), z_mm, others)
+    areas = _parabolas(
+        np.abs(ring_areas_mm2([ring for slab in planes.slabs for ring in slab.rings])), z_mm, others
+    )
     moving = [ring for plane in layers.of_plane for ring in range(first[plane], first[plane + 1])]
     distance_mm = np.zeros((2, len(rings.points_mm)))
     for slot in (0, 1):

@@ -209,7 +209,7 @@ def compute_band(
         parts=3,
     )
     own = finished(convention.dose, own_tally, found, whole=whole)
-    if not own.curves_cc[:, 0].sum():
+    if not own.curve_cc[0]:
         return Band(nominal=without_dose(roi.name, region, solid.volume_cc), members={})
     nominal = to_dvh(roi.name, region, solid, own)
     varied = _Varied(roi.name, region, convention, solid, whole, own, coarse)
@@ -219,9 +219,10 @@ def compute_band(
         **_other_solids(roi, dose, varied),
     }
     closing = closing_ends(region)
-    caps = [_cap(solid, own, end, whole=whole) for end in (BELOW, ABOVE)]
+    parts_cc = coarse.curves_cc()
+    caps = [_cap(solid, parts_cc[end], end, whole=whole) for end in (BELOW, ABOVE)]
     open_caps = [cap for cap, closes in zip(caps, closing, strict=True) if not closes]
-    between_cc = float(own.curves_cc[0, 0])  # a single plane keeps its thickness without caps
+    between_cc = float(parts_cc[0, 0])  # a single plane keeps its thickness without caps
     if open_caps and between_cc > 0 and convention.end_caps == "half-slice":
         inside_cc = np.sum([cap[0] for cap in open_caps], axis=0)
         members["no end caps"] = _changed(nominal, inside_cc, sum(cap[1] for cap in open_caps))
@@ -237,9 +238,8 @@ def compute_band(
     return Band(nominal=nominal, members=members, nudges=tuple(nudges))
 
 
-def _cap(solid: Solid, own: Measured, end: int, *, whole: bool) -> tuple[FloatArray, float]:
+def _cap(solid: Solid, inside_cc: FloatArray, end: int, *, whole: bool) -> tuple[FloatArray, float]:
     """Return what leaving out the caps at one end changes: the curve, and the volume off the grid."""
-    inside_cc = own.curves_cc[end]
     if whole:
         return -inside_cc, 0.0
     side = {BELOW: -1, ABOVE: 1}[end]
@@ -263,7 +263,7 @@ class _Varied(NamedTuple):
         """Return a member's DVH; its extremes lie from the nominal ones as those of sub-cells do."""
         measured = Measured(
             tally.edges_gy,
-            tally.curves_cc(),
+            tally.curve_cc(),
             self.own.min_gy + tally.min_gy - self.coarse.min_gy,
             self.own.max_gy + tally.max_gy - self.coarse.max_gy,
             tally.dose_gy_cc,

@@ -31,7 +31,8 @@ def on_grid(region: Region, dose: DoseGrid) -> Region:
     The solid itself where all of it is on the grid. Rings are cut only where that makes them much
     smaller: cutting costs, too, and cells at the border are exact without.
     """
-    low, high = corners(region)
+    lows, highs = extents(region)
+    low, high = lows.min(axis=0), highs.max(axis=0)
     low_mm = np.append(low, region.slabs[0].low_mm)
     high_mm = np.append(high, region.slabs[-1].high_mm)
     axes = (dose.x_mm, dose.y_mm, dose.z_mm)
@@ -48,42 +49,67 @@ def on_grid(region: Region, dose: DoseGrid) -> Region:
     )
 
 
-def corners(region: Region) -> tuple[FloatArray, FloatArray]:
+def extents(region: Region) -> tuple[FloatArray, FloatArray]:
+    """Return the least and the largest x and y of each slab, shape (slabs, 2)."""
+    counts = [sum(len(ring) for ring in slab.rings) for slab in region.slabs]
+    first = np.cumsum([0, *counts[:-1]])
     points = np.concatenate([ring for slab in region.slabs for ring in slab.rings])
-    return points.min(axis=0), points.max(axis=0)
+    return np.minimum.reduceat(points, first), np.maximum.reduceat(points, first)
+
+
+class Block(NamedTuple):
+    """Slabs worked on together, the in-plane cells around them, and the dose grid there."""
+
+    slabs: tuple[Slab, ...]
+    lattice: Lattice
+    box: Box
 
 
 class Division(NamedTuple):
-    """How a solid is cut: slabs worked on together, in-plane cells, size of a sub-cell."""
+    """How a solid is cut: blocks of slabs, and the size of a sub-cell along z."""
 
-    blocks: tuple[tuple[Slab, ...], ...]
-    lattice: Lattice
+    blocks: tuple[Block, ...]
     edge_mm: float
-    box: Box
 
 
 def divide(region: Region, edge_mm: float, dose: DoseGrid) -> Division:
     """Choose sub-cells that follow the ROI and are nowhere coarser than the dose voxels."""
-    low, high = corners(region)
+    lows, highs = extents(region)
+    low, high = lows.min(axis=0), highs.max(axis=0)
     finest_mm = min(edge_mm, np.diff(dose.x_mm).min(), np.diff(dose.y_mm).min())
     # Small pieces far apart must not ask for millions of empty cells.
     cell_mm = float(max(finest_mm, np.sqrt(np.prod(high - low) / SLAB_CELLS)))
     nx, ny = np.maximum(np.ceil((high - low) / cell_mm + 1e-9), 1).astype(int)
-    size = np.array([nx, ny])
     # Centred on the ROI, so that a mirrored ROI has mirrored cells.
-    corner_mm = (low + high - cell_mm * size) / 2
-    box = around(
-        dose,
-        np.append(corner_mm, region.slabs[0].low_mm),
-        np.append(corner_mm + cell_mm * size, region.slabs[-1].high_mm),
-    )
+    corner_mm = (low + high - cell_mm * np.array([nx, ny])) / 2
     lattice = Lattice(float(corner_mm[0]), float(corner_mm[1]), cell_mm, int(nx), int(ny))
     layers = max(1.0, max(slab.thickness_mm for slab in region.slabs) / edge_mm)
-    together = max(1, int(BLOCK_CELLS / max(nx * ny * layers, box.x_mm.size * box.y_mm.size)))
-    blocks = tuple(
-        region.slabs[first : first + together] for first in range(0, len(region.slabs), together)
+    together = max(1, int(BLOCK_CELLS / (nx * ny * layers)))
+    return Division(
+        tuple(
+            _block(
+                region.slabs[first : first + together],
+                lattice.around(
+                    lows[first : first + together].min(axis=0),
+                    highs[first : first + together].max(axis=0),
+                ),
+                dose,
+            )
+            for first in range(0, len(region.slabs), together)
+        ),
+        edge_mm,
     )
-    return Division(blocks, lattice, edge_mm, box)
+
+
+def _block(slabs: tuple[Slab, ...], lattice: Lattice, dose: DoseGrid) -> Block:
+    size_mm = np.array([lattice.nx, lattice.ny]) * lattice.cell_mm
+    corner_mm = np.array([lattice.x_mm, lattice.y_mm])
+    box = around(
+        dose,
+        np.append(corner_mm, slabs[0].low_mm),
+        np.append(corner_mm + size_mm, slabs[-1].high_mm),
+    )
+    return Block(slabs, lattice, box)
 
 
 class Sample(NamedTuple):
@@ -105,10 +131,9 @@ def samples(
 
     Those in the ways of `coarser` follow, of twice the size.
     """
-    lattice, box = division.lattice, division.box
-    x = _known(lattice.x_centres_mm, lattice.cell_mm, box.x_mm)
-    y = _known(lattice.y_centres_mm, lattice.cell_mm, box.y_mm)
-    for slabs in division.blocks:
+    for slabs, lattice, box in division.blocks:
+        x = _known(lattice.x_centres_mm, lattice.cell_mm, box.x_mm)
+        y = _known(lattice.y_centres_mm, lattice.cell_mm, box.y_mm)
         filled = _cut_off(occupancy([slab.rings for slab in slabs], lattice), x, y)
         layers = _layers(slabs, box, division.edge_mm)
         found = [_sub_cells(filled, layers, box, lattice, reading) for reading in readings]
@@ -121,26 +146,23 @@ def samples(
 
 def _joined(filled: Occupancy, lattice: Lattice) -> tuple[Occupancy, Lattice]:
     """Return what is filled of cells of twice the size."""
-    _, rows, columns = filled.fraction.shape
-    wider = lattice._replace(cell_mm=2 * lattice.cell_mm, nx=(columns + 1) // 2, ny=(rows + 1) // 2)
-    padding = ((0, 0), (0, rows % 2), (0, columns % 2))
-
-    def summed(part: FloatArray) -> FloatArray:
-        even = np.pad(part, padding) if rows % 2 or columns % 2 else part
-        in_rows = even[:, ::2] + even[:, 1::2]
-        return in_rows[:, :, ::2] + in_rows[:, :, 1::2]
-
-    fraction, x_offset, y_offset = filled
-    four = summed(fraction)
-    # A quarter lies half of its size, a quarter of the whole, from the middle of the whole.
-    side_x = np.where(np.arange(columns) % 2, 0.5, -0.5)
-    side_y = np.where(np.arange(rows) % 2, 0.5, -0.5)[:, None]
-    safe = np.where(four > SLIVER, four, 1.0)
-    x, y = (
-        summed(fraction * (offset + side)) / (2 * safe)
-        for offset, side in ((x_offset, side_x), (y_offset, side_y))
+    wider = lattice._replace(
+        cell_mm=2 * lattice.cell_mm, nx=(lattice.nx + 1) // 2, ny=(lattice.ny + 1) // 2
     )
-    return Occupancy(four / 4, x, y), wider
+    planes, area = filled.counts.size, wider.nx * wider.ny
+    row, column = np.divmod(filled.cell, lattice.nx)
+    plane = np.repeat(np.arange(planes), filled.counts)
+    into = plane * area + row // 2 * wider.nx + column // 2
+    four = np.bincount(into, filled.fraction, planes * area)
+    kept = np.flatnonzero(four > SLIVER)
+    # A quarter lies half of its size, a quarter of the whole, from the middle of the whole.
+    x, y = (
+        np.bincount(into, filled.fraction * (offset + (side % 2 - 0.5)), planes * area)[kept]
+        / (2 * four[kept])
+        for offset, side in ((filled.x_offset, column), (filled.y_offset, row))
+    )
+    counts = np.bincount(kept // area, minlength=planes)
+    return Occupancy(four[kept] / 4, x, y, kept % area, counts), wider
 
 
 class _Known(NamedTuple):
@@ -163,20 +185,29 @@ def _cut_off(filled: Occupancy, x: _Known, y: _Known) -> Occupancy:
     """Return what is filled of the cells as far as they lie on the grid.
 
     Of a cell that both a contour and the border of the grid cut, the smaller part counts:
-    exact where one follows the other, as in an ROI that ends where the grid does. `filled` is
-    used up.
+    exact where one follows the other, as in an ROI that ends where the grid does.
     """
-    known = np.outer(y.share, x.share)
-    row, column = np.nonzero(known < 1 - SLIVER)
-    if not row.size:
+    if min(x.share.min(), y.share.min()) >= 1 - SLIVER:
         return filled
-    fraction, *offsets = filled
-    fraction[:, row, column] = np.minimum(fraction[:, row, column], known[row, column])
-    for offset, border in zip(offsets, (x.offset[column], y.offset[row]), strict=True):
-        found = offset[:, row, column]
-        found = np.where(border < 0, np.minimum(found, border), found)
-        offset[:, row, column] = np.where(border > 0, np.maximum(found, border), found)
-    return filled
+    row, column = np.divmod(filled.cell, x.share.size)
+    fraction = np.minimum(filled.fraction, y.share[row] * x.share[column])
+    kept = np.flatnonzero(fraction > SLIVER)
+    x_offset, y_offset = (
+        _pushed(offset[kept], border[kept])
+        for offset, border in (
+            (filled.x_offset, x.offset[column]),
+            (filled.y_offset, y.offset[row]),
+        )
+    )
+    ends = np.searchsorted(kept, np.cumsum(filled.counts))
+    counts = np.diff(ends, prepend=0)
+    return Occupancy(fraction[kept], x_offset, y_offset, filled.cell[kept], counts)
+
+
+def _pushed(offset: FloatArray, border: FloatArray) -> FloatArray:
+    """Return how far the middle of what is filled lies off, at least as far as that on the grid."""
+    further = np.where(border < 0, np.minimum(offset, border), offset)
+    return np.where(border > 0, np.maximum(further, border), further)
 
 
 class _Layers(NamedTuple):
@@ -229,69 +260,59 @@ def pairs(
 def _sub_cells(
     filled: Occupancy, layers: _Layers, box: Box, lattice: Lattice, reading: Reading
 ) -> Sample:
-    """Return the sub-cells of some slabs: every layer of a slab with every cell that it fills.
-
-    All cells of the lattice are read, whole rows at a time, and those that are empty left out
-    in the end: gathering single cells costs several times as much.
-    """
-    area = lattice.nx * lattice.ny
+    """Return the sub-cells of some slabs: every layer of a slab with every cell that it fills."""
     z = taps(layers.middle_mm, box.z_mm, reading)
     lowest, highest = int(z.first.min()), int(z.first.max()) + len(z.weights)
     planes = _planes(box._replace(dose_gy=box.dose_gy[lowest:highest]), lattice, reading)
-    first = z.first - lowest
-    slab_of = np.repeat(np.arange(len(filled.fraction)), layers.layers)
-    dose_gy, across = (
-        _summed(planes.dose_gy, first, z.weights),
-        _summed(planes.variance, first, z.weights),
-    )
-    rise_gy = _summed(planes.dose_gy, first, z.slopes * layers.height_mm)
-    fraction = filled.fraction.reshape(-1, area)
+    slab_of = np.repeat(np.arange(filled.counts.size), layers.layers)
+    start = np.cumsum(filled.counts) - filled.counts
+    cells = filled.counts[slab_of]
+    _, item = pairs(slab_of, start, filled.counts)
+    first = (z.first - lowest) * (lattice.nx * lattice.ny)
+    at = filled.cell[item]
+    at += np.repeat(first, cells)
+    steps = [tap * lattice.nx * lattice.ny for tap in range(len(z.weights))]
+    dose_gy, rise_gy, square_gy2 = np.zeros((3, at.size))
+    for step, weight, slope in zip(steps, z.weights, z.slopes * layers.height_mm, strict=True):
+        part_gy = planes.dose_gy[step:].take(at)
+        weights = np.repeat(weight, cells)
+        dose_gy += part_gy * weights
+        part_gy *= np.repeat(slope, cells)
+        rise_gy += part_gy
+        weights *= planes.variance[step:].take(at)
+        square_gy2 += weights
     # Of a cell at the border, the part inside is read in its own middle, and spans less: as far
     # as that middle has moved from the cell's, both sides of it have moved together.
-    slab, cell = np.nonzero((fraction > SLIVER) & (fraction < 1))
-    counts = np.bincount(slab, minlength=len(fraction))
-    layer, item = pairs(slab_of, np.cumsum(counts) - counts, counts)
-    at = layer * area + cell[item]
-    square_gy2 = np.zeros(layer.size)
+    border = np.flatnonzero(filled.fraction < 1)
+    many = np.diff(np.searchsorted(border, np.append(start, filled.fraction.size)))
+    layer, chosen = pairs(slab_of, np.cumsum(many) - many, many)
+    own = border[chosen]
+    place = own + (np.cumsum(cells) - cells - start[slab_of])[layer]
+    square_gy2[place] = 0.0
     for rises_gy, offset in (
         (planes.x_rise_gy, filled.x_offset),
         (planes.y_rise_gy, filled.y_offset),
     ):
-        moved = offset.reshape(-1, area)[slab, cell][item]
-        weighted_gy = np.zeros(layer.size)
-        weighted_gy2 = np.zeros(layer.size)
-        for tap in range(len(z.weights)):
-            part_gy = rises_gy[first[layer] + tap, cell[item]]
-            weight = z.weights[tap][layer]
-            weighted_gy += part_gy * weight
-            weighted_gy2 += part_gy**2 * weight
-        dose_gy.reshape(-1)[at] += weighted_gy * moved
-        square_gy2 += weighted_gy2 * (1 - 2 * np.abs(moved)) ** 2
-    across.reshape(-1)[at] = square_gy2
-    kept = (fraction > SLIVER)[slab_of]
-    rise_gy *= rise_gy
-    rise_gy += across
-    counted = kept.sum(axis=1)
-    height_cc = layers.height_mm * (lattice.cell_mm**2 / 1000)
+        moved = offset[own]
+        weighted_gy, weighted_gy2 = np.zeros((2, layer.size))
+        for step, weight in zip(steps, z.weights, strict=True):
+            part_gy = rises_gy[step:].take(at[place])
+            weighted_gy += part_gy * weight[layer]
+            weighted_gy2 += part_gy**2 * weight[layer]
+        dose_gy[place] += weighted_gy * moved
+        square_gy2[place] += weighted_gy2 * (1 - 2 * np.abs(moved)) ** 2
     # Cubic weights have both signs, so a variance may fall below nothing.
-    width_gy = np.sqrt(np.maximum(rise_gy[kept], 0.0))
-    volume_cc = fraction[slab_of][kept] * np.repeat(height_cc, counted)
-    return Sample(dose_gy[kept], width_gy, volume_cc, np.repeat(layers.part[slab_of], counted))
-
-
-def _summed(planes_gy: FloatArray, first: NDArray[np.intp], weights: FloatArray) -> FloatArray:
-    """Return for each layer the weighted sum of the planes from its first one on."""
-    total_gy = planes_gy[first]
-    total_gy *= weights[0][:, None]
-    for tap in range(1, len(weights)):
-        part_gy = planes_gy[first + tap]
-        part_gy *= weights[tap][:, None]
-        total_gy += part_gy
-    return total_gy
+    rise_gy *= rise_gy
+    rise_gy += square_gy2
+    width_gy = np.sqrt(np.maximum(rise_gy, 0.0, out=rise_gy), out=rise_gy)
+    height_cc = layers.height_mm * (lattice.cell_mm**2 / 1000)
+    volume_cc = filled.fraction[item]
+    volume_cc *= np.repeat(height_cc, cells)
+    return Sample(dose_gy, width_gy, volume_cc, np.repeat(layers.part[slab_of], cells))
 
 
 class _Planes(NamedTuple):
-    """Dose planes read at in-plane cells, each of shape (planes, cells).
+    """Dose planes read at in-plane cells, plane after plane.
 
     The mean dose, its rise across the cell along x and y, the sum of their squares.
     """
@@ -307,7 +328,8 @@ def _planes(box: Box, lattice: Lattice, reading: Reading) -> _Planes:
 
     def middles_and_sides(centres_mm: FloatArray, grid_mm: FloatArray) -> tuple[Taps, Taps]:
         sides_mm = np.append(centres_mm - half_mm, centres_mm[-1] + half_mm)
-        return taps(centres_mm, grid_mm, reading), taps(sides_mm, grid_mm, reading)
+        both = taps(np.concatenate([centres_mm, sides_mm]), grid_mm, reading)
+        return both.part(slice(0, centres_mm.size)), both.part(slice(centres_mm.size, None))
 
     columns, column_sides = middles_and_sides(lattice.x_centres_mm, box.x_mm)
     rows, row_sides = middles_and_sides(lattice.y_centres_mm, box.y_mm)
@@ -326,7 +348,7 @@ def _planes(box: Box, lattice: Lattice, reading: Reading) -> _Planes:
         mean_gy += part
     mean_gy /= 6
     dose_gy, x_rise_gy, y_rise_gy = (
-        part.reshape(len(part), -1)
+        part.reshape(-1)
         for part in (mean_gy, np.diff(x_side_gy, axis=2), np.diff(y_side_gy, axis=1))
     )
     return _Planes(dose_gy, x_rise_gy, y_rise_gy, x_rise_gy**2 + y_rise_gy**2)

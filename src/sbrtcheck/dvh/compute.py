@@ -96,15 +96,14 @@ def solid_of(region: Region, convention: Convention) -> Solid | None:
 class Measured(NamedTuple):
     """What was found of a solid: fine edges of dose, volume at or above them, extremes, mean.
 
-    `curves_cc` has a row in all, or one for what lies between the end planes, below and above;
     `dose_gy_cc` sums up dose. `whole` tells that all of the solid lies on the grid.
     """
 
     edges_gy: FloatArray
-    curves_cc: FloatArray
+    curve_cc: FloatArray
     min_gy: float
     max_gy: float
-    dose_gy_cc: FloatArray
+    dose_gy_cc: float
     whole: bool
 
 
@@ -155,7 +154,7 @@ def survey(division: Division, *, with_walls: bool = False) -> Survey | None:
     """Return what the surface and the grid points inside a solid say; None without any dose."""
     low_gy, high_gy, walls = np.inf, -np.inf, []
     for block in division.blocks:
-        for wall in surface(block, division):
+        for wall in surface(block):
             low_gy = min(low_gy, float(wall.dose_gy.min()))
             high_gy = max(high_gy, float(wall.dose_gy.max()))
             if with_walls and wall.area_mm2 is not None:
@@ -168,7 +167,7 @@ def finished(reading: Reading, tally: Tally, found: Survey, *, whole: bool) -> M
     low_gy, high_gy = found.min_gy, found.max_gy
     if reading == "cubic":
         low_gy, high_gy = min(tally.min_gy, low_gy), max(tally.max_gy, high_gy)
-    return Measured(tally.edges_gy, tally.curves_cc(), low_gy, high_gy, tally.dose_gy_cc, whole)
+    return Measured(tally.edges_gy, tally.curve_cc(), low_gy, high_gy, tally.dose_gy_cc, whole)
 
 
 def tallied(
@@ -182,7 +181,7 @@ def tallied(
 ) -> tuple[Tally, ...]:
     """Count all sub-cells, finer where most of the volume is if outliers stretch the range.
 
-    `coarser` adds tallies of cells of twice the size; `parts` are kept apart in the first.
+    `coarser` adds tallies of cells of twice the size; in the first of them `parts` are kept apart.
     """
     knots_gy, range_gy = [min_gy, max_gy], max_gy - min_gy
     every, fine = (*readings, *coarser), len(readings)
@@ -190,7 +189,7 @@ def tallied(
         tallies = tuple(
             Tally(
                 _stretched(knots_gy, reading),
-                1 if number else parts,
+                parts if number == fine else 1,
                 FINE if number < fine else COARSE,
             )
             for number, reading in enumerate(every)
@@ -201,7 +200,7 @@ def tallied(
         if range_gy <= WIDE_GY * BINS:
             return tallies
         # Half of the bins for the three quarters of the volume that hot outliers leave alone.
-        curve_cc = tallies[0].curves_cc().sum(axis=0)
+        curve_cc = tallies[0].curve_cc()
         knee_gy = float(tallies[0].edges_gy[np.argmax(curve_cc <= curve_cc[0] / 4)])
         if knee_gy - min_gy > range_gy / 2:
             return tallies
@@ -237,9 +236,9 @@ def to_dvh(name: str, region: Region, solid: Solid, measured: Measured | None) -
     volume_cc = solid.volume_cc
     if measured is None:
         return without_dose(name, region, volume_cc)
-    curve_cc = measured.curves_cc.sum(axis=0)
+    curve_cc = measured.curve_cc
     inside_cc = float(curve_cc[0])
-    mean_gy = float(measured.dose_gy_cc.sum()) / inside_cc
+    mean_gy = measured.dose_gy_cc / inside_cc
     outside_cc, scale = volume_cc - inside_cc, 1.0
     # Where an outline that moves between planes folds, cells count it once, the area twice.
     if measured.whole or abs(outside_cc) <= OUTSIDE * volume_cc:

@@ -83,6 +83,10 @@ class Taps(NamedTuple):
     weights: FloatArray
     slopes: FloatArray
 
+    def part(self, chosen: slice) -> "Taps":
+        """Return those of some places."""
+        return Taps(self.first[chosen], self.weights[:, chosen], self.slopes[:, chosen])
+
 
 def taps(
     points_mm: FloatArray, grid_mm: FloatArray, reading: Literal["trilinear", "cubic"]

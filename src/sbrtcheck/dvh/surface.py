@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sbrtcheck.contours import Slab
-from sbrtcheck.dvh.cells import Division, pairs
+from sbrtcheck.dvh.cells import Block, pairs
 from sbrtcheck.dvh.reading import Place, locate, mix
 from sbrtcheck.model import FloatArray
 from sbrtcheck.occupancy import edges, inside
@@ -18,22 +17,22 @@ __all__ = ["Wall", "surface"]
 class Wall(NamedTuple):
     """Dose at points of a solid, and the area of wall that each stands for.
 
-    Without any area, the points are grid points inside.
+    Without any area, they are the extremes over grid points inside.
     """
 
     dose_gy: FloatArray
     area_mm2: FloatArray | None
 
 
-def surface(slabs: Sequence[Slab], division: Division) -> Iterator[Wall]:
+def surface(block: Block) -> Iterator[Wall]:
     """Yield the trilinear dose on the wall of some slabs, and at grid points inside.
 
     Trilinear dose has its extremes over a solid at grid points inside and on the surface, and
     along z it bends only at dose planes. So each slab is read over the grid points inside and
     along its contours, at its two faces and at the dose planes between.
     """
-    box = division.box
-    step_mm = min(division.lattice.cell_mm, np.diff(box.x_mm).min(), np.diff(box.y_mm).min())
+    slabs, lattice, box = block
+    step_mm = min(lattice.cell_mm, np.diff(box.x_mm).min(), np.diff(box.y_mm).min())
     rings = [slab.rings for slab in slabs]
     heights = [
         [
@@ -60,25 +59,48 @@ def surface(slabs: Sequence[Slab], division: Division) -> Iterator[Wall]:
     known = x.known[point] & y.known[point]
     if not known.all():
         level, point = level[known], point[known]
+    low_gy, high_gy = np.inf, -np.inf
     if point.size:
         where, at_x, at_y = z.part(level), x.part(point), y.part(point)
-        low_gy, high_gy = (
+        below_gy, above_gy = (
             _along(planes_gy, plane * area, at_x, at_y, box.x_mm.size)
             for plane in (where.below, where.below + 1)
         )
-        area_mm2 = walls.length_mm[point] * share_mm[slab_of[level]]
-        yield Wall(mix(low_gy, high_gy, where.share), area_mm2)
+        dose_gy = mix(below_gy, above_gy, where.share)
+        low_gy, high_gy = float(dose_gy.min()), float(dose_gy.max())
+        yield Wall(dose_gy, walls.length_mm[point] * share_mm[slab_of[level]])
     columns = inside(rings, box.x_mm, box.y_mm).reshape(len(slabs), -1)
-    counts = columns.sum(axis=1)
-    over = np.flatnonzero(columns) % area
-    level, point = pairs(slab_of, np.cumsum(counts) - counts, counts)
-    if point.size:
-        where = z.part(level)
-        low_gy, high_gy = (
-            np.take(planes_gy, plane * area + over[point])
-            for plane in (where.below, where.below + 1)
-        )
-        yield Wall(mix(low_gy, high_gy, where.share), None)
+    found = _inside(columns, planes_gy.reshape(-1, area), slab_of, z, (low_gy, high_gy))
+    if found[0] <= found[1]:
+        yield Wall(np.array(found), None)
+
+
+def _inside(
+    columns: NDArray[np.bool_],
+    planes_gy: FloatArray,
+    slab_of: NDArray[np.intp],
+    z: Place,
+    known_gy: tuple[float, float],
+) -> tuple[float, float]:
+    """Return the extremes over the wall, as known, and over the grid points inside.
+
+    `columns` tells which points of a dose plane lie inside each slab, `slab_of` whose level each
+    of `z` is.
+    """
+    low_gy, high_gy = known_gy
+    first = np.searchsorted(slab_of, np.arange(len(columns) + 1)).tolist()
+    for over, begin, end in zip(columns, first[:-1], first[1:], strict=True):
+        points = np.flatnonzero(over)
+        if begin == end or not points.size:
+            continue
+        below, share = z.below[begin:end], z.share[begin:end, None]
+        lowest = int(below[0])
+        dose_gy = planes_gy[lowest : int(below[-1]) + 2].take(points, axis=1)
+        if dose_gy.min() < low_gy or dose_gy.max() > high_gy:  # else nothing between is, either
+            levels_gy = mix(dose_gy[below - lowest], dose_gy[below - lowest + 1], share)
+            low_gy = min(low_gy, float(levels_gy.min()))
+            high_gy = max(high_gy, float(levels_gy.max()))
+    return low_gy, high_gy
 
 
 class _Walls(NamedTuple):

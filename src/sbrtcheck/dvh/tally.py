@@ -37,7 +37,7 @@ class Tally:
         self.uniform = knots_gy[-1] - knots_gy[0] <= 1e-9 * abs(knots_gy[-1])
         self.change = np.zeros(parts * (bins + 2))
         self.total_cc = np.zeros(parts)
-        self.dose_gy_cc = np.zeros(parts)
+        self.dose_gy_cc = 0.0
         self.min_gy, self.max_gy = np.inf, -np.inf
 
     def add(self, sample: Sample) -> None:
@@ -46,11 +46,9 @@ class Tally:
             return
         if self.parts > 1:
             self.total_cc += np.bincount(sample.part, sample.volume_cc, self.parts)
-            dose_gy_cc = sample.dose_gy * sample.volume_cc
-            self.dose_gy_cc += np.bincount(sample.part, dose_gy_cc, self.parts)
         else:
             self.total_cc += sample.volume_cc.sum()
-            self.dose_gy_cc += sample.dose_gy @ sample.volume_cc
+        self.dose_gy_cc += float(sample.dose_gy @ sample.volume_cc)
         half_gy = sample.width_gy / 2
         low_gy, high_gy = sample.dose_gy - half_gy, sample.dose_gy + half_gy
         self.min_gy = min(self.min_gy, float(low_gy.min()))
@@ -77,6 +75,10 @@ class Tally:
             return np.interp(dose_gy, self.knots_gy, self.knots_bin)
         place = (dose_gy - low_gy) * (self.bins / (high_gy - low_gy))
         return np.minimum(np.maximum(place, 0.0), self.bins)
+
+    def curve_cc(self) -> FloatArray:
+        """Return the volume at or above each edge, shape (edges,)."""
+        return np.asarray(self.curves_cc().sum(axis=0))
 
     def curves_cc(self) -> FloatArray:
         """Return the volume at or above each edge, for each part, shape (parts, edges)."""
