@@ -31,12 +31,18 @@ _HOMES = {
     "UnsupportedError": "errors",
     "Value": "model",
     "Verdict": "verdict",
+    "Prescription": "model",
+    "Text": "model",
     "check": "checks",
     "compute_band": "dvh",
     "compute_dvh": "dvh",
+    "curve_columns": "records",
+    "curve_records": "records",
+    "evaluate_metric": "metric",
     "grown": "contours",
     "load_case": "case",
     "load_protocol": "protocol",
+    "metric_records": "records",
     "parse_metric": "metric",
 }
 
@@ -61,16 +67,22 @@ if TYPE_CHECKING:
     from sbrtcheck.errors import SbrtCheckError as SbrtCheckError
     from sbrtcheck.errors import UnsupportedError as UnsupportedError
     from sbrtcheck.metric import Metric as Metric
+    from sbrtcheck.metric import evaluate_metric as evaluate_metric
     from sbrtcheck.metric import parse_metric as parse_metric
     from sbrtcheck.model import ROI as ROI
     from sbrtcheck.model import Contour as Contour
     from sbrtcheck.model import Convention as Convention
     from sbrtcheck.model import Declared as Declared
     from sbrtcheck.model import DoseGrid as DoseGrid
+    from sbrtcheck.model import Prescription as Prescription
     from sbrtcheck.model import StructureSet as StructureSet
+    from sbrtcheck.model import Text as Text
     from sbrtcheck.model import Value as Value
     from sbrtcheck.protocol import Protocol as Protocol
     from sbrtcheck.protocol import load_protocol as load_protocol
+    from sbrtcheck.records import curve_columns as curve_columns
+    from sbrtcheck.records import curve_records as curve_records
+    from sbrtcheck.records import metric_records as metric_records
     from sbrtcheck.verdict import Finding as Finding
     from sbrtcheck.verdict import Outcome as Outcome
     from sbrtcheck.verdict import Verdict as Verdict

@@ -28,6 +28,7 @@ __all__ = [
     "Dosimetry",
     "Metric",
     "evaluate",
+    "evaluate_metric",
     "parse_constraint",
     "parse_metric",
 ]
@@ -367,6 +368,55 @@ def evaluate(metric: Metric, structure: str, dosimetry: Dosimetry) -> Value:
     if metric.unit == "%" and metric.kind in ("V", "CV") and value.high is not None:
         value = replace(value, high=min(value.high, 100.0))
     return _in_asked_unit(value, metric, dosimetry.prescription)
+
+
+def evaluate_metric(
+    metric: Metric | str, dvh: DVH | Band, *, prescription: Prescription | None = None
+) -> Value:
+    """Answer a metric of one ROI from its DVH, or from its band with an interval.
+
+    Parameters
+    ----------
+    metric
+        A metric, or its text: "D0.035cc", "V20Gy", "V100%", "EQD2[ab=2] D0.035cc".
+    dvh
+        What `compute_dvh` or `compute_band` returned.
+    prescription
+        Needed where the metric speaks of it (V100%) or of fractions (EQD2, BED).
+
+    Returns
+    -------
+    The value in the metric's unit, with `low` and `high` where a band was given; None and a reason
+    where it cannot be known. Conformity and gradient indices need isodose volumes of a whole case:
+    `check` reports them.
+
+    Raises
+    ------
+    MetricError
+        If the text is no metric.
+
+    Examples
+    --------
+    >>> from sbrtcheck import Prescription, compute_band, evaluate_metric
+    >>> from sbrtcheck.phantoms import Sphere, even_axis, linear_dose
+    >>> axis = even_axis(-20, 20, 2)
+    >>> dose = linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=20).sampled(axis, axis, axis)
+    >>> band = compute_band(Sphere(radius_mm=10).roi("sphere", spacing_mm=2), dose)
+    >>> rx = Prescription(dose_gy=20, fractions=5)
+    >>> round(evaluate_metric("V100%", band, prescription=rx).value, 6)
+    50.0
+    >>> print(evaluate_metric("V100%", band).reason)
+    the prescription is not known
+    """
+    if isinstance(metric, str):
+        metric = parse_metric(metric)
+    band = dvh if isinstance(dvh, Band) else Band(nominal=dvh, members={})
+    roi = band.nominal.roi_name
+    dosimetry = Dosimetry(dvhs={roi: band.nominal}, prescription=prescription, bands={roi: band})
+    value = evaluate(metric, roi, dosimetry)
+    # One curve has no interval; what bounds an unknown answer stays.
+    alone = isinstance(dvh, DVH) and value.value is not None
+    return replace(value, low=None, high=None) if alone else value
 
 
 def _of_dvh(metric: Metric, dvh: DVH, rx_gy: float | None, bound_gy: float | None) -> Value:

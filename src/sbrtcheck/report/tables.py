@@ -47,10 +47,10 @@ def render_structures(
             )
         )
         notes += [f"{name}: {voice.say(note)}" for note in region.notes]
-    text = _table(rows, width, right=(4, 5, 6, 7))
+    text = table(rows, width, right=(4, 5, 6, 7))
     if notes:
         text += "\nNotes\n" + "".join(f"  {note}\n" for note in notes)
-    return _as_ascii(text) if ascii_only else text
+    return as_ascii(text) if ascii_only else text
 
 
 def _holes(region: Region) -> int:
@@ -66,7 +66,7 @@ def _is_hole(ring: object) -> bool:
 
 def render_survey(rows: Iterable[Seen], *, phi: bool, width: int, ascii_only: bool = False) -> str:
     """Return every file seen, what it is to the plan, and why."""
-    table = [("", "file", "UID", "label", "date", "where", "why")]
+    seen = [("", "file", "UID", "label", "date", "where", "why")]
     for row in rows:
         instance = row.instance
         label = "" if instance is None else instance.label or ""
@@ -76,7 +76,7 @@ def render_survey(rows: Iterable[Seen], *, phi: bool, width: int, ascii_only: bo
         uid = "" if instance is None else instance.sop_instance_uid[-10:]
         kind = row.kind if row.count == 1 else f"{row.count} x {row.kind}"
         where = str(row.path) if phi and row.path is not None else row.where
-        table.append(
+        seen.append(
             (
                 "*" if row.linked else "",
                 kind,
@@ -87,8 +87,8 @@ def render_survey(rows: Iterable[Seen], *, phi: bool, width: int, ascii_only: bo
                 printable(str(row.relation)),
             )
         )
-    text = _table(table, width) + "\n* belongs to the plan\n"
-    return _as_ascii(text) if ascii_only else text
+    text = table(seen, width) + "\n* belongs to the plan\n"
+    return as_ascii(text) if ascii_only else text
 
 
 def render_protocol(protocol: Protocol, *, width: int) -> str:
@@ -116,7 +116,7 @@ def render_protocol(protocol: Protocol, *, width: int) -> str:
         *((row.structure, str(row.fractions), row.goal, row.variation) for row in protocol.limits),
     ):
         rows.append((name, fractions, *_line_cells(goal, variation)))
-    return "\n".join(lines) + "\n\n" + _table(rows, width)
+    return "\n".join(lines) + "\n\n" + table(rows, width)
 
 
 def _line_cells(goal: Line, variation: Line | None) -> tuple[str, str, str, str]:
@@ -127,18 +127,19 @@ def _line_cells(goal: Line, variation: Line | None) -> tuple[str, str, str, str]
     return str(goal.constraint), last, basis, source
 
 
-def _table(rows: Sequence[tuple[str, ...]], width: int, right: tuple[int, ...] = ()) -> str:
+def table(rows: Sequence[tuple[str, ...]], width: int, right: tuple[int, ...] = ()) -> str:
     """Lay rows out under a first row of headings, blanks at line ends cut."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
+    page = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     for column, heading in enumerate(rows[0]):
         justify = "right" if column in right else "left"
-        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        page.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows[1:]:
-        table.add_row(*row)
+        page.add_row(*row)
     buffer = io.StringIO()
-    Console(file=buffer, width=width, highlight=False, markup=False, emoji=False).print(table)
+    Console(file=buffer, width=width, highlight=False, markup=False, emoji=False).print(page)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def _as_ascii(text: str) -> str:
+def as_ascii(text: str) -> str:
+    """Return a page in ASCII characters."""
     return text.translate(UNSIGNED).encode("ascii", "backslashreplace").decode("ascii")

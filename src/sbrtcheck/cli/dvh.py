@@ -1,0 +1,139 @@
+"""`sbrtcheck dvh`: curves and metrics of a plan's ROIs, without a verdict."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sbrtcheck.cli.common import (
+    DEFAULT_PROTOCOL,
+    Alias,
+    Ascii,
+    Phi,
+    PlanPath,
+    ProtocolName,
+    app,
+    declared_by,
+    page_width,
+    refuse,
+    usage,
+    write_whole,
+)
+
+if TYPE_CHECKING:
+    from sbrtcheck.metric import Metric
+    from sbrtcheck.model import ROI
+    from sbrtcheck.names import MatchedROI
+
+BYTE_ORDER_MARK = "\ufeff"  # by it a spreadsheet knows UTF-8
+
+
+@app.command()
+def dvh(
+    path: PlanPath,
+    *,
+    structure: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-s", "--structure", help="An ROI, or what it is taken for; default: all. Repeatable."
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("-m", "--metric", help="D0.035cc, V20Gy, V100%, Dmean ... Repeatable."),
+    ] = None,
+    csv_file: Annotated[
+        str | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE|-",
+            help="Write CSV to FILE or, for -, to standard output: metrics, or without -m curves.",
+        ),
+    ] = None,
+    struct: Annotated[
+        str | None, typer.Option("--struct", help="Structure set: a file, or the end of its UID.")
+    ] = None,
+    dose: Annotated[
+        str | None, typer.Option("--dose", help="Dose: a file, or the end of its UID.")
+    ] = None,
+    rx: Annotated[
+        str | None, typer.Option("--rx", help="Prescription where the plan has none: 30Gy/5.")
+    ] = None,
+    alias: Alias = None,
+    protocol: ProtocolName = DEFAULT_PROTOCOL,
+    ascii_only: Ascii = False,
+    phi: Phi = False,
+) -> None:
+    """Show DVHs of a plan's own dose: an overview, or the metrics asked for. Nothing is judged.
+
+    Metrics come with an interval: what other readings of contours and grid would say.
+    """
+    from sbrtcheck.case import load_case
+    from sbrtcheck.checks.prescription import read_prescription
+    from sbrtcheck.dvh import compute_band, compute_dvh
+    from sbrtcheck.errors import SbrtCheckError
+    from sbrtcheck.names import match_rois
+    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.report.dvhs import curves_csv, metrics_csv, render_metrics, render_overview
+    from sbrtcheck.report.words import Voice
+
+    metrics = _metrics(metric or [])
+    typed = [Path(name) for name in (path, struct, dose, protocol) if name]
+    try:
+        loaded = load_protocol(protocol)
+        declared = declared_by(rx, alias or [], None)
+        case = load_case(path, structure_set=struct, dose=dose)
+        matches = match_rois(case.structure_set.rois, loaded, declared.aliases)
+        rois = _chosen(matches, structure or [])
+        reading = read_prescription(case.plan, declared, loaded.schemes.tolerance_gy)
+    except SbrtCheckError as error:
+        refuse(error, typed, phi=phi)
+    voice = Voice(case.plan.instance.patient, phi=phi)
+    width = page_width()
+    if metrics:
+        bands = [compute_band(roi, case.dose) for roi in rois]
+        page = render_metrics(
+            bands, metrics, reading.prescription, voice, width=width, ascii_only=ascii_only
+        )
+        rows = metrics_csv(bands, metrics, reading.prescription, voice) if csv_file else ""
+    else:
+        dvhs = [compute_dvh(roi, case.dose) for roi in rois]
+        page = render_overview(dvhs, voice, width=width, ascii_only=ascii_only)
+        rows = curves_csv(dvhs, voice) if csv_file else ""
+    if csv_file == "-":
+        sys.stdout.write(rows)
+        return
+    if csv_file is not None:
+        write_whole(Path(csv_file), BYTE_ORDER_MARK + rows, option="--csv")
+    sys.stdout.write(page)
+
+
+def _metrics(texts: Sequence[str]) -> "list[Metric]":
+    from sbrtcheck.errors import MetricError
+    from sbrtcheck.metric import INDICES, parse_metric
+
+    try:
+        metrics = [parse_metric(text) for text in texts]
+    except MetricError as error:
+        usage(f"--metric: not a metric\n{error}")
+    for asked in metrics:
+        if asked.kind in INDICES:
+            usage(f"--metric: {asked} needs isodose volumes; `sbrtcheck check` reports it")
+    return metrics
+
+
+def _chosen(matches: "Sequence[MatchedROI]", names: Sequence[str]) -> "list[ROI]":
+    """Return the ROIs of these names, or taken for these structures; all without a name."""
+    if not names:
+        return [match.roi for match in matches if match.roi.contours]
+    chosen: dict[int, ROI] = {}
+    for name in names:
+        asked = name.strip().casefold()
+        found = [match for match in matches if match.roi.name.strip().casefold() == asked]
+        found = found or [m for m in matches if (m.structure or "").casefold() == asked]
+        if not found:
+            usage(f"--structure: no ROI is called or taken for '{name}'; see sbrtcheck structures")
+        chosen |= {id(match.roi): match.roi for match in found}
+    return list(chosen.values())

@@ -1,0 +1,134 @@
+"""Curves and metrics as plain columns and rows, for pandas, polars, pyarrow or a CSV writer.
+
+    pandas.DataFrame(curve_columns(dvhs))     polars.DataFrame(curve_columns(dvhs))
+    pyarrow.table(curve_columns(dvhs))        pyarrow.Table.from_pylist(metric_records(...))
+
+None of them is needed here.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from sbrtcheck.dvh import DVH, Band
+from sbrtcheck.metric import Metric, evaluate_metric, parse_metric
+from sbrtcheck.model import FloatArray, Prescription
+
+__all__ = ["CURVE_COLUMNS", "METRIC_COLUMNS", "curve_columns", "curve_records", "metric_records"]
+
+CURVE_COLUMNS = ("roi", "dose_gy", "volume_cc", "volume_percent")
+METRIC_COLUMNS = ("roi", "metric", "value", "low", "high", "unit", "reason")
+
+
+def curve_columns(dvhs: Iterable[DVH | Band]) -> dict[str, list[str] | FloatArray]:
+    """Return the curves of ROIs as columns of equal length, ROI after ROI.
+
+    Parameters
+    ----------
+    dvhs
+        DVHs, or bands, of which the nominal curve counts.
+
+    Returns
+    -------
+    "roi" (a list of names), and arrays of shape (n,): "dose_gy" ascending within an ROI,
+    "volume_cc" and "volume_percent" that receive at least that dose, in percent of the whole ROI.
+    An ROI of which no dose is known has no rows.
+
+    Examples
+    --------
+    >>> from sbrtcheck import compute_dvh, curve_columns
+    >>> from sbrtcheck.phantoms import Sphere, even_axis, linear_dose
+    >>> axis = even_axis(-20, 20, 2)
+    >>> dose = linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=20).sampled(axis, axis, axis)
+    >>> dvh = compute_dvh(Sphere(radius_mm=10).roi("sphere", spacing_mm=2), dose)
+    >>> columns = curve_columns([dvh])
+    >>> sorted(columns), columns["roi"][0], round(columns["volume_percent"][0])
+    (['dose_gy', 'roi', 'volume_cc', 'volume_percent'], 'sphere', 100)
+    """
+    curves = [_curve(dvh) for dvh in dvhs]
+    names = [dvh.roi_name for dvh in curves for _ in range(dvh.dose_gy.size)]
+    nothing = [np.empty(0)]
+    return {
+        "roi": names,
+        "dose_gy": np.concatenate([*nothing, *(dvh.dose_gy for dvh in curves)]),
+        "volume_cc": np.concatenate([*nothing, *(dvh.volume_cc_at_dose for dvh in curves)]),
+        "volume_percent": np.concatenate([*nothing, *(_percent(dvh) for dvh in curves)]),
+    }
+
+
+def _curve(dvh: DVH | Band) -> DVH:
+    return dvh.nominal if isinstance(dvh, Band) else dvh
+
+
+def _percent(dvh: DVH) -> FloatArray:
+    return 100 * dvh.volume_cc_at_dose / (dvh.volume_cc or np.nan)
+
+
+def curve_records(dvhs: Iterable[DVH | Band]) -> list[dict[str, str | float]]:
+    """Return the rows of `curve_columns`, each as a mapping."""
+    columns = curve_columns(dvhs)
+    # Plain Python numbers: writers of JSON and CSV take them.
+    plain = [
+        column if isinstance(column, list) else column.tolist()
+        for column in (columns[name] for name in CURVE_COLUMNS)
+    ]
+    return [dict(zip(CURVE_COLUMNS, row, strict=True)) for row in zip(*plain, strict=True)]
+
+
+def metric_records(
+    dvhs: Iterable[DVH | Band],
+    metrics: Sequence[Metric | str],
+    *,
+    prescription: Prescription | None = None,
+) -> list[dict[str, str | float | None]]:
+    """Return a row for each ROI and metric.
+
+    Parameters
+    ----------
+    dvhs
+        DVHs; or bands, whose answers have an interval.
+    metrics
+        Metrics or their texts: "D0.035cc", "V20Gy", "volume".
+    prescription
+        Needed where a metric speaks of it: "V100%".
+
+    Returns
+    -------
+    Rows with "roi", "metric", "value", "low", "high", "unit" and "reason". What cannot be known has
+    the value None and a reason; what has no interval has `low` and `high` of None.
+
+    Raises
+    ------
+    MetricError
+        If a text is no metric.
+
+    Examples
+    --------
+    >>> from sbrtcheck import compute_dvh, metric_records
+    >>> from sbrtcheck.phantoms import Sphere, even_axis, linear_dose
+    >>> axis = even_axis(-20, 20, 2)
+    >>> dose = linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=20).sampled(axis, axis, axis)
+    >>> dvh = compute_dvh(Sphere(radius_mm=10).roi("sphere", spacing_mm=2), dose)
+    >>> half, much = metric_records([dvh], ["D50%", "D100cc"])
+    >>> half["metric"], round(half["value"], 6), half["unit"]
+    ('D50%', 20.0, 'Gy')
+    >>> much["value"], much["reason"]
+    (None, 'the ROI has 4.21 cc, less than the 100 cc asked for')
+    """
+    asked = [parse_metric(metric) if isinstance(metric, str) else metric for metric in metrics]
+    rows: list[dict[str, str | float | None]] = []
+    for dvh in dvhs:
+        for metric in asked:
+            value = evaluate_metric(metric, dvh, prescription=prescription)
+            rows.append(
+                {
+                    "roi": _curve(dvh).roi_name,
+                    "metric": str(metric),
+                    "value": value.value,
+                    "low": value.low,
+                    "high": value.high,
+                    "unit": metric.unit,
+                    "reason": None if value.reason is None else str(value.reason),
+                }
+            )
+    return rows

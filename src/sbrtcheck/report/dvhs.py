@@ -1,0 +1,146 @@
+"""DVHs without a verdict: a page for the terminal, and CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+from sbrtcheck.dvh import DVH, Band
+from sbrtcheck.metric import Metric
+from sbrtcheck.model import Prescription
+from sbrtcheck.records import CURVE_COLUMNS, METRIC_COLUMNS, curve_records, metric_records
+from sbrtcheck.report.tables import as_ascii, table
+from sbrtcheck.report.words import Voice, decimals_for, number_and_interval
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet would start to compute
+UNKNOWN = "?"
+FOOT = "Of this plan's own dose; nothing is judged. Intervals: reading of contours and grid only."
+
+
+def render_metrics(
+    bands: Sequence[Band],
+    metrics: Sequence[Metric],
+    prescription: Prescription | None,
+    voice: Voice,
+    *,
+    width: int,
+    ascii_only: bool = False,
+) -> str:
+    """Return a row for each ROI and metric: value, interval, unit, or why it is not known."""
+    rows = [("ROI", "metric", "value", "(low-high)", "unit", "")]
+    for record in metric_records(bands, metrics, prescription=prescription):
+        shown, interval = _shown(record)
+        rows.append(
+            (
+                voice.name(str(record["roi"])),
+                str(record["metric"]),
+                shown,
+                interval,
+                str(record["unit"]),
+                "" if record["reason"] is None else voice.name(str(record["reason"])),
+            )
+        )
+    text = table(rows, width, right=(2,)) + _foot([band.nominal for band in bands], voice)
+    return as_ascii(text) if ascii_only else text
+
+
+def render_overview(
+    dvhs: Sequence[DVH], voice: Voice, *, width: int, ascii_only: bool = False
+) -> str:
+    """Return a row for each ROI: volume, and least, mean, near-maximum and highest dose."""
+    rows: list[tuple[str, ...]] = [
+        ("ROI", "cc", "Dmin", "D98%", "Dmean", "D2%", "D0.035cc", "Dmax [Gy]")
+    ]
+    for dvh in dvhs:
+        doses_gy = (
+            dvh.min_gy,
+            dvh.dose_at_percent_gy(98),
+            dvh.mean_gy,
+            dvh.dose_at_percent_gy(2),
+            dvh.dose_at_volume_gy(0.035),
+            dvh.max_gy,
+        )
+        known = dvh.is_complete
+        rows.append(
+            (
+                voice.name(dvh.roi_name),
+                _number(dvh.volume_cc, "cc"),
+                *(_number(dose_gy if known else None, "Gy") for dose_gy in doses_gy),
+            )
+        )
+    text = table(rows, width, right=tuple(range(1, 8))) + _foot(dvhs, voice)
+    return as_ascii(text) if ascii_only else text
+
+
+def curves_csv(dvhs: Iterable[DVH], voice: Voice) -> str:
+    """Return all curves as CSV: ROI, dose, volume in cc and in percent of the ROI."""
+    return _csv(CURVE_COLUMNS, curve_records(dvhs), voice)
+
+
+def metrics_csv(
+    bands: Iterable[Band],
+    metrics: Sequence[Metric],
+    prescription: Prescription | None,
+    voice: Voice,
+) -> str:
+    """Return metrics as CSV, a line for each ROI and metric; what is not known stays empty."""
+    records = metric_records(bands, metrics, prescription=prescription)
+    return _csv(METRIC_COLUMNS, records, voice)
+
+
+def _csv(
+    columns: Sequence[str], records: Iterable[Mapping[str, str | float | None]], voice: Voice
+) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for record in records:
+        writer.writerow([_cell(record[column], voice) for column in columns])
+    return buffer.getvalue()
+
+
+def _cell(value: str | float | None, voice: Voice) -> str:
+    """Return what stands in a cell: numbers whole, strings masked and never a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        text = voice.name(value)
+        return f"'{text}" if text.startswith(FORMULA) else text
+    return repr(value)
+
+
+def _shown(record: Mapping[str, str | float | None]) -> tuple[str, str]:
+    value, low, high = (_float(record[name]) for name in ("value", "low", "high"))
+    if value is None:
+        bounds = (_bound(">= ", low), _bound("<= ", high))
+        return UNKNOWN, " ".join(bound for bound in bounds if bound)
+    decimals = decimals_for(value, str(record["unit"]))
+    if low is None or high is None:
+        return f"{value:.{decimals}f}", ""
+    return number_and_interval(value, low, high, None, decimals)
+
+
+def _float(value: str | float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _bound(sign: str, value: float | None) -> str:
+    return "" if value is None else f"{sign}{value:.2f}"
+
+
+def _number(value: float | None, unit: str) -> str:
+    return UNKNOWN if value is None else f"{value:.{decimals_for(value, unit)}f}"
+
+
+def _foot(dvhs: Sequence[DVH], voice: Voice) -> str:
+    """Return what was assumed or mended in each ROI, what of it has no dose, and what this is."""
+    lines = []
+    for dvh in dvhs:
+        name = voice.name(dvh.roi_name)
+        lines += [f"{name}: {voice.say(note)}" for note in dvh.notes]
+        if dvh.volume_cc is not None and not dvh.is_complete:
+            lines.append(
+                f"{name}: {_number(dvh.volume_outside_cc, 'cc')} cc lie outside the dose grid;"
+                " no dose is known there"
+            )
+    said = "" if not lines else "\nNotes\n" + "".join(f"  {line}\n" for line in lines)
+    return f"{said}\n{FOOT}\n"
