@@ -33,6 +33,7 @@ _HOMES = {
     "Verdict": "verdict",
     "Prescription": "model",
     "Text": "model",
+    "case_from_arrays": "case",
     "check": "checks",
     "compute_band": "dvh",
     "compute_dvh": "dvh",
@@ -44,6 +45,7 @@ _HOMES = {
     "load_protocol": "protocol",
     "metric_records": "records",
     "parse_metric": "metric",
+    "sum_doses": "summation",
 }
 
 __all__ = [  # noqa: PLE0604 - the table above is the one list of names
@@ -53,6 +55,7 @@ __all__ = [  # noqa: PLE0604 - the table above is the one list of names
 
 if TYPE_CHECKING:
     from sbrtcheck.case import Case as Case
+    from sbrtcheck.case import case_from_arrays as case_from_arrays
     from sbrtcheck.case import load_case as load_case
     from sbrtcheck.checks import check as check
     from sbrtcheck.contours import grown as grown
@@ -83,6 +86,7 @@ if TYPE_CHECKING:
     from sbrtcheck.records import curve_columns as curve_columns
     from sbrtcheck.records import curve_records as curve_records
     from sbrtcheck.records import metric_records as metric_records
+    from sbrtcheck.summation import sum_doses as sum_doses
     from sbrtcheck.verdict import Finding as Finding
     from sbrtcheck.verdict import Outcome as Outcome
     from sbrtcheck.verdict import Verdict as Verdict

@@ -244,10 +244,8 @@ class _Writer:
         if len(links) > 1:
             summation = f"sum of {len(links)} {summation} doses"
         grid = " x ".join(f"{step:.4g}" for step in dose.spacing_mm)
-        return (
-            f"{summation}, {self.voice.say(links[0].how)}; grid {grid} mm;"
-            f" maximum {dose.dose_gy.max():.2f} Gy"
-        )
+        what = ", ".join(part for part in (summation, self.voice.say(links[0].how)) if part)
+        return f"{what}; grid {grid} mm; maximum {dose.dose_gy.max():.2f} Gy"
 
     def verdict_lines(self) -> None:
         verdict = self.verdict
