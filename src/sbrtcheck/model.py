@@ -252,7 +252,7 @@ class Convention:
     end_caps: Literal["half-slice", "none"] = "half-slice"
     dose: Literal["trilinear", "cubic"] = "trilinear"
     fill_gaps: bool = True
-    sub_cells: int = 12_000
+    sub_cells: int = 20_000
 
     def __post_init__(self) -> None:
         if self.sub_cells < 1:
