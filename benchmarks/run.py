@@ -13,7 +13,7 @@ import argparse
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +33,9 @@ import tried
 from table import Section
 
 HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs" / "dvh.md"
+DOCS_BLOCK = ("<!-- results -->", "<!-- end of results -->")
+IN_DOCS = ("nelms", "spheres", "cord", "planning_systems", "interval")  # what no clock decides
 SUBJECTS: dict[str, Callable[..., Section]] = {
     module.__name__: module.section
     for module in (
@@ -63,10 +66,25 @@ def main() -> int:
         lines = [*_head(), *(line for section in sections for line in section.lines())]
         text = "\n".join(lines).rstrip() + "\n"
         (HERE / "results.md").write_text(text, encoding="utf-8")
+        _show_in_docs(dict(zip(SUBJECTS, sections, strict=True)))
     misses = [(section.heading, row) for section in sections for row in section.misses]
     for heading, row in misses:
         print(f"missed: {heading}: {' | '.join(row.cells())}", file=sys.stderr)
     return 1 if misses else 0
+
+
+def _show_in_docs(sections: Mapping[str, Section]) -> None:
+    """Put the accuracy tables into the page on DVHs."""
+    first, last = DOCS_BLOCK
+    before, _, rest = DOCS.read_text(encoding="utf-8").partition(first)
+    after = rest.partition(last)[2]
+    shown = [
+        line
+        for name in IN_DOCS
+        for line in (f"### {sections[name].heading}", "", *sections[name].table(), "")
+    ]
+    text = f"{before}{first}\n\n{'\n'.join(shown)}\n{last}{after}"
+    DOCS.write_text(text, encoding="utf-8")
 
 
 def _arguments() -> argparse.Namespace:

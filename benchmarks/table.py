@@ -84,11 +84,14 @@ class Section:
         """Return the rows that miss their must by more than noise."""
         return tuple(row for row in self.rows if row.missed)
 
+    def table(self) -> list[str]:
+        """Return the rows as a Markdown table; nothing without rows."""
+        cells = [row.cells() for row in self.rows]
+        return grid(["what", "must", "reach for", "measured"], cells) if cells else []
+
     def lines(self) -> list[str]:
         """Return the section as lines of Markdown."""
-        cells = [row.cells() for row in self.rows]
-        table = grid(["what", "must", "reach for", "measured"], cells) if cells else []
-        parts = [[f"## {self.heading}"], [self.note], table, list(self.details)]
+        parts = [[f"## {self.heading}"], [self.note], self.table(), list(self.details)]
         return [line for part in parts if part for line in (*part, "")]
 
 
