@@ -83,7 +83,7 @@ def _show_in_docs(sections: Mapping[str, Section]) -> None:
         for name in IN_DOCS
         for line in (f"### {sections[name].heading}", "", *sections[name].table(), "")
     ]
-    text = f"{before}{first}\n\n{'\n'.join(shown)}\n{last}{after}"
+    text = "\n".join([f"{before}{first}", "", *shown, f"{last}{after}"])
     DOCS.write_text(text, encoding="utf-8")
 
 
