@@ -219,7 +219,7 @@ def compute_band(
         **_other_solids(roi, dose, varied),
     }
     closing = closing_ends(region)
-    parts_cc = coarse.curves_cc()
+    parts_cc = kept(coarse.curves_cc())
     caps = [_cap(solid, parts_cc[end], end, whole=whole) for end in (BELOW, ABOVE)]
     open_caps = [cap for cap, closes in zip(caps, closing, strict=True) if not closes]
     between_cc = float(parts_cc[0, 0])  # a single plane keeps its thickness without caps
@@ -227,7 +227,7 @@ def compute_band(
         inside_cc = np.sum([cap[0] for cap in open_caps], axis=0)
         members["no end caps"] = _changed(nominal, inside_cc, sum(cap[1] for cap in open_caps))
     moved_mm = ARC * arc_height_mm(region) + WALL_MM
-    wall_mm2 = shell(found.walls, own.edges_gy)
+    wall_mm2 = shell(found.walls, kept(own.edges_gy))
     outside_mm2 = 0.0 if whole else max(wall_area_mm2(solid.region) - float(wall_mm2[0]), 0.0)
     wall = _changed(nominal, moved_mm * wall_mm2 / 1000, moved_mm * outside_mm2 / 1000)
     nudges = [Nudge(dvh=wall, weight=1.0)]
@@ -309,9 +309,10 @@ def _in_other_shape(solid: Solid, dose: DoseGrid, varied: _Varied) -> DVH:
 def _changed(nominal: DVH, change_cc: FloatArray, outside_cc: float) -> DVH:
     """Return the DVH of a solid with some volume more or less.
 
-    Given as a cumulative curve of what lies on the dose grid, and what lies beyond it.
+    Given as a cumulative curve of what lies on the dose grid, at the doses of the nominal curve,
+    and what lies beyond it.
     """
-    curve_cc = np.maximum(nominal.volume_cc_at_dose + kept(change_cc), 0.0)
+    curve_cc = np.maximum(nominal.volume_cc_at_dose + change_cc, 0.0)
     curve_cc = np.maximum.accumulate(curve_cc[::-1])[::-1]
     curve_cc[-1] = 0.0
     inside_cc = float(curve_cc[0])
