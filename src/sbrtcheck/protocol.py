@@ -303,6 +303,12 @@ def load_protocol(name: str | Path) -> Protocol:
     ------
     ProtocolError
         If there is no such protocol or it is not valid; all problems are listed.
+
+    Examples
+    --------
+    >>> from sbrtcheck import load_protocol
+    >>> load_protocol("nct06756087").protocol.status
+    'draft'
     """
     path = _find(name)
     content, table = _read_toml(path)

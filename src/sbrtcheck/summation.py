@@ -27,6 +27,15 @@ def sum_doses(doses: Sequence[DoseGrid]) -> DoseGrid:
     ------
     ValueError
         If the grids have no box in common.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sbrtcheck import DoseGrid, sum_doses
+    >>> axis = np.arange(3.0)
+    >>> dose = DoseGrid(dose_gy=np.full((3, 3, 3), 10.0), x_mm=axis, y_mm=axis, z_mm=axis)
+    >>> float(sum_doses([dose, dose]).dose_gy.max())
+    20.0
     """
     finest = min(doses, key=_voxel_mm3)
     if all(_same_grid(finest, dose) for dose in doses):

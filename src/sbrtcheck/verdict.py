@@ -59,6 +59,15 @@ class Verdict:
 
     `levels` are empty where they are not known for certain; `levels_source` says where they
     were read, or why they are not known.
+
+    Examples
+    --------
+    >>> from sbrtcheck import check, load_case, load_protocol
+    >>> verdict = check(load_case("sample_dicom/t8_30gy5_pass"), load_protocol("nct06756087"))
+    >>> verdict.outcome.name, verdict.levels
+    ('PASS', ('T8',))
+    >>> [finding.subject for finding in verdict.findings if finding.id == "limit.cord"]
+    ['SpinalCord']
     """
 
     case: Case

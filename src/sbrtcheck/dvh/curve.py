@@ -29,6 +29,20 @@ class DVH:
         What of it lies beyond the dose grid, where no dose is known.
     min_gy, max_gy, mean_gy
         Over the part inside the grid, its surface included; None without dose.
+    gaps, notes
+        Missing planes; what was assumed or mended in the contours.
+
+    Examples
+    --------
+    >>> from sbrtcheck import compute_dvh
+    >>> from sbrtcheck.phantoms import Box, even_axis, linear_dose
+    >>> axis = even_axis(-20, 20, 2)
+    >>> dose = linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=20).sampled(axis, axis, axis)
+    >>> dvh = compute_dvh(Box(size_mm=(10, 10, 10)).roi("cube", spacing_mm=2), dose)
+    >>> round(dvh.volume_cc, 6), round(dvh.min_gy, 6), round(dvh.max_gy, 6)
+    (1.0, 15.0, 25.0)
+    >>> round(dvh.volume_at_dose_percent(22), 2), dvh.dose_at_volume_gy(2.0)
+    (30.0, None)
     """
 
     roi_name: str
