@@ -27,6 +27,7 @@ ROOMS = (
     "lint",
     "verdict",
     "checks",
+    "selftest",
     "report",
     "cli",
 )

@@ -159,7 +159,7 @@ class Cone(Solid):
 
     radius_mm: float
     height_mm: float
-    axis: Literal["y", "z"] = "z"
+    axis: Axis = "z"
 
     @property
     def _half_height_mm(self) -> float:
@@ -171,7 +171,7 @@ class Cone(Solid):
         half_width_mm = np.sqrt(self.radius_mm**2 - z_mm**2)
         x_mm = np.linspace(half_width_mm, -half_width_mm, points // 2 * 2 + 1)  # with the tip
         y_mm = self.height_mm * (0.5 - np.hypot(x_mm, z_mm) / self.radius_mm)
-        return [np.stack([x_mm, y_mm], axis=1)]
+        return [np.stack([x_mm, y_mm] if self.axis == "y" else [y_mm, x_mm], axis=1)]
 
     def _beyond_mm3(self, axis: Axis, c_mm: float) -> float:
         r, h = self.radius_mm, self.height_mm

@@ -5,9 +5,11 @@ the same value always gives the same bytes.
 """
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pydicom
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat
@@ -29,7 +31,20 @@ STUDY_COMPONENT = "1.2.840.10008.3.1.2.3.1"
 NOON = "120000"
 SOURCE_AXIS_MM = 1000.0
 JAW_MM = 50.0
+CONTOUR_DATA = 0x30060050
 LARGEST = {16: 2**16 - 1, 32: 2**32 - 1}
+# Where rows and columns of a dose run in each patient position, as planning systems write it.
+ORIENTATIONS = {
+    "HFS": (1, 0, 0, 0, 1, 0),
+    "HFP": (-1, 0, 0, 0, -1, 0),
+    "FFS": (-1, 0, 0, 0, 1, 0),
+    "FFP": (1, 0, 0, 0, -1, 0),
+    "HFDL": (0, -1, 0, 1, 0, 0),
+    "HFDR": (0, 1, 0, -1, 0, 0),
+    "FFDL": (0, 1, 0, 1, 0, 0),
+    "FFDR": (0, -1, 0, -1, 0, 0),
+}
+Offsets = Literal["relative", "descending", "absolute"]
 DEFAULT_CHARACTER_SET = "ISO_IR 192"
 
 
@@ -112,10 +127,21 @@ def save_dose(
     path: Path,
     *,
     bits: int = 16,
+    position: str = "HFS",
+    offsets: Offsets = "relative",
     transfer_syntax: str = ExplicitVRLittleEndian,
     character_set: str = DEFAULT_CHARACTER_SET,
 ) -> None:
     """Write an RT Dose (PS3.3 A.18) as unsigned integers of 16 or 32 bits.
+
+    Parameters
+    ----------
+    position
+        The patient position whose image axes rows, columns and frames follow; the dose stays where
+        it is in the patient.
+    offsets
+        GridFrameOffsetVector: from 0 upwards, from 0 downwards, or the z of each frame, which the
+        standard has for frames that run towards the head only.
 
     Raises
     ------
@@ -127,22 +153,19 @@ def save_dose(
         raise ValueError("a dose grid needs a header to be written")
     dataset = _root(header.instance, "RTDOSE", character_set)
     dataset.InstanceNumber = 1
-    dataset.ImagePositionPatient = _decimals([dose.x_mm[0], dose.y_mm[0], dose.z_mm[0]])
-    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    dose_gy = _place(dataset, dose, position, offsets)
     dataset.SliceThickness = ""
-    dataset.PixelSpacing = _decimals([_uniform_step(dose.y_mm), _uniform_step(dose.x_mm)])
-    dataset.GridFrameOffsetVector = _decimals(dose.z_mm - dose.z_mm[0])
     dataset.FrameIncrementPointer = 0x3004000C
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.PixelRepresentation = 0
-    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = dose.dose_gy.shape
+    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = dose_gy.shape
     dataset.BitsAllocated = dataset.BitsStored = bits
     dataset.HighBit = bits - 1
     # The scaling is written with 16 characters, so it is rounded before it divides.
-    scaling = float(f"{max(float(dose.dose_gy.max()), 1e-6) / LARGEST[bits]:.9e}")
+    scaling = float(f"{max(float(dose_gy.max()), 1e-6) / LARGEST[bits]:.9e}")
     dataset.DoseGridScaling = f"{scaling:.9e}"
-    stored = np.minimum(np.rint(dose.dose_gy / scaling), LARGEST[bits])
+    stored = np.minimum(np.rint(dose_gy / scaling), LARGEST[bits])
     dataset.PixelData = stored.astype(f"<u{bits // 8}").tobytes()
     dataset["PixelData"].VR = "OW"
     dataset.DoseUnits = header.units or "GY"
@@ -164,6 +187,35 @@ def save_dose(
             _reference(RT_STRUCTURE_SET, header.referenced_structure_set_uid)
         ]
     _save(dataset, path, transfer_syntax)
+
+
+def _place(dataset: Dataset, dose: DoseGrid, position: str, offsets: Offsets) -> np.ndarray:
+    """Write where frames, rows and columns lie; return the dose in their order."""
+    cosines = np.array(ORIENTATIONS[position])
+    along_row, along_column = cosines[:3], cosines[3:]
+    axes_mm = (dose.x_mm, dose.y_mm, dose.z_mm)
+    directions = [np.cross(along_row, along_column), along_column, along_row]
+    if offsets == "descending":
+        directions[0] = -directions[0]
+    which = [int(np.argmax(np.abs(direction))) for direction in directions]
+    steps = [int(direction.sum()) for direction in directions]
+    dose_gy = dose.dose_gy.transpose([2 - axis for axis in which])
+    dose_gy = dose_gy[:: steps[0], :: steps[1], :: steps[2]]
+    frames_mm = axes_mm[2][:: steps[0]]
+    first_mm = [float(axis[0]) for axis in axes_mm]
+    for axis, step in zip(which, steps, strict=True):
+        first_mm[axis] = float(axes_mm[axis][::step][0])
+    dataset.ImagePositionPatient = _decimals(first_mm)
+    dataset.ImageOrientationPatient = [int(cosine) for cosine in cosines]
+    dataset.PixelSpacing = _decimals([_uniform_step(axes_mm[which[n]]) for n in (1, 2)])
+    if offsets == "absolute":
+        if steps[0] < 0:
+            raise ValueError("absolute offsets are defined for frames towards the head only")
+        dataset.GridFrameOffsetVector = _decimals(frames_mm)
+    else:
+        away_mm = np.abs(frames_mm - frames_mm[0])
+        dataset.GridFrameOffsetVector = _decimals(-away_mm if offsets == "descending" else away_mm)
+    return dose_gy
 
 
 def _uniform_step(axis_mm: np.ndarray) -> float:
@@ -330,13 +382,14 @@ def _roi_contour(number: int, roi: ROI) -> Dataset:
         item.ContourSequence = []
     for contour in roi.contours:
         points = np.column_stack([contour.points_mm, np.full(len(contour.points_mm), contour.z_mm)])
-        item.ContourSequence.append(
-            _item(
-                ContourGeometricType="CLOSEDPLANAR_XOR" if contour.xor else "CLOSED_PLANAR",
-                NumberOfContourPoints=len(points),
-                ContourData=[f"{value:.3f}" for value in points.ravel() + 0.0],
-            )
+        ring = _item(
+            ContourGeometricType="CLOSEDPLANAR_XOR" if contour.xor else "CLOSED_PLANAR",
+            NumberOfContourPoints=len(points),
         )
+        # As strings: an object for each number would cost twenty times as much.
+        texts = [f"{value:.3f}" for value in (points.ravel() + 0.0).tolist()]
+        ring.add(DataElement(CONTOUR_DATA, "DS", texts, already_converted=True))
+        item.ContourSequence.append(ring)
     return item
 
 
