@@ -16,11 +16,11 @@ from sbrtcheck import CaseError, ReadError, UnsupportedError
 from sbrtcheck.dicom import load_exported_dvhs
 from sbrtcheck.dicom.write import save_dose
 from sbrtcheck.dvh import DVH, dvh_of_exported
-from sbrtcheck.model import ExportedDVH, FloatArray
+from sbrtcheck.model import ExportedDVH
 
 CC, GY, BINS = 10.0, 20.0, 200
 WIDTH_GY = GY / BINS
-MIDDLES_GY: FloatArray = WIDTH_GY * (np.arange(BINS) + 0.5)
+MIDDLES_GY = np.linspace(WIDTH_GY / 2, GY - WIDTH_GY / 2, BINS)
 RAMP = ExportedDVH(
     bin_widths=np.full(BINS, WIDTH_GY), volumes=CC * (1 - MIDDLES_GY / GY), included=(3,)
 )
@@ -94,7 +94,7 @@ def test_a_percent_curve_of_a_part_of_the_roi_names_no_dose_of_the_whole(tmp_pat
 
 
 def test_a_first_width_of_zero_puts_volumes_at_the_ends_of_bins(tmp_path: Path) -> None:
-    ends_gy: FloatArray = WIDTH_GY * np.arange(BINS + 1)
+    ends_gy = np.linspace(0, GY, BINS + 1)
     widths = np.append(0.0, np.full(BINS, WIDTH_GY))
     exported = replace(RAMP, bin_widths=widths, volumes=CC * (1 - ends_gy / GY))
 

@@ -5,8 +5,18 @@ mean nothing.
 """
 
 from sbrtcheck.case.choose import Link, tail
-from sbrtcheck.case.load import Case, load_case, load_structures
+from sbrtcheck.case.load import Case, load_case, load_structures, open_case
 from sbrtcheck.case.others import Other
 from sbrtcheck.case.survey import Seen, survey
 
-__all__ = ["Case", "Link", "Other", "Seen", "load_case", "load_structures", "survey", "tail"]
+__all__ = [
+    "Case",
+    "Link",
+    "Other",
+    "Seen",
+    "load_case",
+    "load_structures",
+    "open_case",
+    "survey",
+    "tail",
+]

@@ -70,6 +70,7 @@ def choose_dose(plan: Plan, search: Search, option: str | Path | None, notes: li
                 kind="RT Dose",
                 instance=dose.header.instance,
                 how=Text("it names this plan, {where}", where=dose.file.where),
+                path=dose.file.path,
             )
             for dose in chosen
         ),
@@ -101,7 +102,8 @@ def _by_hand(plan: Plan, path: Path) -> Chosen:
         if matches
         else Text("given by hand; it does not name this plan")
     )
-    return Chosen((link_by_hand("RT Dose", header.instance, how, matches=matches),), (path,))
+    link = link_by_hand("RT Dose", header.instance, how, path, matches=matches)
+    return Chosen((link,), (path,))
 
 
 def _naming(plan: Plan, files: Sequence[Found], notes: list[Text]) -> list[Candidate]:

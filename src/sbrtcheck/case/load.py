@@ -1,6 +1,7 @@
 """From any one file or folder to a case: find what belongs together, and prove that it does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,18 +79,39 @@ def load_case(
     ReadError
         If a file cannot be read; `UnsupportedError` if it is of a kind that is declined.
     """
+    with open_case(path, structure_set=structure_set, dose=dose, with_plans=with_plans) as case:
+        return case
+
+
+@contextmanager
+def open_case(
+    path: str | Path,
+    *,
+    structure_set: str | Path | None = None,
+    dose: str | Path | None = None,
+    with_plans: Sequence[str | Path] = (),
+) -> Iterator[Case]:
+    """Load a case as `load_case` does, and keep the files of its links readable meanwhile.
+
+    Those of an archive are unpacked and gone afterwards.
+    """
     start = Path(path)
     options = _Options(structure_set, dose, tuple(with_plans))
     with unpacked(start) as place:
-        if place != start:
-            try:
-                return _from_folder(place, options, packed=True)
-            except (CaseError, ReadError) as error:
-                error.path = start  # the temporary folder is gone when this is read
-                raise
-        if start.name.upper() == "DICOMDIR" and start.is_file():
-            return _from_folder(start.parent, options)
-        return _from_folder(start, options) if _is_folder(start) else _from_file(start, options)
+        yield _from_place(place, start, options)
+
+
+def _from_place(place: Path, start: Path, options: _Options) -> Case:
+    """Return the case of what the user named, `start`, once it lies unpacked at `place`."""
+    if place != start:
+        try:
+            return _from_folder(place, options, packed=True)
+        except (CaseError, ReadError) as error:
+            error.path = start  # the temporary folder is gone when this is read
+            raise
+    if start.name.upper() == "DICOMDIR" and start.is_file():
+        return _from_folder(start.parent, options)
+    return _from_folder(start, options) if _is_folder(start) else _from_file(start, options)
 
 
 def load_structures(path: str | Path) -> StructureSet:
