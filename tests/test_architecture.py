@@ -26,6 +26,7 @@ ROOMS = (
     "lint",
     "verdict",
     "checks",
+    "crosscheck",
     "report",
     "cli",
 )
@@ -38,6 +39,7 @@ HOMES = {
     "typer": {"cli"},
     "rapidfuzz": {"names"},
     "scipy": {"contours", "dvh", "isodose"},
+    "dicompylercore": {"crosscheck"},
 }
 PURE = (
     "summation",

@@ -70,6 +70,14 @@ def check(
         Path | None,
         typer.Option("--case", help="Case facts; default: case.toml beside the plan."),
     ] = None,
+    crosscheck: Annotated[
+        bool,
+        typer.Option(
+            "--crosscheck",
+            help="A second opinion: the planning system's own DVH and dicompyler-core."
+            " Never the verdict.",
+        ),
+    ] = False,
     phi: Phi = False,
 ) -> None:
     """Judge one plan: find its files, check it against the protocol, print the verdict.
@@ -77,8 +85,9 @@ def check(
     Exit codes: 0 pass (or variations), 1 FAIL, 2 could not run, 3 UNDECIDED, 4 internal error.
     """
     # Imported here so that --help does not wait for them.
-    from sbrtcheck.case import load_case
+    from sbrtcheck.case import open_case
     from sbrtcheck.checks import check as check_case
+    from sbrtcheck.crosscheck import cross_check
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol import load_protocol
     from sbrtcheck.report.as_json import render_json
@@ -94,8 +103,9 @@ def check(
         declared = replace(
             declared_by(rx, alias or [], levels), alone=alone, facts=facts_of(path, case_file)
         )
-        case = load_case(path, structure_set=struct, dose=dose, with_plans=added)
-        verdict = check_case(case, load_protocol(protocol), declared)
+        with open_case(path, structure_set=struct, dose=dose, with_plans=added) as case:
+            verdict = check_case(case, load_protocol(protocol), declared)
+            second = cross_check(verdict) if crosscheck else None
     except SbrtCheckError as error:
         refuse(error, typed, phi=phi)
     colour = not no_color and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -109,12 +119,12 @@ def check(
         width=page_width(),
     )
     if json_path is not None:
-        text = render_json(verdict, strict=strict, phi=phi)
+        text = render_json(verdict, strict=strict, phi=phi, second=second)
         write_whole(json_path, text + "\n", option="--json")
     if json_file == "-":
-        sys.stdout.write(render_json(verdict, strict=strict, phi=phi) + "\n")
+        sys.stdout.write(render_json(verdict, strict=strict, phi=phi, second=second) + "\n")
     else:
-        sys.stdout.write(render_text(verdict, page))
+        sys.stdout.write(render_text(verdict, page, second=second))
     raise typer.Exit(exit_code(verdict.outcome, strict=strict))
 
 

@@ -12,10 +12,12 @@ from rich.text import Text as Styled
 from sbrtcheck import __version__
 from sbrtcheck.case import Case, tail
 from sbrtcheck.checks.facts import NOT_PROVIDED
+from sbrtcheck.crosscheck import CrossCheck
 from sbrtcheck.metric import parse_metric
 from sbrtcheck.model import MASK, PriorRadiotherapy, Value
 from sbrtcheck.names import looks_relevant
 from sbrtcheck.protocol import Role
+from sbrtcheck.report.second import HEAD, JUSTIFY, TITLE, remarks, second_rows, warnings
 from sbrtcheck.report.words import Voice, agreeing_number, decimals_for, number_and_interval
 from sbrtcheck.verdict import Finding, JudgedROI, Outcome, Verdict
 
@@ -66,8 +68,8 @@ class Page:
     width: int = WIDTH
 
 
-def render_text(verdict: Verdict, page: Page) -> str:
-    """Return a verdict as text."""
+def render_text(verdict: Verdict, page: Page, *, second: CrossCheck | None = None) -> str:
+    """Return a verdict as text, with a second opinion where one was asked for."""
     writer = _Writer(verdict, page)
     if page.quiet:
         writer.verdict_lines()
@@ -79,6 +81,8 @@ def render_text(verdict: Verdict, page: Page) -> str:
         writer.organs()
         writer.legend()
         writer.checks()
+        if second is not None:
+            writer.second_opinion(second)
         writer.notes()
         writer.worst_again()
         writer.not_checked()
@@ -483,6 +487,21 @@ class _Writer:
             self.item(f"not provided (case.toml): {', '.join(absent)}")
         if not self.page.verbose:
             self.line(f"{self.mark(Outcome.PASS).plain}: {passed} more (-v lists them)")
+        self.line()
+
+    def second_opinion(self, second: CrossCheck) -> None:
+        """Show what others say of the graded ROIs."""
+        verbose = self.page.verbose
+        self.line(TITLE, "bold")
+        rows = second_rows(second, self.voice, verbose=verbose)
+        if rows:
+            self.columns(JUSTIFY, HEAD, rows)
+        if rows and not second.unexplained:
+            self.item("every difference is explained by how contours and grid may be read")
+        for sentence in warnings(second, self.voice):
+            self.item(sentence, STYLES[Outcome.VARIATION])
+        for sentence in remarks(second, self.voice, verbose=verbose):
+            self.item(sentence)
         self.line()
 
     def notes(self) -> None:

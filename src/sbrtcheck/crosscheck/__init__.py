@@ -1,0 +1,9 @@
+"""A second opinion on the graded ROIs, from the planning system's own DVH and dicompyler-core.
+
+It never is the verdict: nothing here makes or changes a finding.
+"""
+
+from sbrtcheck.crosscheck.compare import CrossCheck, Difference, Opinion
+from sbrtcheck.crosscheck.opinions import cross_check
+
+__all__ = ["CrossCheck", "Difference", "Opinion", "cross_check"]
