@@ -4,6 +4,15 @@ It never is the verdict: nothing here makes or changes a finding.
 """
 
 from sbrtcheck.crosscheck.compare import CrossCheck, Difference, Opinion
-from sbrtcheck.crosscheck.opinions import cross_check
+from sbrtcheck.crosscheck.dicompyler import import_get_dvh
+from sbrtcheck.crosscheck.opinions import Files, ask_others, cross_check
 
-__all__ = ["CrossCheck", "Difference", "Opinion", "cross_check"]
+__all__ = [
+    "CrossCheck",
+    "Difference",
+    "Files",
+    "Opinion",
+    "ask_others",
+    "cross_check",
+    "import_get_dvh",
+]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from sbrtcheck.case import Case
 from sbrtcheck.crosscheck.compare import METRICS, CrossCheck, Opinion, Other, compare
@@ -11,16 +12,23 @@ from sbrtcheck.crosscheck.voxels import whole_voxels
 from sbrtcheck.dicom import load_exported_dvhs
 from sbrtcheck.dvh import DVH, Band, compute_band, dvh_of_exported
 from sbrtcheck.errors import ReadError, UnsupportedError
-from sbrtcheck.model import ROI, ExportedDVH, Text
+from sbrtcheck.model import ROI, DoseGrid, ExportedDVH, StructureSet, Text
 from sbrtcheck.verdict import Verdict
 
-__all__ = ["DICOMPYLER", "PLANNING_SYSTEM", "cross_check"]
+__all__ = ["DICOMPYLER", "PLANNING_SYSTEM", "Files", "ask_others", "cross_check"]
 
 PLANNING_SYSTEM, DICOMPYLER = "planning system", "dicompyler-core"
 GRADED = ("limit.", "coverage")  # findings that put a value against a line
 VOLUME = METRICS[0]
 
 Subject = tuple[ROI, Band]
+
+
+class Files(NamedTuple):
+    """Where a structure set and a dose of it lie."""
+
+    structure_set: Path
+    dose: Path
 
 
 def cross_check(verdict: Verdict) -> CrossCheck:
@@ -43,30 +51,23 @@ def cross_check(verdict: Verdict) -> CrossCheck:
 
 def _compared(verdict: Verdict) -> CrossCheck:
     case = verdict.case
-    structures, dose, problem = _files(case)
-    if problem is not None or structures is None or dose is None:
-        return CrossCheck(notes=() if problem is None else (problem,))
+    files = _files(case)
+    if isinstance(files, Text):
+        return CrossCheck(notes=(files,))
     rois, notes = _graded(verdict)
-    subjects = [(roi, compute_band(roi, case.dose)) for roi in rois]
-    theirs, about_theirs = _planning_system(case, dose, subjects)
-    others, about_others = _dicompyler(case, structures, dose, subjects)
-    by_roi = {id(roi): n for n, roi in enumerate(rois)}
-    opinions = sorted((*theirs, *others), key=lambda pair: by_roi[id(pair[0])])
-    return CrossCheck(
-        opinions=tuple(opinion for _, opinion in opinions),
-        notes=(*notes, *about_theirs, *about_others),
-    )
+    second = ask_others(rois, case.structure_set, case.dose, files)
+    return replace(second, notes=(*notes, *second.notes))
 
 
-def _files(case: Case) -> tuple[Path | None, Path | None, Text | None]:
-    """Return structure set and dose, or why no other program can read what was judged."""
+def _files(case: Case) -> Files | Text:
+    """Return the files of a case, or why no other program can read what was judged."""
     doses = case.links_of("RT Dose")
     structures = case.links_of("RT Structure Set")
     if case.added or len(doses) > 1:
-        return None, None, Text("not compared: the dose is a sum")
+        return Text("not compared: the dose is a sum")
     if not doses or not structures or doses[0].path is None or structures[0].path is None:
-        return None, None, Text("not compared: the case was not read from files")
-    return structures[0].path, doses[0].path, None
+        return Text("not compared: the case was not read from files")
+    return Files(structures[0].path, doses[0].path)
 
 
 def _graded(verdict: Verdict) -> tuple[list[ROI], tuple[Text, ...]]:
@@ -90,25 +91,38 @@ def _graded(verdict: Verdict) -> tuple[list[ROI], tuple[Text, ...]]:
     return [match.roi for match in graded if id(match.roi) in drawn], notes
 
 
+def ask_others(
+    rois: Sequence[ROI], structure_set: StructureSet, dose: DoseGrid, files: Files
+) -> CrossCheck:
+    """Return the opinions on some ROIs of a structure set in a dose that was read from `files`."""
+    subjects = [(roi, compute_band(roi, dose)) for roi in rois]
+    theirs, about_theirs = _planning_system(structure_set, dose, files, subjects)
+    others, about_others = _dicompyler(dose, files, subjects)
+    by_roi = {id(roi): n for n, roi in enumerate(rois)}
+    opinions = sorted((*theirs, *others), key=lambda pair: by_roi[id(pair[0])])
+    return CrossCheck(
+        opinions=tuple(opinion for _, opinion in opinions), notes=(*about_theirs, *about_others)
+    )
+
+
 # --- The planning system ------------------------------------------------------------------------
 
 Row = tuple[ROI, Opinion]
 
 
 def _planning_system(
-    case: Case, dose: Path, subjects: Sequence[Subject]
+    structure_set: StructureSet, dose: DoseGrid, files: Files, subjects: Sequence[Subject]
 ) -> tuple[list[Row], tuple[Text, ...]]:
     """Return its opinion on each ROI, and what is to be said of its curves as a whole."""
-    header = case.dose.header
-    drawn_on = None if header is None else header.referenced_structure_set_uid
+    drawn_on = None if dose.header is None else dose.header.referenced_structure_set_uid
     try:
-        exported = load_exported_dvhs(dose)
+        exported = load_exported_dvhs(files.dose)
     except ReadError as error:
         why = str(error.problem)
         return [], (Text("the planning system's DVHs cannot be read: {why}", why=why),)
     if not exported:
         return [], (Text("the RT Dose carries no DVH of the planning system"),)
-    if drawn_on not in (None, case.structure_set.instance.sop_instance_uid):
+    if drawn_on not in (None, structure_set.instance.sop_instance_uid):
         # ROI numbers mean something in one structure set only.
         return [], (Text("the DVHs in the RT Dose are of another structure set: not compared"),)
     return [(roi, _of_planning_system(roi, band, exported)) for roi, band in subjects], ()
@@ -147,11 +161,11 @@ def _beside(opinion: Opinion, band: Band, other: Other) -> Opinion:
 
 
 def _dicompyler(
-    case: Case, structures: Path, dose: Path, subjects: Sequence[Subject]
+    dose: DoseGrid, files: Files, subjects: Sequence[Subject]
 ) -> tuple[list[Row], tuple[Text, ...]]:
     """Return its opinion on each ROI, or what to do where it is not there."""
     try:
-        answers = ask_dicompyler(structures, dose, [roi for roi, _ in subjects])
+        answers = ask_dicompyler(*files, [roi for roi, _ in subjects])
     except ImportError as error:
         return [], (why_absent(error),)
     rows = []
@@ -162,7 +176,7 @@ def _dicompyler(
             why = Text("not comparable: the ROI leaves the dose grid")
             opinion = replace(opinion, reason=why)
         elif isinstance(answer, DVH):
-            voxels = whole_voxels(roi, case.dose)
+            voxels = whole_voxels(roi, dose)
             readings = {} if voxels is None else {"whole voxels": voxels}
             opinion = _beside(opinion, band, Other(dvh=answer, readings=readings))
         else:

@@ -1,4 +1,8 @@
-"""How programs read an ROI that count whole dose voxels: a grid point is inside, or it is not."""
+"""How programs read an ROI that count whole dose voxels: a grid point is inside, or it is not.
+
+This is our own reading of the files, counted as they count: what is left between the two lies in
+how files are read, and that is what such a second opinion can tell.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
