@@ -15,7 +15,7 @@ from sbrtcheck.case.choose import (
     uid_of,
     unique,
 )
-from sbrtcheck.case.dose import choose_dose, load_course_dose
+from sbrtcheck.case.dose import Chosen, choose_dose, load_course_dose
 from sbrtcheck.case.others import Other, find_others
 from sbrtcheck.case.search import NEAR, Found, Search, class_of, search_around, unpacked
 from sbrtcheck.errors import CaseError, ReadError, UnsupportedError
@@ -201,7 +201,7 @@ def _complete(plan: Plan, search: Search, options: _Options, notes: Sequence[Tex
     structure_link, structures = choose_structures(plan, search, options.structure_set, found)
     doses = [link.instance for link in chosen.links]
     _require_one_patient(plan.instance, structures.instance, *doses)
-    grid = _course_dose(chosen.paths, doses)
+    grid, dose_links = _course_dose(chosen, doses)
     structures = _in_dose_frame(structures, doses[0])
     for dose in doses:
         _require_plan_in_dose_frame(plan.instance, dose)
@@ -213,21 +213,22 @@ def _complete(plan: Plan, search: Search, options: _Options, notes: Sequence[Tex
         plan=plan,
         structure_set=structures,
         dose=grid,
-        links=(plan_link, structure_link, *chosen.links),
+        links=(plan_link, structure_link, *dose_links),
         others=tuple(other for other in others if other.instance.sop_instance_uid not in uids),
         added=added,
         notes=tuple(found),
     )
 
 
-def _course_dose(paths: Sequence[Path], doses: Sequence[Instance]) -> DoseGrid:
+def _course_dose(chosen: Chosen, doses: Sequence[Instance]) -> tuple[DoseGrid, tuple[Link, ...]]:
+    first = chosen.paths[0]
     if len({dose.frame_of_reference_uid for dose in doses}) > 1:
-        raise CaseError(Text("the beam doses have different frames of reference"), path=paths[0])
+        raise CaseError(Text("the beam doses have different frames of reference"), path=first)
     try:
-        return load_course_dose(paths)
+        return load_course_dose(chosen)
     except ValueError as error:
         raise CaseError(
-            Text("the beam doses cannot be added: {why}", why=str(error)), path=paths[0]
+            Text("the beam doses cannot be added: {why}", why=str(error)), path=first
         ) from error
 
 
