@@ -12,12 +12,14 @@ from sbrtcheck.cli.common import (
     DEFAULT_PROTOCOL,
     Alias,
     Ascii,
+    JsonFile,
     Phi,
     PlanPath,
     ProtocolName,
     app,
     declared_by,
     facts_of,
+    json_path_of,
     page_width,
     refuse,
     usage,
@@ -29,14 +31,7 @@ from sbrtcheck.cli.common import (
 def check(
     path: PlanPath,
     *,
-    json_file: Annotated[
-        str | None,
-        typer.Option(
-            "--json",
-            metavar="[FILE]",
-            help="Write JSON to FILE (ending in .json), or to standard output without FILE.",
-        ),
-    ] = None,
+    json_file: JsonFile = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the verdict.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Every check and note.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour.")] = False,
@@ -94,7 +89,7 @@ def check(
     from sbrtcheck.report.text import Page, render_text
     from sbrtcheck.verdict import exit_code
 
-    json_path = _json_path(json_file)
+    json_path = json_path_of(json_file)
     added = with_plans or []
     if alone and added:
         usage("--alone and --with contradict each other; give one of them")
@@ -126,12 +121,3 @@ def check(
     else:
         sys.stdout.write(render_text(verdict, page, second=second))
     raise typer.Exit(exit_code(verdict.outcome, strict=strict))
-
-
-def _json_path(value: str | None) -> Path | None:
-    if value in (None, "-"):
-        return None
-    path = Path(value or "")
-    if path.suffix.lower() != ".json":
-        usage(f"--json: {value} does not end in .json; nothing was written")
-    return path
