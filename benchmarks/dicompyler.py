@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nelms import Answers
-from sbrtcheck.crosscheck import import_get_dvh
+from sbrtcheck.crosscheck import import_engine
 
 __all__ = ["NOT_INSTALLED", "dicompyler_answers", "dicompyler_dvh"]
 
@@ -16,7 +16,7 @@ NOT_INSTALLED = "dicompyler-core is not installed: not measured"
 def dicompyler_dvh() -> Callable[..., Any] | None:
     """Return its function `get_dvh(structures, dose, roi_number, ...)`, or None without it."""
     try:
-        get_dvh = import_get_dvh()
+        get_dvh = import_engine().get_dvh
     except ImportError:
         return None
     logging.getLogger("dicompylercore").setLevel(logging.ERROR)

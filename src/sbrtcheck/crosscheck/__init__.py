@@ -4,7 +4,7 @@ It never is the verdict: nothing here makes or changes a finding.
 """
 
 from sbrtcheck.crosscheck.compare import CrossCheck, Difference, Opinion
-from sbrtcheck.crosscheck.dicompyler import import_get_dvh
+from sbrtcheck.crosscheck.dicompyler import import_engine
 from sbrtcheck.crosscheck.opinions import Files, ask_others, cross_check
 
 __all__ = [
@@ -14,5 +14,5 @@ __all__ = [
     "Opinion",
     "ask_others",
     "cross_check",
-    "import_get_dvh",
+    "import_engine",
 ]

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,16 +18,21 @@ from sbrtcheck.dicom import former_names
 from sbrtcheck.dvh import DVH
 from sbrtcheck.model import ROI, Text, frozen_array
 
-__all__ = ["INSTALL", "ask_dicompyler", "import_get_dvh"]
+__all__ = ["INSTALL", "ask_dicompyler", "import_engine"]
 
 INSTALL = 'pip install "sbrtcheck[crosscheck]"'
 PACKAGE = "dicompylercore"
 
-GetDVH = Callable[..., Any]  # get_dvh(structures, dose, roi_number, ...)
+
+class Engine(NamedTuple):
+    """Its function `get_dvh(structures, dose, roi_number, ...)`, and its reader of a file."""
+
+    get_dvh: Callable[..., Any]
+    parse: Callable[[str], Any]
 
 
-def import_get_dvh() -> GetDVH:
-    """Return dicompyler-core's `get_dvh`.
+def import_engine() -> Engine:
+    """Import dicompyler-core.
 
     Raises
     ------
@@ -35,11 +40,10 @@ def import_get_dvh() -> GetDVH:
         If it is not installed, or cannot be imported here.
     """
     with former_names(), _quietly():
-        from dicompylercore import dicomparser, dvhcalc
-
-        assert dicomparser  # noqa: S101 - get_dvh would import it later, without the lent name
-    get_dvh: GetDVH = dvhcalc.get_dvh
-    return get_dvh
+        # Its calculator would import its reader when it is called, without the lent name.
+        from dicompylercore.dicomparser import DicomParser
+        from dicompylercore.dvhcalc import get_dvh
+    return Engine(get_dvh, DicomParser)
 
 
 def why_absent(error: ImportError) -> Text:
@@ -57,21 +61,13 @@ def ask_dicompyler(structures: Path, dose: Path, rois: Sequence[ROI]) -> list[DV
     ImportError
         If it is not installed, or cannot be imported here.
     """
-    get_dvh = import_get_dvh()
+    engine = import_engine()
     with _quietly():
-        try:
-            read = _read(structures), _read(dose)
+        try:  # once for all ROIs
+            structures_read, dose_read = (engine.parse(str(path)).ds for path in (structures, dose))
         except Exception as error:  # noqa: BLE001 - as below
             return [_no_answer(error) for _ in rois]
-        return [_answer(get_dvh, *read, roi) for roi in rois]
-
-
-def _read(path: Path) -> object:
-    """Return a file as it reads it, once for all ROIs."""
-    from dicompylercore.dicomparser import DicomParser
-
-    dataset: object = DicomParser(str(path)).ds
-    return dataset
+        return [_answer(engine, structures_read, dose_read, roi) for roi in rois]
 
 
 def _no_answer(error: Exception) -> Text:
@@ -79,9 +75,9 @@ def _no_answer(error: Exception) -> Text:
     return Text("no answer: it ended with {error}", error=type(error).__name__)
 
 
-def _answer(get_dvh: GetDVH, structures: object, dose: object, roi: ROI) -> DVH | Text:
+def _answer(engine: Engine, structures: object, dose: object, roi: ROI) -> DVH | Text:
     try:
-        found = get_dvh(structures, dose, roi.number)
+        found = engine.get_dvh(structures, dose, roi.number)
         counts, bins = np.asarray(found.counts, float), np.asarray(found.bins, float)
         mean_gy, max_gy = float(found.mean), float(found.max)
     except Exception as error:  # noqa: BLE001 - whatever happens in there is no answer, no more
