@@ -279,7 +279,8 @@ def test_an_roi_that_leaves_the_grid_is_not_compared_with_it(tmp_path: Path) -> 
 def test_where_it_is_not_installed_the_install_line_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "dicompylercore", None)
+    for name in ("dicompylercore", "dicompylercore.dicomparser"):
+        monkeypatch.setitem(sys.modules, name, None)
 
     verdict, second = asked(written(tmp_path, curve()).plan)
 

@@ -31,8 +31,13 @@ def cord(y_mm: float) -> Any:
 
 
 def judged(folder: Path, y_mm: float = 30.0, **options: Any) -> str:
-    """Return the verdict on a cord that lies so far behind the target's middle."""
-    files = write_case(folder, structure_set=structure_set((PTV, cord(y_mm))), dose=FALLING)
+    """Return the verdict on a cord that lies so far behind the target's middle.
+
+    In a folder of its own, so that plans of other tests do not lie beside it.
+    """
+    files = write_case(
+        folder / "export" / "case", structure_set=structure_set((PTV, cord(y_mm))), dose=FALLING
+    )
     return render_json(check(load_case(files.plan), PROTOCOL, Declared(**options)))
 
 
@@ -91,7 +96,7 @@ def test_the_files_that_changed_are_named(verdict: str, tmp_path: Path) -> None:
 
 
 def test_a_dose_of_another_content_is_told_by_its_hash(tmp_path: Path) -> None:
-    files = write_case(tmp_path / "a", dose=FALLING)
+    files = write_case(tmp_path / "export" / "case", dose=FALLING)
     before = render_json(check(load_case(files.plan), PROTOCOL))
     dataset = pydicom.dcmread(files.dose)
     dataset.SeriesDescription = "exported again"
@@ -228,7 +233,7 @@ def named(folder: Path) -> Files:
     instance = replace(plan().instance, label="Jane T8")
     rois = (PTV, replace(cord(30.0), name="SpinalCord Doe"))
     return write_case(
-        folder,
+        folder / "export" / "case",
         plan=replace(plan(), instance=instance),
         structure_set=structure_set(rois),
         dose=FALLING,
@@ -250,6 +255,19 @@ def test_identity_is_shown_by_neither_side(tmp_path: Path) -> None:
         for text in (diff_text(found), diff_json(found)):
             assert not any(word in text for word in ("Doe", "Jane", "P-0815"))
     assert "*** again" in diff_text(moved_too)
+
+
+def test_labels_of_other_plans_are_never_shown(verdict: str) -> None:
+    """With --phi they are in the file, and may name a patient whom no mask knows."""
+    other = {"kind": "RT Plan", "sop_instance_uid": "1.2", "where": "beside", "label": "AHMAD"}
+
+    found = compared(
+        edited(verdict, lambda d: d.update(others=[])),
+        edited(verdict, lambda d: d.update(others=[other])),
+    )
+
+    assert "other 1 sop instance uid: nothing -> 1.2" in diff_text(found)
+    assert "AHMAD" not in diff_text(found) + diff_json(found)
 
 
 def test_another_patient_is_told_without_a_name(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ __all__ = ["Key", "Recorded", "RecordedFinding", "read_recorded"]
 Json = Mapping[str, object]
 Key = tuple[str, str, str | None]  # id, subject and metric: unique in a verdict
 INPUTS = ("sbrtcheck", "strict", "protocol", "plans", "others", "levels", "declared")
-UNMASKABLE = ("others", "label")  # the label of another plan may name another patient
+UNMASKABLE = ("other", "label")  # the label of another plan may name another patient
 ALIASES = ("aliases",)  # below it stand names of ROIs, as they are
 NOTHING = "nothing"
 
