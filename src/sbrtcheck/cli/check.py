@@ -4,7 +4,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,10 @@ from sbrtcheck.cli.common import (
     usage,
     write_whole,
 )
+
+if TYPE_CHECKING:
+    from sbrtcheck.crosscheck import CrossCheck
+    from sbrtcheck.verdict import Verdict
 
 
 @app.command()
@@ -82,7 +86,6 @@ def check(
     # Imported here so that --help does not wait for them.
     from sbrtcheck.case import open_case
     from sbrtcheck.checks import check as check_case
-    from sbrtcheck.crosscheck import cross_check
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol import load_protocol
     from sbrtcheck.report.as_json import render_json
@@ -100,7 +103,7 @@ def check(
         )
         with open_case(path, structure_set=struct, dose=dose, with_plans=added) as case:
             verdict = check_case(case, load_protocol(protocol), declared)
-            second = cross_check(verdict) if crosscheck else None
+            second = _second_opinion(verdict) if crosscheck else None
     except SbrtCheckError as error:
         refuse(error, typed, phi=phi)
     colour = not no_color and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -121,3 +124,9 @@ def check(
     else:
         sys.stdout.write(render_text(verdict, page, second=second))
     raise typer.Exit(exit_code(verdict.outcome, strict=strict))
+
+
+def _second_opinion(verdict: "Verdict") -> "CrossCheck":
+    from sbrtcheck.crosscheck import cross_check
+
+    return cross_check(verdict)

@@ -3,14 +3,17 @@
 import json
 from datetime import date
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from sbrtcheck import __version__
 from sbrtcheck.case import Case, Link, Other
 from sbrtcheck.checks.prescription import read_prescription
-from sbrtcheck.crosscheck import CrossCheck, Difference, Opinion
 from sbrtcheck.model import CaseFacts, Declared, Prescription, Text, Value
 from sbrtcheck.report.words import Voice, printable
 from sbrtcheck.verdict import Finding, JudgedROI, Verdict, exit_code
+
+if TYPE_CHECKING:
+    from sbrtcheck.crosscheck import CrossCheck, Difference, Opinion
 
 SCHEMA = 1
 SAME_DOSE_GY = 0.01  # prescriptions of one plan that differ by less are one
@@ -28,7 +31,7 @@ def render_json(
     *,
     strict: bool = False,
     phi: bool = False,
-    second: CrossCheck | None = None,
+    second: "CrossCheck | None" = None,
 ) -> str:
     """Return a verdict as JSON text, ASCII only so that any console can print it.
 
@@ -206,7 +209,7 @@ def _structure(row: JudgedROI, voice: Voice) -> dict[str, object]:
     }
 
 
-def _crosscheck(second: CrossCheck, voice: Voice) -> dict[str, object]:
+def _crosscheck(second: "CrossCheck", voice: Voice) -> dict[str, object]:
     return {
         "unexplained": second.unexplained,
         "opinions": [_opinion(opinion, voice) for opinion in second.opinions],
@@ -214,7 +217,7 @@ def _crosscheck(second: CrossCheck, voice: Voice) -> dict[str, object]:
     }
 
 
-def _opinion(opinion: Opinion, voice: Voice) -> dict[str, object]:
+def _opinion(opinion: "Opinion", voice: Voice) -> dict[str, object]:
     return {
         "roi": voice.name(opinion.roi_name),
         "source": opinion.source,
@@ -224,7 +227,7 @@ def _opinion(opinion: Opinion, voice: Voice) -> dict[str, object]:
     }
 
 
-def _difference(row: Difference, voice: Voice) -> dict[str, object]:
+def _difference(row: "Difference", voice: Voice) -> dict[str, object]:
     return {
         "metric": str(row.metric),
         "unit": row.metric.unit,

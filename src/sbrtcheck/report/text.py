@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -12,14 +13,15 @@ from rich.text import Text as Styled
 from sbrtcheck import __version__
 from sbrtcheck.case import Case, tail
 from sbrtcheck.checks.facts import NOT_PROVIDED
-from sbrtcheck.crosscheck import CrossCheck
 from sbrtcheck.metric import parse_metric
 from sbrtcheck.model import MASK, PriorRadiotherapy, Value
 from sbrtcheck.names import looks_relevant
 from sbrtcheck.protocol import Role
-from sbrtcheck.report.second import HEAD, JUSTIFY, TITLE, remarks, second_rows, warnings
 from sbrtcheck.report.words import Voice, agreeing_number, decimals_for, number_and_interval
 from sbrtcheck.verdict import Finding, JudgedROI, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from sbrtcheck.crosscheck import CrossCheck
 
 WIDTH = 110  # of a page that goes to a file or pipe
 # Marks that a console of code page 936 can print, and a word always beside them.
@@ -68,7 +70,7 @@ class Page:
     width: int = WIDTH
 
 
-def render_text(verdict: Verdict, page: Page, *, second: CrossCheck | None = None) -> str:
+def render_text(verdict: Verdict, page: Page, *, second: "CrossCheck | None" = None) -> str:
     """Return a verdict as text, with a second opinion where one was asked for."""
     writer = _Writer(verdict, page)
     if page.quiet:
@@ -489,8 +491,11 @@ class _Writer:
             self.line(f"{self.mark(Outcome.PASS).plain}: {passed} more (-v lists them)")
         self.line()
 
-    def second_opinion(self, second: CrossCheck) -> None:
+    def second_opinion(self, second: "CrossCheck") -> None:
         """Show what others say of the graded ROIs."""
+        # Loaded by those only who ask for it.
+        from sbrtcheck.report.second import HEAD, JUSTIFY, TITLE, remarks, second_rows, warnings
+
         verbose = self.page.verbose
         self.line(TITLE, "bold")
         rows = second_rows(second, self.voice, verbose=verbose)
