@@ -5,10 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pydicom
-import pydicom.dicomio
-
 from nelms import Answers
+from sbrtcheck.crosscheck import import_engine
 
 __all__ = ["NOT_INSTALLED", "dicompyler_answers", "dicompyler_dvh"]
 
@@ -16,18 +14,12 @@ NOT_INSTALLED = "dicompyler-core is not installed: not measured"
 
 
 def dicompyler_dvh() -> Callable[..., Any] | None:
-    """Return its function `get_dvh(str(structures), str(dose), roi_number, ...)`, or None without it.
-
-    It imports a name that pydicom 3 no longer has (dicompyler-core#385); it is put back here,
-    in the process of the benchmark alone.
-    """
-    vars(pydicom.dicomio).setdefault("read_file", pydicom.dcmread)
+    """Return its function `get_dvh(structures, dose, roi_number, ...)`, or None without it."""
     try:
-        from dicompylercore import dvhcalc
+        get_dvh = import_engine().get_dvh
     except ImportError:
         return None
     logging.getLogger("dicompylercore").setLevel(logging.ERROR)
-    get_dvh: Callable[..., Any] = dvhcalc.get_dvh
     return get_dvh
 
 

@@ -27,6 +27,7 @@ import peers
 import planning_systems
 import process
 import scaling
+import second_opinions
 import speed
 import spheres
 import tried
@@ -43,6 +44,7 @@ SUBJECTS: dict[str, Callable[..., Section]] = {
         spheres,
         cord,
         planning_systems,
+        second_opinions,
         interval,
         band,
         noise,

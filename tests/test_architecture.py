@@ -28,6 +28,7 @@ ROOMS = (
     "verdict",
     "checks",
     "selftest",
+    "crosscheck",
     "report",
     "cli",
 )
@@ -40,6 +41,7 @@ HOMES = {
     "typer": {"cli"},
     "rapidfuzz": {"names"},
     "scipy": {"contours", "dvh", "isodose"},
+    "dicompylercore": {"crosscheck"},
 }
 PURE = (
     "summation",

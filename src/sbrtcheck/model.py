@@ -30,6 +30,7 @@ __all__ = [
     "DoseGrid",
     "DoseHeader",
     "DoseReference",
+    "ExportedDVH",
     "FloatArray",
     "FractionGroup",
     "Instance",
@@ -434,6 +435,47 @@ class DoseGrid:
         """Return the largest step along x, y and z."""
         x, y, z = (float(np.diff(axis).max()) for axis in (self.x_mm, self.y_mm, self.z_mm))
         return x, y, z
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ExportedDVH:
+    """One item of the DVHSequence of an RT Dose (PS3.3 C.8.8.4), as the planning system wrote it.
+
+    Nothing is converted: in which units the numbers are, only its other attributes tell, and not
+    all exports tell it right.
+
+    Parameters
+    ----------
+    bin_widths, volumes
+        Shape (n,) each: the pairs of DVHData; widths times `dose_scaling` are in `dose_units`.
+    included, excluded
+        Numbers of the ROIs whose volume counts, and of those taken out of it.
+    kind
+        DVHType: "CUMULATIVE", "DIFFERENTIAL" or "NATURAL".
+    stated_minimum, stated_mean, stated_maximum
+        As stated beside the curve; some systems write percent where `dose_units` says GY.
+    """
+
+    bin_widths: FloatArray
+    volumes: FloatArray
+    included: tuple[int, ...] = ()
+    excluded: tuple[int, ...] = ()
+    kind: str = "CUMULATIVE"
+    dose_units: str = "GY"
+    dose_type: str = "PHYSICAL"
+    dose_scaling: float | None = 1.0
+    volume_units: str = "CM3"
+    stated_bins: int | None = None
+    normalisation_dose_gy: float | None = None
+    stated_minimum: float | None = None
+    stated_mean: float | None = None
+    stated_maximum: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bin_widths", frozen_array(self.bin_widths, ndim=1))
+        object.__setattr__(self, "volumes", frozen_array(self.volumes, ndim=1))
+        if self.bin_widths.size != self.volumes.size:
+            raise ValueError("a DVH has one volume for each bin")
 
 
 class PriorRadiotherapy(StrEnum):

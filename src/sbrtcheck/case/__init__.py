@@ -6,7 +6,7 @@ mean nothing.
 
 from sbrtcheck.case.arrays import case_from_arrays
 from sbrtcheck.case.choose import Link, tail
-from sbrtcheck.case.load import Case, load_case, load_structures
+from sbrtcheck.case.load import Case, load_case, load_structures, open_case
 from sbrtcheck.case.others import Other
 from sbrtcheck.case.survey import Seen, survey
 
@@ -18,6 +18,7 @@ __all__ = [
     "case_from_arrays",
     "load_case",
     "load_structures",
+    "open_case",
     "survey",
     "tail",
 ]

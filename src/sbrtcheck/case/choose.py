@@ -15,13 +15,17 @@ TAIL = 10  # characters of a UID that are shown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """Which file was taken as part of the case, and why; `by_hand` if the user named it."""
+    """Which file was taken as part of the case, and why; `by_hand` if the user named it.
+
+    `path` is where it was read; what was unpacked is gone when the case is closed (`open_case`).
+    """
 
     kind: str
     instance: Instance
     how: Text
     by_hand: bool = False
     matches_uid: bool = True
+    path: Path | None = None
 
 
 def tail(uid: str) -> str:
@@ -120,9 +124,8 @@ def choose_structures(
             if matches
             else Text("given by hand; the plan names {uid}", uid=tail(wanted or "none"))
         )
-        return link_by_hand(
-            "RT Structure Set", structures.instance, how, matches=matches
-        ), structures
+        link = link_by_hand("RT Structure Set", structures.instance, how, path, matches=matches)
+        return link, structures
     if wanted is None:
         raise CaseError(
             Text("the plan names no structure set; add --struct FILE"),
@@ -141,7 +144,8 @@ def choose_structures(
         )
     file, structures = nearest_of(named, dicom.load_structure_set, notes)[0]
     how = Text("named by the plan, {where}", where=file.where)
-    return Link(kind="RT Structure Set", instance=structures.instance, how=how), structures
+    instance = structures.instance
+    return Link(kind="RT Structure Set", instance=instance, how=how, path=file.path), structures
 
 
 def near_rows(candidates: Sequence[Found], kind: str) -> list[Text]:
@@ -161,9 +165,9 @@ def near_rows(candidates: Sequence[Found], kind: str) -> list[Text]:
     return rows
 
 
-def link_by_hand(kind: str, instance: Instance, how: Text, *, matches: bool) -> Link:
+def link_by_hand(kind: str, instance: Instance, how: Text, path: Path, *, matches: bool) -> Link:
     """Return the link of a file that the user named."""
-    return Link(kind=kind, instance=instance, how=how, by_hand=True, matches_uid=matches)
+    return Link(kind=kind, instance=instance, how=how, by_hand=True, matches_uid=matches, path=path)
 
 
 def option_path(

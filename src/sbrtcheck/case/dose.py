@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +71,7 @@ def choose_dose(plan: Plan, search: Search, option: str | Path | None, notes: li
                 kind="RT Dose",
                 instance=dose.header.instance,
                 how=Text("it names this plan, {where}", where=dose.file.where),
+                path=dose.file.path,
             )
             for dose in chosen
         ),
@@ -77,13 +79,14 @@ def choose_dose(plan: Plan, search: Search, option: str | Path | None, notes: li
     )
 
 
-def load_course_dose(paths: Sequence[Path]) -> DoseGrid:
-    """Read the doses of a course and add them up."""
-    return (
-        sum_doses([dicom.load_dose(path) for path in paths])
-        if paths[1:]
-        else (dicom.load_dose(paths[0]))
+def load_course_dose(chosen: Chosen) -> tuple[DoseGrid, tuple[Link, ...]]:
+    """Read the doses of a course and add them up; their links then hold the hash of each file."""
+    grids = [dicom.load_dose(path) for path in chosen.paths]
+    links = tuple(
+        link if grid.header is None else replace(link, instance=grid.header.instance)
+        for link, grid in zip(chosen.links, grids, strict=True)
     )
+    return (sum_doses(grids) if grids[1:] else grids[0]), links
 
 
 def _by_hand(plan: Plan, path: Path) -> Chosen:
@@ -101,7 +104,8 @@ def _by_hand(plan: Plan, path: Path) -> Chosen:
         if matches
         else Text("given by hand; it does not name this plan")
     )
-    return Chosen((link_by_hand("RT Dose", header.instance, how, matches=matches),), (path,))
+    link = link_by_hand("RT Dose", header.instance, how, path, matches=matches)
+    return Chosen((link,), (path,))
 
 
 def _naming(plan: Plan, files: Sequence[Found], notes: list[Text]) -> list[Candidate]:

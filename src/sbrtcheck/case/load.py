@@ -1,6 +1,7 @@
 """From any one file or folder to a case: find what belongs together, and prove that it does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sbrtcheck.case.choose import (
     uid_of,
     unique,
 )
-from sbrtcheck.case.dose import choose_dose, load_course_dose
+from sbrtcheck.case.dose import Chosen, choose_dose, load_course_dose
 from sbrtcheck.case.others import Other, find_others
 from sbrtcheck.case.search import NEAR, Found, Search, class_of, search_around, unpacked
 from sbrtcheck.errors import CaseError, ReadError, UnsupportedError
@@ -78,18 +79,39 @@ def load_case(
     ReadError
         If a file cannot be read; `UnsupportedError` if it is of a kind that is declined.
     """
+    with open_case(path, structure_set=structure_set, dose=dose, with_plans=with_plans) as case:
+        return case
+
+
+@contextmanager
+def open_case(
+    path: str | Path,
+    *,
+    structure_set: str | Path | None = None,
+    dose: str | Path | None = None,
+    with_plans: Sequence[str | Path] = (),
+) -> Iterator[Case]:
+    """Load a case as `load_case` does, and keep the files of its links readable meanwhile.
+
+    Those of an archive are unpacked and gone afterwards.
+    """
     start = Path(path)
     options = _Options(structure_set, dose, tuple(with_plans))
     with unpacked(start) as place:
-        if place != start:
-            try:
-                return _from_folder(place, options, packed=True)
-            except (CaseError, ReadError) as error:
-                error.path = start  # the temporary folder is gone when this is read
-                raise
-        if start.name.upper() == "DICOMDIR" and start.is_file():
-            return _from_folder(start.parent, options)
-        return _from_folder(start, options) if _is_folder(start) else _from_file(start, options)
+        yield _from_place(place, start, options)
+
+
+def _from_place(place: Path, start: Path, options: _Options) -> Case:
+    """Return the case of what the user named, `start`, once it lies unpacked at `place`."""
+    if place != start:
+        try:
+            return _from_folder(place, options, packed=True)
+        except (CaseError, ReadError) as error:
+            error.path = start  # the temporary folder is gone when this is read
+            raise
+    if start.name.upper() == "DICOMDIR" and start.is_file():
+        return _from_folder(start.parent, options)
+    return _from_folder(start, options) if _is_folder(start) else _from_file(start, options)
 
 
 def load_structures(path: str | Path) -> StructureSet:
@@ -179,7 +201,7 @@ def _complete(plan: Plan, search: Search, options: _Options, notes: Sequence[Tex
     structure_link, structures = choose_structures(plan, search, options.structure_set, found)
     doses = [link.instance for link in chosen.links]
     _require_one_patient(plan.instance, structures.instance, *doses)
-    grid = _course_dose(chosen.paths, doses)
+    grid, dose_links = _course_dose(chosen, doses)
     structures = _in_dose_frame(structures, doses[0])
     for dose in doses:
         _require_plan_in_dose_frame(plan.instance, dose)
@@ -191,21 +213,22 @@ def _complete(plan: Plan, search: Search, options: _Options, notes: Sequence[Tex
         plan=plan,
         structure_set=structures,
         dose=grid,
-        links=(plan_link, structure_link, *chosen.links),
+        links=(plan_link, structure_link, *dose_links),
         others=tuple(other for other in others if other.instance.sop_instance_uid not in uids),
         added=added,
         notes=tuple(found),
     )
 
 
-def _course_dose(paths: Sequence[Path], doses: Sequence[Instance]) -> DoseGrid:
+def _course_dose(chosen: Chosen, doses: Sequence[Instance]) -> tuple[DoseGrid, tuple[Link, ...]]:
+    first = chosen.paths[0]
     if len({dose.frame_of_reference_uid for dose in doses}) > 1:
-        raise CaseError(Text("the beam doses have different frames of reference"), path=paths[0])
+        raise CaseError(Text("the beam doses have different frames of reference"), path=first)
     try:
-        return load_course_dose(paths)
+        return load_course_dose(chosen)
     except ValueError as error:
         raise CaseError(
-            Text("the beam doses cannot be added: {why}", why=str(error)), path=paths[0]
+            Text("the beam doses cannot be added: {why}", why=str(error)), path=first
         ) from error
 
 

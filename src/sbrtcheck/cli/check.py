@@ -4,7 +4,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,31 +12,30 @@ from sbrtcheck.cli.common import (
     DEFAULT_PROTOCOL,
     Alias,
     Ascii,
+    JsonFile,
     Phi,
     PlanPath,
     ProtocolName,
     app,
     declared_by,
     facts_of,
+    json_path_of,
     page_width,
     refuse,
     usage,
     write_whole,
 )
 
+if TYPE_CHECKING:
+    from sbrtcheck.crosscheck import CrossCheck
+    from sbrtcheck.verdict import Verdict
+
 
 @app.command()
 def check(
     path: PlanPath,
     *,
-    json_file: Annotated[
-        str | None,
-        typer.Option(
-            "--json",
-            metavar="[FILE]",
-            help="Write JSON to FILE (ending in .json), or to standard output without FILE.",
-        ),
-    ] = None,
+    json_file: JsonFile = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the verdict.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Every check and note.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour.")] = False,
@@ -70,6 +69,14 @@ def check(
         Path | None,
         typer.Option("--case", help="Case facts; default: case.toml beside the plan."),
     ] = None,
+    crosscheck: Annotated[
+        bool,
+        typer.Option(
+            "--crosscheck",
+            help="A second opinion: the planning system's own DVH and dicompyler-core."
+            " Never the verdict.",
+        ),
+    ] = False,
     phi: Phi = False,
 ) -> None:
     """Judge one plan: find its files, check it against the protocol, print the verdict.
@@ -77,7 +84,7 @@ def check(
     Exit codes: 0 pass (or variations), 1 FAIL, 2 could not run, 3 UNDECIDED, 4 internal error.
     """
     # Imported here so that --help does not wait for them.
-    from sbrtcheck.case import load_case
+    from sbrtcheck.case import open_case
     from sbrtcheck.checks import check as check_case
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol import load_protocol
@@ -85,7 +92,7 @@ def check(
     from sbrtcheck.report.text import Page, render_text
     from sbrtcheck.verdict import exit_code
 
-    json_path = _json_path(json_file)
+    json_path = json_path_of(json_file)
     added = with_plans or []
     if alone and added:
         usage("--alone and --with contradict each other; give one of them")
@@ -94,8 +101,9 @@ def check(
         declared = replace(
             declared_by(rx, alias or [], levels), alone=alone, facts=facts_of(path, case_file)
         )
-        case = load_case(path, structure_set=struct, dose=dose, with_plans=added)
-        verdict = check_case(case, load_protocol(protocol), declared)
+        with open_case(path, structure_set=struct, dose=dose, with_plans=added) as case:
+            verdict = check_case(case, load_protocol(protocol), declared)
+            second = _second_opinion(verdict) if crosscheck else None
     except SbrtCheckError as error:
         refuse(error, typed, phi=phi)
     colour = not no_color and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -109,19 +117,16 @@ def check(
         width=page_width(),
     )
     if json_path is not None:
-        text = render_json(verdict, strict=strict, phi=phi)
+        text = render_json(verdict, strict=strict, phi=phi, second=second)
         write_whole(json_path, text + "\n", option="--json")
     if json_file == "-":
-        sys.stdout.write(render_json(verdict, strict=strict, phi=phi) + "\n")
+        sys.stdout.write(render_json(verdict, strict=strict, phi=phi, second=second) + "\n")
     else:
-        sys.stdout.write(render_text(verdict, page))
+        sys.stdout.write(render_text(verdict, page, second=second))
     raise typer.Exit(exit_code(verdict.outcome, strict=strict))
 
 
-def _json_path(value: str | None) -> Path | None:
-    if value in (None, "-"):
-        return None
-    path = Path(value or "")
-    if path.suffix.lower() != ".json":
-        usage(f"--json: {value} does not end in .json; nothing was written")
-    return path
+def _second_opinion(verdict: "Verdict") -> "CrossCheck":
+    from sbrtcheck.crosscheck import cross_check
+
+    return cross_check(verdict)

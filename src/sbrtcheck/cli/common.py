@@ -18,12 +18,14 @@ __all__ = [
     "DEFAULT_PROTOCOL",
     "Alias",
     "Ascii",
+    "JsonFile",
     "Phi",
     "PlanPath",
     "ProtocolName",
     "app",
     "declared_by",
     "facts_of",
+    "json_path_of",
     "page_width",
     "refuse",
     "usage",
@@ -46,6 +48,14 @@ Alias = Annotated[
     typer.Option("--alias", help="What an ROI stands for: 'my cord=SpinalCord'. Repeatable."),
 ]
 Ascii = Annotated[bool, typer.Option("--ascii", help="ASCII characters only.")]
+JsonFile = Annotated[
+    str | None,
+    typer.Option(
+        "--json",
+        metavar="[FILE]",
+        help="Write JSON to FILE (ending in .json), or to standard output without FILE.",
+    ),
+]
 Phi = Annotated[bool, typer.Option("--phi", help="Show patient identity and file names.")]
 
 app = typer.Typer(
@@ -92,6 +102,16 @@ def facts_of(path: Path, case_file: Path | None) -> "CaseFacts":
 
     found = case_file or facts_beside(path)
     return CaseFacts() if found is None else load_facts(found)
+
+
+def json_path_of(value: str | None) -> Path | None:
+    """Return the file that `--json` names; None where it is not given, or names none."""
+    if value in (None, "-"):
+        return None
+    path = Path(value or "")
+    if path.suffix.lower() != ".json":
+        usage(f"--json: {value} does not end in .json; nothing was written")
+    return path
 
 
 def page_width() -> int:

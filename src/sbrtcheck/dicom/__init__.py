@@ -3,6 +3,8 @@
 from sbrtcheck.dicom.dataset import RT_DOSE, RT_ION_PLAN, RT_PLAN, RT_STRUCTURE_SET, class_name
 from sbrtcheck.dicom.directory import load_directory
 from sbrtcheck.dicom.dose import load_dose, load_dose_header, refuse_dose_kind
+from sbrtcheck.dicom.exported import load_exported_dvhs
+from sbrtcheck.dicom.former import former_names
 from sbrtcheck.dicom.peek import HEAD_BYTES, Peek, peek, peek_bytes
 from sbrtcheck.dicom.plan import load_ion_plan_header, load_plan
 from sbrtcheck.dicom.structures import load_structure_set
@@ -15,9 +17,11 @@ __all__ = [
     "RT_STRUCTURE_SET",
     "Peek",
     "class_name",
+    "former_names",
     "load_directory",
     "load_dose",
     "load_dose_header",
+    "load_exported_dvhs",
     "load_ion_plan_header",
     "load_plan",
     "load_structure_set",

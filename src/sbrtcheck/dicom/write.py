@@ -4,6 +4,7 @@ What a model value does not hold is filled with the plainest value that the stan
 the same value always gives the same bytes.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from sbrtcheck.model import (
     Beam,
     DoseGrid,
     DoseReference,
+    ExportedDVH,
     FractionGroup,
     Instance,
     Plan,
@@ -129,10 +131,11 @@ def save_dose(
     bits: int = 16,
     position: str = "HFS",
     offsets: Offsets = "relative",
+    dvhs: Sequence[ExportedDVH] = (),
     transfer_syntax: str = ExplicitVRLittleEndian,
     character_set: str = DEFAULT_CHARACTER_SET,
 ) -> None:
-    """Write an RT Dose (PS3.3 A.18) as unsigned integers of 16 or 32 bits.
+    """Write an RT Dose (PS3.3 A.18) as unsigned integers of 16 or 32 bits, with the DVHs given.
 
     Parameters
     ----------
@@ -186,6 +189,10 @@ def save_dose(
         dataset.ReferencedStructureSetSequence = [
             _reference(RT_STRUCTURE_SET, header.referenced_structure_set_uid)
         ]
+    if dvhs:
+        dataset.DVHSequence = [_dvh(row) for row in dvhs]
+        if dvhs[0].normalisation_dose_gy is not None:
+            dataset.DVHNormalizationDoseValue = dvhs[0].normalisation_dose_gy
     _save(dataset, path, transfer_syntax)
 
 
@@ -216,6 +223,35 @@ def _place(dataset: Dataset, dose: DoseGrid, position: str, offsets: Offsets) ->
         away_mm = np.abs(frames_mm - frames_mm[0])
         dataset.GridFrameOffsetVector = _decimals(-away_mm if offsets == "descending" else away_mm)
     return dose_gy
+
+
+def _dvh(row: ExportedDVH) -> Dataset:
+    rois = [(n, "INCLUDED") for n in row.included] + [(n, "EXCLUDED") for n in row.excluded]
+    item = _item(
+        DVHReferencedROISequence=[
+            _item(ReferencedROINumber=number, DVHROIContributionType=counts)
+            for number, counts in rois
+        ],
+        DVHType=row.kind,
+        DoseUnits=row.dose_units,
+        DoseType=row.dose_type,
+        DVHVolumeUnits=row.volume_units,
+        DVHNumberOfBins=row.volumes.size if row.stated_bins is None else row.stated_bins,
+        DVHData=[
+            DSfloat(float(value), auto_format=True)
+            for pair in zip(row.bin_widths, row.volumes, strict=True)
+            for value in pair
+        ],
+    )
+    for keyword, value in (
+        ("DVHDoseScaling", row.dose_scaling),
+        ("DVHMinimumDose", row.stated_minimum),
+        ("DVHMaximumDose", row.stated_maximum),
+        ("DVHMeanDose", row.stated_mean),
+    ):
+        if value is not None:
+            setattr(item, keyword, DSfloat(value, auto_format=True))
+    return item
 
 
 def _uniform_step(axis_mm: np.ndarray) -> float:

@@ -3,5 +3,6 @@
 from sbrtcheck.dvh.band import Band, compute_band
 from sbrtcheck.dvh.compute import compute_dvh
 from sbrtcheck.dvh.curve import DVH, add_dvhs
+from sbrtcheck.dvh.exported import dvh_of_exported
 
-__all__ = ["DVH", "Band", "add_dvhs", "compute_band", "compute_dvh"]
+__all__ = ["DVH", "Band", "add_dvhs", "compute_band", "compute_dvh", "dvh_of_exported"]

@@ -2,15 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
 from sbrtcheck.contours import Gap
+from sbrtcheck.errors import CaseError
 from sbrtcheck.model import FloatArray, Text, frozen_array
 
 __all__ = ["DVH", "OUTSIDE", "add_dvhs"]
 
 OUTSIDE = 1e-6  # of the volume: less than this beyond the grid is rounding
+
+
+class DicompylerArguments(TypedDict):
+    """What `dicompylercore.dvh.DVH` is made from."""
+
+    counts: FloatArray
+    bins: FloatArray
+    dvh_type: str
+    dose_units: str
+    volume_units: str
+    name: str
+    notes: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,6 +70,76 @@ class DVH:
     mean_gy: float | None
     gaps: tuple[Gap, ...] = ()
     notes: tuple[Text, ...] = ()
+
+    @classmethod
+    def from_dicom(
+        cls,
+        path: str | Path,
+        roi_number: int,
+        *,
+        roi_name: str = "",
+        volume_cc: float | None = None,
+    ) -> "DVH":
+        """Return the DVH that the planning system wrote into an RT Dose (PS3.3 C.8.8.4).
+
+        What reading it had to assume stands in `notes`; nothing is guessed.
+
+        Parameters
+        ----------
+        path
+            An RT Dose.
+        roi_number
+            `ROI.number`; the RT Dose knows no names.
+        volume_cc
+            The ROI's volume, needed where the curve is in percent of it.
+
+        Raises
+        ------
+        CaseError
+            If the RT Dose does not carry exactly one DVH of this ROI alone.
+        ReadError
+            If the file is not a readable RT Dose; `UnsupportedError` if the curve cannot be
+            understood without a guess.
+        """
+        # dicom (and pydicom with it) is loaded by those only who read files.
+        from sbrtcheck.dicom import load_exported_dvhs
+        from sbrtcheck.dvh.exported import dvh_of_exported
+
+        found = [row for row in load_exported_dvhs(Path(path)) if row.included == (roi_number,)]
+        if len(found) != 1:
+            raise CaseError(
+                Text("it carries {n} DVHs of ROI number {roi}", n=len(found), roi=roi_number),
+                path=Path(path),
+            )
+        return dvh_of_exported(found[0], roi_name=roi_name, volume_cc=volume_cc)
+
+    def to_dicompyler(self) -> DicompylerArguments:
+        """Return what `dicompylercore.dvh.DVH` is made from: `DVH(**dvh.to_dicompyler())`.
+
+        The arguments, not the object: dicompyler-core is a second opinion, and nothing here
+        depends on it. It is installed by `pip install "sbrtcheck[crosscheck]"`.
+
+        Raises
+        ------
+        ValueError
+            If no dose is known in the ROI.
+        """
+        if self.dose_gy.size < 2:
+            raise ValueError(f"no dose is known in '{self.roi_name}'")
+        # dicompyler-core counts from 0 Gy, and one volume less than it has edges of bins.
+        below = self.dose_gy[:1] > 0
+        notes = [str(note) for note in self.notes]
+        if not self.is_complete:
+            notes.append(f"without {self.volume_outside_cc:.4g} cc beyond the dose grid")
+        return DicompylerArguments(
+            counts=np.concatenate([self.volume_cc_at_dose[:1][below], self.volume_cc_at_dose[:-1]]),
+            bins=np.concatenate([np.zeros(1)[below], self.dose_gy]),
+            dvh_type="cumulative",
+            dose_units="Gy",
+            volume_units="cm3",
+            name=self.roi_name,
+            notes="; ".join(notes),
+        )
 
     @property
     def is_complete(self) -> bool:

@@ -3,6 +3,7 @@
 import json
 from datetime import date
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from sbrtcheck import __version__
 from sbrtcheck.case import Case, Link, Other
@@ -10,6 +11,9 @@ from sbrtcheck.checks.prescription import read_prescription
 from sbrtcheck.model import CaseFacts, Declared, Prescription, Text, Value
 from sbrtcheck.report.words import Voice, printable
 from sbrtcheck.verdict import Finding, JudgedROI, Verdict, exit_code
+
+if TYPE_CHECKING:
+    from sbrtcheck.crosscheck import CrossCheck, Difference, Opinion
 
 SCHEMA = 1
 SAME_DOSE_GY = 0.01  # prescriptions of one plan that differ by less are one
@@ -22,9 +26,16 @@ def load_schema() -> dict[str, object]:
     return schema
 
 
-def render_json(verdict: Verdict, *, strict: bool = False, phi: bool = False) -> str:
+def render_json(
+    verdict: Verdict,
+    *,
+    strict: bool = False,
+    phi: bool = False,
+    second: "CrossCheck | None" = None,
+) -> str:
     """Return a verdict as JSON text, ASCII only so that any console can print it.
 
+    A second opinion stands under a key of its own, which is not there unless one was asked for.
     Paths, file names and patient identity are left out unless `phi`.
     """
     plan = verdict.case.plan
@@ -55,6 +66,8 @@ def render_json(verdict: Verdict, *, strict: bool = False, phi: bool = False) ->
         "structures": [_structure(row, voice) for row in verdict.structures],
         "notes": [voice.say(note) for note in _notes(verdict)],
     }
+    if second is not None:
+        document["crosscheck"] = _crosscheck(second, voice)
     if phi:
         patient = plan.instance.patient
         document["patient"] = {"id": patient.patient_id, "name": patient.name}
@@ -193,4 +206,37 @@ def _structure(row: JudgedROI, voice: Voice) -> dict[str, object]:
         "how": voice.say(row.match.how),
         "volume_cc": row.volume_cc,
         "notes": [printable(voice.say(note)) for note in row.notes],
+    }
+
+
+def _crosscheck(second: "CrossCheck", voice: Voice) -> dict[str, object]:
+    return {
+        "unexplained": second.unexplained,
+        "opinions": [_opinion(opinion, voice) for opinion in second.opinions],
+        "notes": [voice.say(note) for note in second.notes],
+    }
+
+
+def _opinion(opinion: "Opinion", voice: Voice) -> dict[str, object]:
+    return {
+        "roi": voice.name(opinion.roi_name),
+        "source": opinion.source,
+        "reason": None if opinion.reason is None else voice.say(opinion.reason),
+        "differences": [_difference(row, voice) for row in opinion.differences],
+        "notes": [voice.say(note) for note in opinion.notes],
+    }
+
+
+def _difference(row: "Difference", voice: Voice) -> dict[str, object]:
+    return {
+        "metric": str(row.metric),
+        "unit": row.metric.unit,
+        "value": row.ours.value,
+        "low": row.ours.low,
+        "high": row.ours.high,
+        "other": row.theirs,
+        "difference": row.difference,
+        "beyond": row.beyond,
+        "nearest": row.nearest,
+        "reason": None if row.reason is None else voice.say(row.reason),
     }

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -18,6 +19,9 @@ from sbrtcheck.names import looks_relevant
 from sbrtcheck.protocol import Role
 from sbrtcheck.report.words import Voice, agreeing_number, decimals_for, number_and_interval
 from sbrtcheck.verdict import Finding, JudgedROI, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from sbrtcheck.crosscheck import CrossCheck
 
 WIDTH = 110  # of a page that goes to a file or pipe
 # Marks that a console of code page 936 can print, and a word always beside them.
@@ -66,8 +70,8 @@ class Page:
     width: int = WIDTH
 
 
-def render_text(verdict: Verdict, page: Page) -> str:
-    """Return a verdict as text."""
+def render_text(verdict: Verdict, page: Page, *, second: "CrossCheck | None" = None) -> str:
+    """Return a verdict as text, with a second opinion where one was asked for."""
     writer = _Writer(verdict, page)
     if page.quiet:
         writer.verdict_lines()
@@ -79,6 +83,8 @@ def render_text(verdict: Verdict, page: Page) -> str:
         writer.organs()
         writer.legend()
         writer.checks()
+        if second is not None:
+            writer.second_opinion(second)
         writer.notes()
         writer.worst_again()
         writer.not_checked()
@@ -481,6 +487,24 @@ class _Writer:
             self.item(f"not provided (case.toml): {', '.join(absent)}")
         if not self.page.verbose:
             self.line(f"{self.mark(Outcome.PASS).plain}: {passed} more (-v lists them)")
+        self.line()
+
+    def second_opinion(self, second: "CrossCheck") -> None:
+        """Show what others say of the graded ROIs."""
+        # Loaded by those only who ask for it.
+        from sbrtcheck.report.second import HEAD, JUSTIFY, TITLE, remarks, second_rows, warnings
+
+        verbose = self.page.verbose
+        self.line(TITLE, "bold")
+        rows = second_rows(second, self.voice, verbose=verbose)
+        if rows:
+            self.columns(JUSTIFY, HEAD, rows)
+        if rows and not second.unexplained:
+            self.item("every difference is explained by how contours and grid may be read")
+        for sentence in warnings(second, self.voice):
+            self.item(sentence, STYLES[Outcome.VARIATION])
+        for sentence in remarks(second, self.voice, verbose=verbose):
+            self.item(sentence)
         self.line()
 
     def notes(self) -> None:
