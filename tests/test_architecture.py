@@ -26,6 +26,7 @@ ROOMS = (
     "lint",
     "verdict",
     "checks",
+    "robustness",
     "report",
     "cli",
 )
@@ -50,6 +51,7 @@ PURE = (
     "names",
     "verdict",
     "checks",
+    "robustness",
     "report",
 )
 IMPURE = {"os", "sys", "time", "datetime", "logging", "subprocess", "tempfile", "socket"}

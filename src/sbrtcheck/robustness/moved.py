@@ -1,0 +1,101 @@
+"""The dose as a patient who lies elsewhere receives it: the cloud stands still, the axes move."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from sbrtcheck.model import DoseGrid, FloatArray
+from sbrtcheck.phantoms import Axis
+from sbrtcheck.robustness.poses import Rotation, Shift
+
+__all__ = ["Field", "dose_at", "shifted", "turned"]
+
+FINER = 3  # points of a turned grid for one of the dose grid, across the axis of rotation
+AXES: tuple[Axis, ...] = ("x", "y", "z")
+
+
+def shifted(dose: DoseGrid, shift: Shift) -> DoseGrid:
+    """Return the dose in the coordinates of a patient who lies shifted: exact, nothing resampled.
+
+    What the dose is at x + s, the patient receives at x: `compute_dvh(roi, shifted(dose, shift))`
+    is the DVH of contours that were exported with the shift.
+    """
+    x_mm, y_mm, z_mm = shift.vector_mm
+    return replace(dose, x_mm=dose.x_mm - x_mm, y_mm=dose.y_mm - y_mm, z_mm=dose.z_mm - z_mm)
+
+
+def turned(dose: DoseGrid, rotation: Rotation, low_mm: FloatArray, high_mm: FloatArray) -> DoseGrid:
+    """Return the dose in the coordinates of a patient who lies turned, between two corners.
+
+    Trilinear dose is read at the turned points of a finer grid. Along the axis nothing mixes: there
+    the grid keeps its own points, so that the reading stays exact. Where the box leaves the dose
+    grid, the dose of the nearest point on its faces stands.
+
+    Parameters
+    ----------
+    low_mm, high_mm
+        The corners, x, y and z, of the box that is needed.
+    """
+    axes: list[FloatArray] = []
+    for name, axis_mm, low, high in zip(
+        AXES, (dose.x_mm, dose.y_mm, dose.z_mm), low_mm.tolist(), high_mm.tolist(), strict=True
+    ):
+        if name == rotation.axis:
+            axes.append(_around(axis_mm, low, high))
+        else:
+            axes.append(_even_axis(low, high, float(np.diff(axis_mm).min()) / FINER))
+    x, y, z = axes
+    in_z, in_y, in_x = np.meshgrid(z, y, x, indexing="ij")
+    points_mm = np.column_stack([in_x.ravel(), in_y.ravel(), in_z.ravel()])
+    dose_gy = dose_at(dose, rotation.moved(points_mm)).dose_gy.reshape(in_z.shape)
+    return replace(dose, dose_gy=dose_gy, x_mm=x, y_mm=y, z_mm=z)
+
+
+def _around(axis_mm: FloatArray, low_mm: float, high_mm: float) -> FloatArray:
+    """Return the points of an axis from the last one below a stretch to the first one above."""
+    first = max(int(np.searchsorted(axis_mm, low_mm, side="right")) - 1, 0)
+    last = min(int(np.searchsorted(axis_mm, high_mm)), axis_mm.size - 1)
+    kept: FloatArray = axis_mm[min(first, last - 1) : max(last, first + 1) + 1]
+    return kept
+
+
+def _even_axis(low_mm: float, high_mm: float, step_mm: float) -> FloatArray:
+    """Return points of one distance that begin and end a step beyond two places."""
+    count = int(np.ceil((high_mm - low_mm) / step_mm)) + 3
+    return np.linspace(low_mm - step_mm, low_mm + step_mm * (count - 2), count)
+
+
+class Field(NamedTuple):
+    """Trilinear dose at points, shape (n,), and its slopes along x, y and z, shape (3, n)."""
+
+    dose_gy: FloatArray
+    slopes_gy_per_mm: FloatArray
+
+
+def dose_at(dose: DoseGrid, points_mm: FloatArray) -> Field:
+    """Return the dose at points, shape (n, 3); beyond the grid that of the nearest face."""
+    flat_gy = dose.dose_gy.reshape(-1)
+    _, rows, columns = dose.dose_gy.shape
+    below, shares, steps_mm = [], [], []
+    for axis_mm, at_mm in zip((dose.x_mm, dose.y_mm, dose.z_mm), points_mm.T, strict=True):
+        number = np.interp(at_mm, axis_mm, np.arange(axis_mm.size, dtype=np.float64))
+        below.append(np.minimum(number.astype(np.intp), axis_mm.size - 2))
+        shares.append(number - below[-1])
+        steps_mm.append(np.diff(axis_mm)[below[-1]])
+    x, y, z = shares
+    corner = (below[2] * rows + below[1]) * columns + below[0]
+    offsets = [k * rows * columns + j * columns + i for k in (0, 1) for j in (0, 1) for i in (0, 1)]
+    corners_gy = np.take(flat_gy, corner + np.array(offsets)[:, None]).reshape(2, 2, 2, -1)
+    rise_gy = corners_gy[1] - corners_gy[0]
+    plane_gy, plane_z_gy = corners_gy[0] + z * rise_gy, rise_gy
+    row_gy, row_y_gy = plane_gy[0] + y * (plane_gy[1] - plane_gy[0]), plane_gy[1] - plane_gy[0]
+    row_z_gy = plane_z_gy[0] + y * (plane_z_gy[1] - plane_z_gy[0])
+    slopes = np.stack(
+        [
+            row_gy[1] - row_gy[0],
+            row_y_gy[0] + x * (row_y_gy[1] - row_y_gy[0]),
+            row_z_gy[0] + x * (row_z_gy[1] - row_z_gy[0]),
+        ]
+    )
+    return Field(row_gy[0] + x * (row_gy[1] - row_gy[0]), slopes / np.stack(steps_mm))
