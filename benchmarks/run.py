@@ -26,6 +26,7 @@ import noise
 import peers
 import planning_systems
 import process
+import robustness
 import scaling
 import speed
 import spheres
@@ -47,6 +48,7 @@ SUBJECTS: dict[str, Callable[..., Section]] = {
         speed,
         scaling,
         process,
+        robustness,
         peers,
     )
 }

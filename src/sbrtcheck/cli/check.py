@@ -85,7 +85,7 @@ def check(
     from sbrtcheck.report.text import Page, render_text
     from sbrtcheck.verdict import exit_code
 
-    json_path = _json_path(json_file)
+    json_path = json_path_of(json_file)
     added = with_plans or []
     if alone and added:
         usage("--alone and --with contradict each other; give one of them")
@@ -118,7 +118,8 @@ def check(
     raise typer.Exit(exit_code(verdict.outcome, strict=strict))
 
 
-def _json_path(value: str | None) -> Path | None:
+def json_path_of(value: str | None) -> Path | None:
+    """Return the file that `--json` names, None for standard output; refuse any other name."""
     if value in (None, "-"):
         return None
     path = Path(value or "")

@@ -47,10 +47,10 @@ def render_structures(
             )
         )
         notes += [f"{name}: {voice.say(note)}" for note in region.notes]
-    text = _table(rows, width, right=(4, 5, 6, 7))
+    text = as_table(rows, width, right=(4, 5, 6, 7))
     if notes:
         text += "\nNotes\n" + "".join(f"  {note}\n" for note in notes)
-    return _as_ascii(text) if ascii_only else text
+    return as_ascii(text) if ascii_only else text
 
 
 def _holes(region: Region) -> int:
@@ -87,8 +87,8 @@ def render_survey(rows: Iterable[Seen], *, phi: bool, width: int, ascii_only: bo
                 printable(str(row.relation)),
             )
         )
-    text = _table(table, width) + "\n* belongs to the plan\n"
-    return _as_ascii(text) if ascii_only else text
+    text = as_table(table, width) + "\n* belongs to the plan\n"
+    return as_ascii(text) if ascii_only else text
 
 
 def render_protocol(protocol: Protocol, *, width: int) -> str:
@@ -116,7 +116,7 @@ def render_protocol(protocol: Protocol, *, width: int) -> str:
         *((row.structure, str(row.fractions), row.goal, row.variation) for row in protocol.limits),
     ):
         rows.append((name, fractions, *_line_cells(goal, variation)))
-    return "\n".join(lines) + "\n\n" + _table(rows, width)
+    return "\n".join(lines) + "\n\n" + as_table(rows, width)
 
 
 def _line_cells(goal: Line, variation: Line | None) -> tuple[str, str, str, str]:
@@ -127,7 +127,7 @@ def _line_cells(goal: Line, variation: Line | None) -> tuple[str, str, str, str]
     return str(goal.constraint), last, basis, source
 
 
-def _table(rows: Sequence[tuple[str, ...]], width: int, right: tuple[int, ...] = ()) -> str:
+def as_table(rows: Sequence[tuple[str, ...]], width: int, right: tuple[int, ...] = ()) -> str:
     """Lay rows out under a first row of headings, blanks at line ends cut."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     for column, heading in enumerate(rows[0]):
@@ -140,5 +140,6 @@ def _table(rows: Sequence[tuple[str, ...]], width: int, right: tuple[int, ...] =
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def _as_ascii(text: str) -> str:
+def as_ascii(text: str) -> str:
+    """Return text with ASCII characters only."""
     return text.translate(UNSIGNED).encode("ascii", "backslashreplace").decode("ascii")

@@ -1,7 +1,7 @@
 """Ask the questions of `checks` again for a patient who lies elsewhere."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from sbrtcheck.case import Case
 from sbrtcheck.checks import gather, judge
 from sbrtcheck.checks.evidence import NEURAL_ROLES, Evidence
-from sbrtcheck.checks.neural import NEAR_MAXIMUM, neural_limits
+from sbrtcheck.checks.neural import DMAX, NEAR_MAXIMUM, neural_limits
 from sbrtcheck.contours import build_region
 from sbrtcheck.metric import Metric, parse_metric
 from sbrtcheck.model import Declared, DoseGrid, Text, Value
@@ -35,8 +35,8 @@ LEFT_OUT = (
         " over the fractions; errors of contours and of dose calculation."
     ),
     Text(
-        "Values are nominal, of one reading of contours and grid; the interval stands beside the"
-        " planned value only."
+        "Values are nominal, of one reading of contours and grid; the interval that check shows"
+        " beside the planned value is not added."
     ),
 )
 
@@ -45,14 +45,16 @@ LEFT_OUT = (
 class Row:
     """One metric of one structure: as planned, at its worst for each size, and its limits.
 
-    `rotations` are empty where no point to turn about is known, `shifts` and `limits` too where
-    the planned answer is not known; `planned.reason` says why.
+    `rotations` are empty where no point to turn about is known, `shifts` too where the planned
+    answer is not known; `planned.reason` says why. `instead_of` is the metric that was to be asked
+    where the structure is smaller than its volume: then the maximum of all of it is.
     """
 
     subject: str
     roi: str
     how: Text
     metric: Metric
+    instead_of: Metric | None = None
     planned: Value
     shifts: tuple[Worst, ...] = ()
     rotations: tuple[Worst, ...] = ()
@@ -126,28 +128,51 @@ def isocentre(case: Case) -> tuple[Point | None, Text]:
     return points[0], Text("isocentre of all treatment beams")
 
 
+class _Question(NamedTuple):
+    """A metric, the lines it must keep, and the metric that it stands for."""
+
+    metric: Metric
+    lines: tuple[Line, ...] = ()
+    instead_of: Metric | None = None
+
+
 class _Asked(NamedTuple):
-    """A structure, the dose it lies in, and what is asked of it: each metric with its lines."""
+    """A structure, the dose it lies in, and what is asked of it; `upper`: larger is worse."""
 
     subject: str
     match: MatchedROI
     dose: DoseGrid
     upper: bool
-    metrics: dict[Metric, tuple[Line, ...]]
+    questions: tuple[_Question, ...]
 
 
 def _asked(evidence: Evidence) -> Iterator[_Asked]:
     """Yield what `check` asks of neural structures and targets, and the dose that covers these."""
     for subject, match in evidence.drawn(*NEURAL_ROLES):
         limits = neural_limits(evidence, match)
-        metrics = {limit.goal.constraint.metric: _lines(limit) for limit in limits}
-        upper = True
-        yield _Asked(subject, match, evidence.course.dose, upper, metrics or {NEAR_MAXIMUM: ()})
+        questions = tuple(
+            _question(evidence, subject, limit, further=limit is not limits[0]) for limit in limits
+        )
+        unlimited = (_Question(NEAR_MAXIMUM),)
+        yield _Asked(subject, match, evidence.course.dose, True, questions or unlimited)
     coverage = evidence.protocol.coverage
+    covered = _Question(coverage.goal.constraint.metric, _lines(coverage))
     for subject, match in evidence.drawn(Role.PTV):
-        metrics = {coverage.goal.constraint.metric: _lines(coverage), TARGET_DOSE: ()}
-        upper = False
-        yield _Asked(subject, match, evidence.case.dose, upper, metrics)
+        questions = (covered, _Question(TARGET_DOSE))
+        yield _Asked(subject, match, evidence.case.dose, False, questions)
+
+
+def _question(evidence: Evidence, subject: str, limit: Limit, *, further: bool) -> _Question:
+    """Return what a limit asks; of all of a structure that is smaller than the volume asked.
+
+    So does `check`, of the limits beyond that of the near-maximum.
+    """
+    metric, lines = limit.goal.constraint.metric, _lines(limit)
+    volume_cc = evidence.dvh(subject).volume_cc or 0.0
+    if not further or metric.argument_unit != "cc" or volume_cc >= (metric.argument or 0.0):
+        return _Question(metric, lines)
+    of_all = (replace(line, constraint=replace(line.constraint, metric=DMAX)) for line in lines)
+    return _Question(DMAX, tuple(of_all), metric)
 
 
 def _lines(limit: Limit | Coverage) -> tuple[Line, ...]:
@@ -163,11 +188,11 @@ def _rows(evidence: Evidence, asked: _Asked, point: Point | None) -> Iterator[Ro
     moving = Moving(
         asked.match.roi,
         asked.dose,
-        tuple(asked.metrics),
+        tuple(question.metric for question in asked.questions),
         prescription=evidence.reading.prescription,
         targets=targets,
     )
-    for metric, lines in asked.metrics.items():
+    for metric, lines, instead_of in asked.questions:
         planned = evidence.value(metric, asked.subject)
         known = planned.value is not None
         yield Row(
@@ -175,6 +200,7 @@ def _rows(evidence: Evidence, asked: _Asked, point: Point | None) -> Iterator[Ro
             roi=asked.match.roi.name,
             how=asked.match.how,
             metric=metric,
+            instead_of=instead_of,
             planned=planned,
             shifts=tuple(
                 worst_of(moving, metric, shifts(size), size=size, upper=asked.upper)
@@ -186,18 +212,20 @@ def _rows(evidence: Evidence, asked: _Asked, point: Point | None) -> Iterator[Ro
                 for size in ROTATIONS_DEG
                 if known and point is not None
             ),
-            limits=tuple(smallest_break(moving, line) for line in lines if known),
+            limits=tuple(smallest_break(moving, line) for line in lines),
         )
 
 
 def _unanswered(verdict: Verdict, rows: tuple[Row, ...], no_point: Text | None) -> Iterator[Text]:
     """Yield what `check` cannot decide, which poses are not known, and whether none could turn."""
+    said = set()
     for finding in verdict.findings:
         at_limit = finding.reason == Text("at limit")
         if finding.outcome is Outcome.UNDECIDED and finding.required and not at_limit:
+            said.add(finding.subject)
             yield Text("{subject}: {why}", subject=finding.subject, why=finding.message)
     for row in rows:
-        if row.planned.value is None:
+        if row.planned.value is None and row.subject not in said:
             why = row.planned.reason or Text("cannot be known")
             yield Text(
                 "{subject} {metric}: {why}", subject=row.subject, metric=str(row.metric), why=why

@@ -28,42 +28,34 @@ def shifted(dose: DoseGrid, shift: Shift) -> DoseGrid:
 def turned(dose: DoseGrid, rotation: Rotation, low_mm: FloatArray, high_mm: FloatArray) -> DoseGrid:
     """Return the dose in the coordinates of a patient who lies turned, between two corners.
 
-    Trilinear dose is read at the turned points of a finer grid. Along the axis nothing mixes: there
-    the grid keeps its own points, so that the reading stays exact. Where the box leaves the dose
-    grid, the dose of the nearest point on its faces stands.
+    Trilinear dose is read at the turned points of a finer grid, which holds the points of the dose
+    grid. Along the axis nothing mixes, and the grid keeps its own points. Where turned points leave
+    the dose grid, the dose of the nearest point on its faces stands.
 
     Parameters
     ----------
     low_mm, high_mm
         The corners, x, y and z, of the box that is needed.
     """
-    axes: list[FloatArray] = []
-    for name, axis_mm, low, high in zip(
-        AXES, (dose.x_mm, dose.y_mm, dose.z_mm), low_mm.tolist(), high_mm.tolist(), strict=True
-    ):
-        if name == rotation.axis:
-            axes.append(_around(axis_mm, low, high))
-        else:
-            axes.append(_even_axis(low, high, float(np.diff(axis_mm).min()) / FINER))
-    x, y, z = axes
+    x, y, z = (
+        _around(axis_mm, low, high, parts=1 if name == rotation.axis else FINER)
+        for name, axis_mm, low, high in zip(
+            AXES, (dose.x_mm, dose.y_mm, dose.z_mm), low_mm.tolist(), high_mm.tolist(), strict=True
+        )
+    )
     in_z, in_y, in_x = np.meshgrid(z, y, x, indexing="ij")
     points_mm = np.column_stack([in_x.ravel(), in_y.ravel(), in_z.ravel()])
     dose_gy = dose_at(dose, rotation.moved(points_mm)).dose_gy.reshape(in_z.shape)
     return replace(dose, dose_gy=dose_gy, x_mm=x, y_mm=y, z_mm=z)
 
 
-def _around(axis_mm: FloatArray, low_mm: float, high_mm: float) -> FloatArray:
-    """Return the points of an axis from the last one below a stretch to the first one above."""
+def _around(axis_mm: FloatArray, low_mm: float, high_mm: float, *, parts: int) -> FloatArray:
+    """Return the points of an axis around a stretch, each step cut into parts."""
     first = max(int(np.searchsorted(axis_mm, low_mm, side="right")) - 1, 0)
     last = min(int(np.searchsorted(axis_mm, high_mm)), axis_mm.size - 1)
-    kept: FloatArray = axis_mm[min(first, last - 1) : max(last, first + 1) + 1]
-    return kept
-
-
-def _even_axis(low_mm: float, high_mm: float, step_mm: float) -> FloatArray:
-    """Return points of one distance that begin and end a step beyond two places."""
-    count = int(np.ceil((high_mm - low_mm) / step_mm)) + 3
-    return np.linspace(low_mm - step_mm, low_mm + step_mm * (count - 2), count)
+    kept = axis_mm[min(first, last - 1) : max(last, first + 1) + 1]
+    steps = np.arange((kept.size - 1) * parts + 1) / parts
+    return np.interp(steps, np.arange(kept.size, dtype=np.float64), kept)
 
 
 class Field(NamedTuple):
