@@ -14,13 +14,14 @@ from sbrtcheck.robustness.poses import Pose
 
 __all__ = ["Cloud", "averaged", "cloud_of", "quick_dvh"]
 
-POINTS = 2_500  # of a solid, roughly
+POINTS = 3_000  # of a solid, roughly
+FLAT = 0.75  # of a cell's width is its height at most: slabs leave few heights to choose from
 BINS = 2_000  # of its curve
 PLANE_CELLS = 40_000  # at most in a plane: small pieces far apart must not ask for millions
 
 
 class Cloud(NamedTuple):
-    """Sub-cells of a solid: their middles and sizes, shape (n, 3), and the volume of each."""
+    """Sub-cells of a solid: their middles, shape (n, 3), sizes, shape (3, n), and volumes."""
 
     points_mm: FloatArray
     sizes_mm: FloatArray
@@ -42,7 +43,7 @@ def cloud_of(region: Region) -> Cloud:
     x_mm = lattice.x_centres_mm[column] + cell_mm * x_offset
     y_mm = lattice.y_centres_mm[row] + cell_mm * y_offset
     thickness_mm = np.array([part.thickness_mm for part in slabs])
-    layers = np.maximum(np.ceil(thickness_mm / edge_mm - 1e-9), 1).astype(np.intp)[slab]
+    layers = np.maximum(np.ceil(thickness_mm / (FLAT * edge_mm) - 1e-9), 1).astype(np.intp)[slab]
     height_mm = thickness_mm[slab] / layers
     cell = np.repeat(np.arange(slab.size), layers)
     layer = np.arange(cell.size) - np.repeat(np.cumsum(layers) - layers, layers)
@@ -56,8 +57,8 @@ def cloud_of(region: Region) -> Cloud:
     ]
     volume_cc = filled.fraction[slab, row, column] * cell_mm**2 * height_mm / 1000
     return Cloud(
-        np.column_stack([x_mm[cell], y_mm[cell], z_mm]),
-        np.column_stack(sizes_mm)[cell],
+        np.stack([x_mm[cell], y_mm[cell], z_mm]).T,
+        np.stack(sizes_mm)[:, cell],
         volume_cc[cell],
     )
 
@@ -68,7 +69,7 @@ def averaged(dose: DoseGrid, cloud: Cloud) -> DoseGrid:
     Where dose is curved, the mean of a cell is not the dose in its middle: s^2 D" / 24 more along
     each axis.
     """
-    sizes_mm = np.median(cloud.sizes_mm, axis=0)
+    sizes_mm = np.median(cloud.sizes_mm, axis=1)
     mean_gy = dose.dose_gy.copy()
     for axis, axis_mm in enumerate((dose.x_mm, dose.y_mm, dose.z_mm)):
         step_mm = float(np.diff(axis_mm).mean())
@@ -84,7 +85,12 @@ def quick_dvh(cloud: Cloud, dose: DoseGrid, pose: Pose) -> DVH:
     Each sub-cell holds an interval of dose, as in `compute_dvh`.
     """
     field = dose_at(dose, pose.moved(cloud.points_mm))
-    half_gy = np.sqrt(((field.slopes_gy_per_mm.T * cloud.sizes_mm) ** 2).sum(axis=1)) / 2
+    square_gy2 = np.zeros_like(field.dose_gy)
+    for rise_gy, size_mm, step_mm in zip(
+        field.rises_gy, cloud.sizes_mm, dose.spacing_mm, strict=True
+    ):
+        square_gy2 += (rise_gy * (size_mm / step_mm)) ** 2
+    half_gy = np.sqrt(square_gy2) / 2
     low_gy, high_gy = field.dose_gy - half_gy, field.dose_gy + half_gy
     edges_gy = np.linspace(low_gy.min(), high_gy.max() + 1e-9, BINS + 1)
     step_gy = edges_gy[1] - edges_gy[0]

@@ -12,6 +12,7 @@ from sbrtcheck.robustness.poses import Rotation, Shift
 __all__ = ["Field", "dose_at", "shifted", "turned"]
 
 FINER = 3  # points of a turned grid for one of the dose grid, across the axis of rotation
+EVEN = 1e-9  # of a step: steps that differ by no more are even
 AXES: tuple[Axis, ...] = ("x", "y", "z")
 
 
@@ -59,35 +60,44 @@ def _around(axis_mm: FloatArray, low_mm: float, high_mm: float, *, parts: int) -
 
 
 class Field(NamedTuple):
-    """Trilinear dose at points, shape (n,), and its slopes along x, y and z, shape (3, n)."""
+    """Trilinear dose at points, shape (n,), and how it rises in a grid step along x, y and z."""
 
     dose_gy: FloatArray
-    slopes_gy_per_mm: FloatArray
+    rises_gy: tuple[FloatArray, FloatArray, FloatArray]
 
 
 def dose_at(dose: DoseGrid, points_mm: FloatArray) -> Field:
     """Return the dose at points, shape (n, 3); beyond the grid that of the nearest face."""
     flat_gy = dose.dose_gy.reshape(-1)
     _, rows, columns = dose.dose_gy.shape
-    below, shares, steps_mm = [], [], []
+    below, shares = [], []
     for axis_mm, at_mm in zip((dose.x_mm, dose.y_mm, dose.z_mm), points_mm.T, strict=True):
-        number = np.interp(at_mm, axis_mm, np.arange(axis_mm.size, dtype=np.float64))
-        below.append(np.minimum(number.astype(np.intp), axis_mm.size - 2))
-        shares.append(number - below[-1])
-        steps_mm.append(np.diff(axis_mm)[below[-1]])
+        steps = _steps_along(axis_mm, at_mm)
+        below.append(np.minimum(steps.astype(np.intp), axis_mm.size - 2))
+        shares.append(steps - below[-1])
     x, y, z = shares
     corner = (below[2] * rows + below[1]) * columns + below[0]
     offsets = [k * rows * columns + j * columns + i for k in (0, 1) for j in (0, 1) for i in (0, 1)]
     corners_gy = np.take(flat_gy, corner + np.array(offsets)[:, None]).reshape(2, 2, 2, -1)
-    rise_gy = corners_gy[1] - corners_gy[0]
-    plane_gy, plane_z_gy = corners_gy[0] + z * rise_gy, rise_gy
-    row_gy, row_y_gy = plane_gy[0] + y * (plane_gy[1] - plane_gy[0]), plane_gy[1] - plane_gy[0]
-    row_z_gy = plane_z_gy[0] + y * (plane_z_gy[1] - plane_z_gy[0])
-    slopes = np.stack(
-        [
-            row_gy[1] - row_gy[0],
-            row_y_gy[0] + x * (row_y_gy[1] - row_y_gy[0]),
-            row_z_gy[0] + x * (row_z_gy[1] - row_z_gy[0]),
-        ]
+    # Along z, then y, then x: what is left of the corners, and the rises that were passed.
+    z_rise_gy = corners_gy[1] - corners_gy[0]
+    plane_gy = corners_gy[0] + z * z_rise_gy
+    y_rise_gy = plane_gy[1] - plane_gy[0]
+    row_gy = plane_gy[0] + y * y_rise_gy
+    x_rise_gy = row_gy[1] - row_gy[0]
+    z_row_gy = z_rise_gy[0] + y * (z_rise_gy[1] - z_rise_gy[0])
+    rises_gy = (
+        x_rise_gy,
+        y_rise_gy[0] + x * (y_rise_gy[1] - y_rise_gy[0]),
+        z_row_gy[0] + x * (z_row_gy[1] - z_row_gy[0]),
     )
-    return Field(row_gy[0] + x * (row_gy[1] - row_gy[0]), slopes / np.stack(steps_mm))
+    return Field(row_gy[0] + x * x_rise_gy, rises_gy)
+
+
+def _steps_along(axis_mm: FloatArray, at_mm: FloatArray) -> FloatArray:
+    """Return how many grid steps places lie along an axis, within the grid."""
+    steps_mm = np.diff(axis_mm)
+    if np.ptp(steps_mm) > EVEN * steps_mm[0]:
+        return np.interp(at_mm, axis_mm, np.arange(axis_mm.size, dtype=np.float64))
+    mean_mm = (axis_mm[-1] - axis_mm[0]) / steps_mm.size
+    return np.asarray(np.clip((at_mm - axis_mm[0]) / mean_mm, 0.0, steps_mm.size))

@@ -20,6 +20,7 @@ MOST_MM = 10.0  # shifts are searched so far
 SCAN_MM = 0.5  # in these steps, because a metric need not get worse all the way
 PER_MM = 10  # a bracket is a tenth of a millimetre wide
 BRACKET_MM = 1 / PER_MM
+ROUNDING = 1e-6  # of an answer: poses that differ by less are equally bad
 AnyPose = TypeVar("AnyPose", Shift, Rotation)
 
 
@@ -72,7 +73,7 @@ def worst_of(
     worst: Pose | None = None
     for pose in known:
         reach = sign * moving.quick(metric, pose) + moving.off_by(metric)
-        if value is not None and reach <= sign * value:
+        if value is not None and reach <= sign * value + ROUNDING * abs(value):
             break
         end = worse_end(moving.whole(metric, pose), upper=upper)
         if end is None:
