@@ -26,6 +26,7 @@ import noise
 import peers
 import planning_systems
 import process
+import robustness
 import scaling
 import second_opinions
 import speed
@@ -52,6 +53,7 @@ SUBJECTS: dict[str, Callable[..., Section]] = {
         speed,
         scaling,
         process,
+        robustness,
         peers,
     )
 }

@@ -29,6 +29,7 @@ ROOMS = (
     "checks",
     "selftest",
     "crosscheck",
+    "robustness",
     "report",
     "cli",
 )
@@ -55,6 +56,7 @@ PURE = (
     "names",
     "verdict",
     "checks",
+    "robustness",
     "report",
 )
 IMPURE = {"os", "sys", "time", "datetime", "logging", "subprocess", "tempfile", "socket"}

@@ -24,7 +24,7 @@ from sbrtcheck.names import match_rois
 from sbrtcheck.protocol import Protocol
 from sbrtcheck.verdict import Finding, Verdict
 
-__all__ = ["QUESTIONS", "check"]
+__all__ = ["QUESTIONS", "check", "gather", "judge"]
 
 QUESTIONS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     check_prescription,
@@ -61,7 +61,11 @@ def check(case: Case, protocol: Protocol, declared: Declared | None = None) -> V
     UnsupportedError
         If the dose proves to be that of one session.
     """
-    declared = declared or Declared()
+    return judge(gather(case, protocol, declared or Declared()))
+
+
+def gather(case: Case, protocol: Protocol, declared: Declared) -> Evidence:
+    """Make a case ready for questions; raises what `check` does but for the dose of one session."""
     matches = match_rois(case.structure_set.rois, protocol, declared.aliases)
     matches = without_foreign_targets(matches, case)
     reading = read_prescription(case.plan, declared, protocol.schemes.tolerance_gy)
@@ -74,7 +78,7 @@ def check(case: Case, protocol: Protocol, declared: Declared | None = None) -> V
         *make_prvs(subjects, protocol, course.dose),
     )
     dosimetry, notes = compute_dosimetry(subjects, case, course, protocol, reading.prescription)
-    evidence = Evidence(
+    return Evidence(
         case=case,
         protocol=protocol,
         declared=declared,
@@ -87,12 +91,17 @@ def check(case: Case, protocol: Protocol, declared: Declared | None = None) -> V
         others=tuple(match for match in matches if match.structure is None),
         notes=notes,
     )
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Ask every question; raises what `check` does of the dose of one session."""
+    treated = evidence.treated
     findings = tuple(finding for question in QUESTIONS for finding in question(evidence))
     return Verdict(
-        case=case,
-        protocol=protocol,
-        declared=declared,
-        prescription=reading.prescription,
+        case=evidence.case,
+        protocol=evidence.protocol,
+        declared=evidence.declared,
+        prescription=evidence.reading.prescription,
         levels=treated.levels if treated.known else (),
         levels_source=treated.problem or treated.source,
         structures=evidence.judged_rois(),

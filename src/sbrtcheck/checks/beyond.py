@@ -1,5 +1,6 @@
 """How much dose can there be where an ROI leaves the dose grid?"""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,9 @@ from sbrtcheck.contours import build_region
 from sbrtcheck.model import ROI, DoseGrid, FloatArray
 
 FAR_MM = 20.0  # faces nearer to a target than this bound nothing
+
+
+Extent = tuple[FloatArray, FloatArray]  # the lowest and the highest x, y and z
 
 
 class _Face(NamedTuple):
@@ -29,7 +33,12 @@ def bound_beyond_gy(roi: ROI, dose: DoseGrid, targets: tuple[ROI, ...]) -> float
     """
     extent = _extent_mm(roi)
     reaches = [found for target in targets if (found := _extent_mm(target)) is not None]
-    if extent is None or not reaches:
+    return None if extent is None else bound_by_extents_gy(extent, dose, reaches)
+
+
+def bound_by_extents_gy(extent: Extent, dose: DoseGrid, reaches: Sequence[Extent]) -> float | None:
+    """Return the bound of an ROI of known extent, with targets of known extents."""
+    if not reaches:
         return None
     crossed = [face for face in _faces(dose) if _leaves(extent, face)]
     if not crossed or any(_is_near(face, reaches) or _rises(face) for face in crossed):
@@ -37,8 +46,8 @@ def bound_beyond_gy(roi: ROI, dose: DoseGrid, targets: tuple[ROI, ...]) -> float
     return max(float(face.dose_gy.max()) for face in crossed)
 
 
-def _extent_mm(roi: ROI) -> tuple[FloatArray, FloatArray] | None:
-    """Return the lowest and highest x, y and z of an ROI, its end caps included."""
+def _extent_mm(roi: ROI) -> Extent | None:
+    """Return how far an ROI reaches, its end caps included."""
     slabs = build_region(roi).slabs
     if not slabs:
         return None
@@ -56,14 +65,14 @@ def _faces(dose: DoseGrid) -> list[_Face]:
     return faces
 
 
-def _leaves(extent: tuple[FloatArray, FloatArray], face: _Face) -> bool:
+def _leaves(extent: Extent, face: _Face) -> bool:
     low, high = extent
     if face.outward < 0:
         return bool(low[face.axis] < face.at_mm)
     return bool(high[face.axis] > face.at_mm)
 
 
-def _is_near(face: _Face, reaches: list[tuple[FloatArray, FloatArray]]) -> bool:
+def _is_near(face: _Face, reaches: Sequence[Extent]) -> bool:
     ends = (high if face.outward > 0 else low for low, high in reaches)
     return any(face.outward * (face.at_mm - end[face.axis]) < FAR_MM for end in ends)
 

@@ -220,8 +220,8 @@ def _spacing_mm(target_mm: FloatArray, drawn_mm: FloatArray, fallback_mm: float 
 def _limit(evidence: Evidence, subject: str, match: MatchedROI, incomplete: Text | None) -> Finding:
     role = match.role
     finding_id = f"limit.{role.value}" if role else "limit"
-    limit = _limit_for(evidence, match)
-    if limit is None:
+    limits = neural_limits(evidence, match)
+    if not limits:
         why = (
             Text("no limit without a known number of fractions")
             if evidence.fractions is None
@@ -235,17 +235,16 @@ def _limit(evidence: Evidence, subject: str, match: MatchedROI, incomplete: Text
         # The dose is known all the same.
         value = evidence.value(NEAR_MAXIMUM, subject)
         return replace(open_question, metric=NEAR_MAXIMUM, value=value)
-    cord_drawn = bool(evidence.drawn(Role.CORD))
-    secondary = role is Role.CORD_PRV and cord_drawn
+    limit = limits[0]
     finding = graded_finding(
         evidence,
         finding_id=finding_id,
         subject=subject,
         match=match,
         goal=limit.goal,
-        variation=None if secondary else limit.variation,
+        variation=limit.variation,
     )
-    if secondary and finding.outcome is Outcome.FAIL:
+    if _is_beside_cord(evidence, match) and finding.outcome is Outcome.FAIL:
         finding = replace(
             finding,
             outcome=Outcome.VARIATION,
@@ -262,9 +261,7 @@ def _volume_limits(
     evidence: Evidence, subject: str, match: MatchedROI, incomplete: Text | None
 ) -> Iterator[Finding]:
     """Yield the further limits of the cauda equina, beside that of its near-maximum."""
-    if match.role is not Role.CAUDA or match.structure is None or evidence.fractions is None:
-        return
-    for limit in evidence.protocol.limits_of(match.structure, evidence.fractions)[1:]:
+    for limit in neural_limits(evidence, match)[1:]:
         finding = graded_finding(
             evidence,
             finding_id="limit.cauda",
@@ -275,6 +272,26 @@ def _volume_limits(
         )
         finding = kept_by_all_of_it(evidence, finding)
         yield _held_back(evidence, finding, incomplete)
+
+
+def neural_limits(evidence: Evidence, match: MatchedROI) -> tuple[Limit, ...]:
+    """Return the limits of a neural ROI, that of its near-maximum first.
+
+    None without a known number of fractions, or where the protocol has none for it. A PRV beside
+    a cord has no second line: the cord itself decides.
+    """
+    first = _limit_for(evidence, match)
+    if first is None or evidence.fractions is None:
+        return ()
+    if _is_beside_cord(evidence, match):
+        first = replace(first, variation=None)
+    if match.role is not Role.CAUDA or match.structure is None:
+        return (first,)
+    return (first, *evidence.protocol.limits_of(match.structure, evidence.fractions)[1:])
+
+
+def _is_beside_cord(evidence: Evidence, match: MatchedROI) -> bool:
+    return match.role is Role.CORD_PRV and bool(evidence.drawn(Role.CORD))
 
 
 def _limit_for(evidence: Evidence, match: MatchedROI) -> Limit | None:

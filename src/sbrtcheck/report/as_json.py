@@ -9,6 +9,7 @@ from sbrtcheck import __version__
 from sbrtcheck.case import Case, Link, Other
 from sbrtcheck.checks.prescription import read_prescription
 from sbrtcheck.model import CaseFacts, Declared, Prescription, Text, Value
+from sbrtcheck.protocol import Protocol
 from sbrtcheck.report.words import Voice, printable
 from sbrtcheck.verdict import Finding, JudgedROI, Verdict, exit_code
 
@@ -49,19 +50,14 @@ def render_json(
         "strict": strict,
         "trial_outcome": None if verdict.trial_outcome is None else verdict.trial_outcome.name,
         "dosimetry_outcome": verdict.dosimetry_outcome.name,
-        "protocol": {
-            "id": protocol.protocol.id,
-            "version": protocol.protocol.version,
-            "status": protocol.protocol.status,
-            "sha256": protocol.sha256,
-        },
+        "protocol": protocol_record(protocol),
         "plans": [
-            _plan(verdict.case, verdict.prescription, voice),
-            *(_plan(part, _prescription_of(part), voice) for part in verdict.case.added),
+            plan_record(verdict.case, verdict.prescription, voice),
+            *(plan_record(part, _prescription_of(part), voice) for part in verdict.case.added),
         ],
         "others": [_other(other, phi=phi) for other in verdict.case.others],
         "levels": {"treated": list(verdict.levels), "source": voice.say(verdict.levels_source)},
-        "declared": _declared(verdict, voice),
+        "declared": declared_record(verdict, voice),
         "findings": [_finding(finding, voice) for finding in verdict.findings],
         "structures": [_structure(row, voice) for row in verdict.structures],
         "notes": [voice.say(note) for note in _notes(verdict)],
@@ -85,7 +81,18 @@ def _prescription_of(part: Case) -> Prescription | None:
     return read_prescription(part.plan, Declared(), tolerance_gy=SAME_DOSE_GY).prescription
 
 
-def _plan(case: Case, prescription: Prescription | None, voice: Voice) -> dict[str, object]:
+def protocol_record(protocol: Protocol) -> dict[str, object]:
+    """Return which protocol it was, in every document."""
+    return {
+        "id": protocol.protocol.id,
+        "version": protocol.protocol.version,
+        "status": protocol.protocol.status,
+        "sha256": protocol.sha256,
+    }
+
+
+def plan_record(case: Case, prescription: Prescription | None, voice: Voice) -> dict[str, object]:
+    """Return what stands of a plan in every document."""
     instance = case.plan.instance
     header = case.dose.header
     return {
@@ -132,7 +139,8 @@ def _linked(link: Link, voice: Voice) -> dict[str, object]:
     }
 
 
-def _declared(verdict: Verdict, voice: Voice) -> dict[str, object]:
+def declared_record(verdict: Verdict, voice: Voice) -> dict[str, object]:
+    """Return what the user declared, in every document."""
     declared = verdict.declared
     prescription = declared.prescription
     return {

@@ -1,0 +1,124 @@
+"""`sbrtcheck robustness`: what if the patient lies a little elsewhere?"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sbrtcheck.cli.common import (
+    DEFAULT_PROTOCOL,
+    Alias,
+    Ascii,
+    Phi,
+    PlanPath,
+    ProtocolName,
+    app,
+    declared_by,
+    facts_of,
+    json_path_of,
+    page_width,
+    refuse,
+    usage,
+    write_whole,
+)
+
+if TYPE_CHECKING:
+    from sbrtcheck.robustness.poses import Point
+
+
+@app.command()
+def robustness(
+    path: PlanPath,
+    *,
+    about: Annotated[
+        str | None,
+        typer.Option(
+            "--about",
+            metavar="X,Y,Z",
+            help="Point that rotations turn about, patient coordinates in mm; default: the isocentre.",
+        ),
+    ] = None,
+    json_file: Annotated[
+        str | None,
+        typer.Option(
+            "--json",
+            metavar="[FILE]",
+            help="Write JSON to FILE (ending in .json), or to standard output without FILE.",
+        ),
+    ] = None,
+    ascii_only: Ascii = False,
+    protocol: ProtocolName = DEFAULT_PROTOCOL,
+    struct: Annotated[
+        str | None, typer.Option("--struct", help="Structure set: a file, or the end of its UID.")
+    ] = None,
+    dose: Annotated[
+        str | None, typer.Option("--dose", help="Dose: a file, or the end of its UID.")
+    ] = None,
+    rx: Annotated[
+        str | None, typer.Option("--rx", help="Prescription where the plan has none: 30Gy/5.")
+    ] = None,
+    alias: Alias = None,
+    levels: Annotated[
+        str | None, typer.Option("--levels", help="Treated levels: T8 or T11,T12.")
+    ] = None,
+    with_plans: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Another plan of the same course, moved together. Repeatable."),
+    ] = None,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Other plans of the patient give no dose here.")
+    ] = False,
+    case_file: Annotated[
+        Path | None,
+        typer.Option("--case", help="Case facts; default: case.toml beside the plan."),
+    ] = None,
+    phi: Phi = False,
+) -> None:
+    """Move the patient through the dose: worst cases of 1-3 mm and 1-2 degrees, and what breaks limits.
+
+    A static dose cloud, and no verdict. Exit codes: 0 answered (whatever the answers), 2 could not
+    run, 3 something could not be answered, 4 internal error.
+    """
+    from sbrtcheck.case import load_case
+    from sbrtcheck.errors import SbrtCheckError
+    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.report.robustness import exit_code, render_robustness, render_robustness_json
+    from sbrtcheck.robustness import assess
+
+    json_path = json_path_of(json_file)
+    added = with_plans or []
+    if alone and added:
+        usage("--alone and --with contradict each other; give one of them")
+    point = None if about is None else _point(about)
+    typed = [Path(name) for name in (path, struct, dose, protocol, case_file, *added) if name]
+    try:
+        declared = replace(
+            declared_by(rx, alias or [], levels), alone=alone, facts=facts_of(path, case_file)
+        )
+        case = load_case(path, structure_set=struct, dose=dose, with_plans=added)
+        found = assess(case, load_protocol(protocol), declared, about_mm=point)
+    except SbrtCheckError as error:
+        refuse(error, typed, phi=phi)
+    if json_path is not None:
+        write_whole(json_path, render_robustness_json(found, phi=phi) + "\n", option="--json")
+    if json_file == "-":
+        sys.stdout.write(render_robustness_json(found, phi=phi) + "\n")
+    else:
+        text = render_robustness(found, phi=phi, width=page_width(), ascii_only=ascii_only)
+        sys.stdout.write(text)
+    raise typer.Exit(exit_code(found))
+
+
+def _point(typed: str) -> "Point":
+    """Read a point; `math.isfinite` keeps "nan" and "inf" out."""
+    import math
+
+    try:
+        x, y, z = (float(part) for part in typed.split(","))
+    except ValueError:
+        x = y = z = math.nan
+    if not all(map(math.isfinite, (x, y, z))):
+        usage(f"--about: '{typed}' is not a point; write x,y,z in mm: 0,-35.5,120")
+    return x, y, z

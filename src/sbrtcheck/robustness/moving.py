@@ -1,0 +1,174 @@
+"""One ROI in every pose: its answers from whole DVHs, and about what they will be."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from sbrtcheck.checks.beyond import Extent, bound_by_extents_gy
+from sbrtcheck.contours import Region, build_region
+from sbrtcheck.dvh import DVH, compute_dvh
+from sbrtcheck.metric import Constraint, Dosimetry, Metric, evaluate
+from sbrtcheck.model import ROI, DoseGrid, FloatArray, Prescription, Text, Value
+from sbrtcheck.robustness.cloud import averaged, cloud_of, quick_dvh
+from sbrtcheck.robustness.moved import FINER, shifted, turned
+from sbrtcheck.robustness.poses import AS_PLANNED, Pose, Rotation
+
+__all__ = ["Moving", "Reach", "breaks", "worse_end"]
+
+NAME = "moving"  # of the one structure that is asked
+ROUNDING_MM = 1e-9
+LEAVES = Text("the structure leaves the dose grid")
+
+
+class Reach:
+    """How far a solid reaches, in any pose."""
+
+    def __init__(self, region: Region) -> None:
+        self._corners_mm = np.concatenate(
+            [
+                np.column_stack([ring, np.full(len(ring), z_mm)])
+                for slab in region.slabs
+                for ring in slab.rings
+                for z_mm in (slab.low_mm, slab.high_mm)
+            ]
+        )
+        self.low_mm: FloatArray = self._corners_mm.min(axis=0)
+        self.high_mm: FloatArray = self._corners_mm.max(axis=0)
+
+    def extent(self, pose: Pose) -> Extent:
+        """Return the lowest and the highest x, y and z in a pose."""
+        ends_mm = np.stack([self.low_mm, self.high_mm])
+        moved_mm = pose.moved(self._corners_mm if isinstance(pose, Rotation) else ends_mm)
+        return moved_mm.min(axis=0), moved_mm.max(axis=0)
+
+
+class Moving:
+    """An ROI that encloses a volume, the dose it lies in, and what is asked of it.
+
+    Answers are kept: the same pose is asked for several limits.
+    """
+
+    def __init__(
+        self,
+        roi: ROI,
+        dose: DoseGrid,
+        metrics: Sequence[Metric],
+        *,
+        prescription: Prescription | None,
+        targets: Sequence[Reach] = (),
+    ) -> None:
+        region = build_region(roi)
+        self._roi, self._dose, self._metrics = roi, dose, tuple(metrics)
+        self._prescription, self._targets = prescription, targets
+        self._reach, self._cloud = Reach(region), cloud_of(region)
+        self._averaged = averaged(dose, self._cloud)
+        axes = (dose.x_mm, dose.y_mm, dose.z_mm)
+        self._grid_mm = np.array([[axis[end] for axis in axes] for end in (0, -1)])
+        self._finer_mm = 2 / FINER * max(dose.spacing_mm)
+        self._quick: dict[Pose, dict[Metric, float]] = {}
+        self._whole: dict[Pose, dict[Metric, Value]] = {}
+        self._bounds_gy: dict[Pose, float | None] = {}
+        self._off = dict.fromkeys(self._metrics, 0.0)
+
+    def is_known(self, pose: Pose) -> bool:
+        """Tell whether the dose in a pose is known: on the grid, or bounded where it leaves it."""
+        return self._on_grid(pose) or self._bound_gy(pose) is not None
+
+    def quick(self, metric: Metric, pose: Pose) -> float:
+        """Return about the answer in a pose; NaN without one."""
+        if pose not in self._quick:
+            answers = self._answers(quick_dvh(self._cloud, self._averaged, pose), None)
+            self._quick[pose] = {
+                metric: math.nan if value.value is None else value.value
+                for metric, value in answers.items()
+            }
+        return self._quick[pose][metric]
+
+    def off_by(self, metric: Metric) -> float:
+        """Return by how much a quick answer may be off: the most that one was so far."""
+        self.whole(metric, AS_PLANNED)
+        return self._off[metric]
+
+    def whole(self, metric: Metric, pose: Pose) -> Value:
+        """Return the answer in a pose, from its whole DVH."""
+        if pose not in self._whole:
+            self._whole[pose] = (
+                self._turned(pose)
+                if isinstance(pose, Rotation)
+                else (
+                    self._answers(
+                        compute_dvh(self._roi, shifted(self._dose, pose)), self._bound_gy(pose)
+                    )
+                )
+            )
+            for asked, value in self._whole[pose].items():
+                off = 0.0 if value.value is None else abs(value.value - self.quick(asked, pose))
+                self._off[asked] = max(self._off[asked], off)
+        return self._whole[pose][metric]
+
+    def _answers(self, dvh: DVH, bound_gy: float | None) -> dict[Metric, Value]:
+        dosimetry = Dosimetry(
+            dvhs={NAME: dvh},
+            prescription=self._prescription,
+            beyond_gy={} if bound_gy is None else {NAME: bound_gy},
+        )
+        return {metric: evaluate(metric, NAME, dosimetry) for metric in self._metrics}
+
+    def _turned(self, rotation: Rotation) -> dict[Metric, Value]:
+        """Answer from the dose in the patient's turned coordinates, on a finer grid."""
+        dose = turned(self._dose, rotation, self._reach.low_mm, self._reach.high_mm)
+        if self._on_grid(rotation):
+            return self._answers(compute_dvh(self._roi, dose), None)
+        bound_gy = self._bound_gy(rotation)
+        answers = self._answers(compute_dvh(self._roi, dose), bound_gy)
+        # Beyond the grid stands the dose of its faces, which is not known to be there: it only
+        # leaves an answer alone that lies above all of it.
+        return {
+            metric: value
+            if bound_gy is not None and metric.unit == "Gy" and _exceeds(metric, value, bound_gy)
+            else Value(None, reason=LEAVES)
+            for metric, value in answers.items()
+        }
+
+    def _bound_gy(self, pose: Pose) -> float | None:
+        """Return the highest dose that can be beyond the grid; None where there is no bound."""
+        if pose not in self._bounds_gy:
+            reaches = [target.extent(pose) for target in self._targets]
+            extent = self._reach.extent(pose)
+            self._bounds_gy[pose] = bound_by_extents_gy(extent, self._dose, reaches)
+        return self._bounds_gy[pose]
+
+    def _on_grid(self, pose: Pose) -> bool:
+        low_mm, high_mm = self._reach.extent(pose)
+        # Around a turned box, points of its finer grid must lie on the dose grid, too.
+        apart_mm = self._finer_mm if isinstance(pose, Rotation) else -ROUNDING_MM
+        return bool(
+            (low_mm >= self._grid_mm[0] + apart_mm).all()
+            and (high_mm <= self._grid_mm[1] - apart_mm).all()
+        )
+
+
+def _exceeds(metric: Metric, value: Value, bound_gy: float) -> bool:
+    """Tell whether a near-maximum lies above all that can be beyond the grid."""
+    near = metric.kind == "Dmax" or (metric.kind == "D" and metric.argument_unit != "%")
+    return near and value.value is not None and value.value > bound_gy
+
+
+def worse_end(value: Value, *, upper: bool) -> float | None:
+    """Return the end of an answer that counts against the patient; None where not known."""
+    end = value.high if upper else value.low
+    return value.value if end is None else end
+
+
+def breaks(constraint: Constraint, value: Value) -> bool | None:
+    """Tell whether an answer breaks a limit; None where that cannot be known."""
+    end = worse_end(value, upper=constraint.is_upper)
+    if end is not None and constraint.holds(end):
+        return False
+    best = (
+        value.value
+        if value.value is not None
+        else (value.low if constraint.is_upper else value.high)
+    )
+    return True if best is not None and not constraint.holds(best) else None

@@ -1,0 +1,143 @@
+"""Which pose is worst, and how small a shift breaks a limit?
+
+Quick answers choose, whole DVHs decide: a pose is left out only where its quick answer lies on the
+good side by more than the largest difference between the two seen so far. That is no proof; on the
+sample plans it finds what whole DVHs of all poses find.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sbrtcheck.metric import Metric
+from sbrtcheck.protocol import Line
+from sbrtcheck.robustness.moving import Moving, breaks, worse_end
+from sbrtcheck.robustness.poses import AS_PLANNED, DIRECTIONS, Pose, Rotation, Shift, shifts
+
+__all__ = ["BRACKET_MM", "MOST_MM", "SCAN_MM", "Break", "Worst", "smallest_break", "worst_of"]
+
+MOST_MM = 10.0  # shifts are searched so far
+SCAN_MM = 0.5  # in these steps, because a metric need not get worse all the way
+PER_MM = 10  # a bracket is a tenth of a millimetre wide
+BRACKET_MM = 1 / PER_MM
+ROUNDING = 1e-6  # of an answer: poses that differ by less are equally bad
+AnyPose = TypeVar("AnyPose", Shift, Rotation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worst:
+    """The worst answer among poses of one size, and where; None where none is known.
+
+    `unknown` are the poses whose answer cannot be known; they are no part of the worst.
+    """
+
+    size: float
+    value: float | None
+    pose: Pose | None
+    poses: int
+    unknown: tuple[Pose, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """How far a limit holds under shifts.
+
+    Parameters
+    ----------
+    is_broken_as_planned
+        None where the planned answer is not known; nothing is searched then.
+    holds_to_mm
+        The largest shift searched at which no known direction breaks it; None where there is none.
+    breaks_at_mm, shift
+        The smallest shift searched that breaks it; None where none was found.
+    known_to_mm
+        The largest shift searched up to which every direction is known.
+    """
+
+    line: Line
+    is_broken_as_planned: bool | None
+    holds_to_mm: float | None = None
+    breaks_at_mm: float | None = None
+    shift: Shift | None = None
+    known_to_mm: float = 0.0
+
+
+def worst_of(
+    moving: Moving, metric: Metric, poses: Sequence[AnyPose], *, size: float, upper: bool
+) -> Worst:
+    """Return the worst answer among poses; `upper` tells that larger is worse."""
+    sign = 1.0 if upper else -1.0
+    known = _worst_first(moving, metric, poses, sign)
+    unknown: list[Pose] = [pose for pose in poses if pose not in known]
+    value: float | None = None
+    worst: Pose | None = None
+    for pose in known:
+        reach = sign * moving.quick(metric, pose) + moving.off_by(metric)
+        if value is not None and reach <= sign * value + ROUNDING * abs(value):
+            break
+        end = worse_end(moving.whole(metric, pose), upper=upper)
+        if end is None:
+            unknown.append(pose)
+        elif value is None or sign * end > sign * value:
+            value, worst = end, pose
+    return Worst(size=size, value=value, pose=worst, poses=len(poses), unknown=tuple(unknown))
+
+
+def _worst_first(
+    moving: Moving, metric: Metric, poses: Sequence[AnyPose], sign: float
+) -> list[AnyPose]:
+    """Return the poses that are known, by their quick answers."""
+    known = [pose for pose in poses if moving.is_known(pose)]
+    return sorted(known, key=lambda pose: -sign * moving.quick(metric, pose))
+
+
+def smallest_break(moving: Moving, line: Line) -> Break:
+    """Return the smallest shift that breaks a limit, bracketed to 0.1 mm."""
+    planned = breaks(line.constraint, moving.whole(line.constraint.metric, AS_PLANNED))
+    if planned is not False:
+        return Break(line=line, is_broken_as_planned=planned)
+    held, broken, by, known = 0, None, None, 0
+    step = round(SCAN_MM * PER_MM)
+    for tenths in range(step, round(MOST_MM * PER_MM) + 1, step):
+        shift, unknown = _broken_by(moving, line, tenths)
+        known = tenths if not unknown and known == held else known
+        if shift is not None:
+            broken, by = tenths, shift
+            break
+        if unknown == len(DIRECTIONS):
+            break
+        held = tenths
+    while broken is not None and broken - held > 1:
+        middle = (held + broken) // 2
+        shift, unknown = _broken_by(moving, line, middle)
+        known = middle if not unknown and known == held else known
+        if shift is None:
+            held = middle
+        else:
+            broken, by = middle, shift
+    return Break(
+        line=line,
+        is_broken_as_planned=False,
+        holds_to_mm=held / PER_MM,
+        breaks_at_mm=None if broken is None else broken / PER_MM,
+        shift=by,
+        known_to_mm=known / PER_MM,
+    )
+
+
+def _broken_by(moving: Moving, line: Line, tenths: int) -> tuple[Shift | None, int]:
+    """Return a shift of this size that breaks a limit, if there is one, and how many are unknown."""
+    constraint = line.constraint
+    metric, sign = constraint.metric, 1.0 if constraint.is_upper else -1.0
+    poses = shifts(tenths / PER_MM)
+    known = _worst_first(moving, metric, poses, sign)
+    unknown = len(poses) - len(known)
+    for shift in known:
+        reach = sign * moving.quick(metric, shift) + moving.off_by(metric)
+        if constraint.holds(sign * reach):
+            break
+        answer = breaks(constraint, moving.whole(metric, shift))
+        if answer:
+            return shift, unknown
+        unknown += answer is None
+    return None, unknown
