@@ -78,6 +78,13 @@ def load_case(
         If files are missing, ambiguous, or of different patients or frames of reference.
     ReadError
         If a file cannot be read; `UnsupportedError` if it is of a kind that is declined.
+
+    Examples
+    --------
+    >>> from sbrtcheck import load_case
+    >>> case = load_case("sample_dicom/t8_30gy5_pass/RP.dcm")
+    >>> len(case.structure_set.rois), case.dose.spacing_mm
+    (10, (2.0, 2.0, 2.0))
     """
     with open_case(path, structure_set=structure_set, dose=dose, with_plans=with_plans) as case:
         return case

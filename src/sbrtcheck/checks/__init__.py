@@ -60,6 +60,14 @@ def check(case: Case, protocol: Protocol, declared: Declared | None = None) -> V
         If a declaration contradicts the files.
     UnsupportedError
         If the dose proves to be that of one session.
+
+    Examples
+    --------
+    >>> from sbrtcheck import Declared, check, load_case, load_protocol
+    >>> case = load_case("sample_dicom/t6_42gy7_cord_fail")
+    >>> verdict = check(case, load_protocol("nct06756087"), Declared(levels=("T6",)))
+    >>> [finding.subject for finding in verdict.findings if finding.outcome is verdict.outcome]
+    ['SpinalCord']
     """
     return judge(gather(case, protocol, declared or Declared()))
 
