@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sbrtcheck import __version__
-from sbrtcheck.cli.common import Ascii, app, page_width, write_whole
+from sbrtcheck.cli.common import Ascii, app, page_width, usage, write_whole
 
 LIBRARIES = ("numpy", "scipy", "shapely", "pydicom")
 SHEET_WIDTH = 132
@@ -35,6 +35,8 @@ def selftest(
     from sbrtcheck.report.selftest import progress_bar, render_selftest, render_selftest_json
     from sbrtcheck.selftest import phantoms, run_selftest
 
+    if not folder.is_dir():
+        usage(f"--out: there is no folder {folder}; make it, or leave --out away")
     chosen = list(phantoms())
     with (
         tempfile.TemporaryDirectory(prefix="sbrtcheck-selftest-") as scratch,
