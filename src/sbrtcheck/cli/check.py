@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sbrtcheck.cli import options
 from sbrtcheck.cli.common import (
-    DEFAULT_PROTOCOL,
-    Alias,
-    Ascii,
-    JsonFile,
-    Phi,
-    PlanPath,
-    ProtocolName,
     app,
     declared_by,
     facts_of,
@@ -33,42 +27,23 @@ if TYPE_CHECKING:
 
 @app.command()
 def check(
-    path: PlanPath,
+    path: options.PlanPath,
     *,
-    json_file: JsonFile = None,
+    json_file: options.JsonFile = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the verdict.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Every check and note.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour.")] = False,
-    ascii_only: Ascii = False,
+    ascii_only: options.Ascii = False,
     strict: Annotated[bool, typer.Option("--strict", help="Variations count as FAIL.")] = False,
-    protocol: ProtocolName = DEFAULT_PROTOCOL,
-    struct: Annotated[
-        str | None, typer.Option("--struct", help="Structure set: a file, or the end of its UID.")
-    ] = None,
-    dose: Annotated[
-        str | None, typer.Option("--dose", help="Dose: a file, or the end of its UID.")
-    ] = None,
-    rx: Annotated[
-        str | None, typer.Option("--rx", help="Prescription where the plan has none: 30Gy/5.")
-    ] = None,
-    alias: Alias = None,
-    levels: Annotated[
-        str | None, typer.Option("--levels", help="Treated levels: T8 or T11,T12.")
-    ] = None,
-    with_plans: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--with",
-            help="Another plan of the same course, whose dose the cord also receives. Repeatable.",
-        ),
-    ] = None,
-    alone: Annotated[
-        bool, typer.Option("--alone", help="Other plans of the patient give no dose here.")
-    ] = False,
-    case_file: Annotated[
-        Path | None,
-        typer.Option("--case", help="Case facts; default: case.toml beside the plan."),
-    ] = None,
+    protocol: options.ProtocolName = options.DEFAULT_PROTOCOL,
+    struct: options.StructFile = None,
+    dose: options.DoseFile = None,
+    rx: options.Rx = None,
+    alias: options.Alias = None,
+    levels: options.LevelNames = None,
+    with_plans: options.WithPlans = None,
+    alone: options.Alone = False,
+    case_file: options.CaseFile = None,
     crosscheck: Annotated[
         bool,
         typer.Option(
@@ -77,7 +52,7 @@ def check(
             " Never the verdict.",
         ),
     ] = False,
-    phi: Phi = False,
+    phi: options.Phi = False,
 ) -> None:
     """Judge one plan: find its files, check it against the protocol, print the verdict.
 

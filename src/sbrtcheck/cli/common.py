@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -15,13 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COULD_NOT_RUN",
-    "DEFAULT_PROTOCOL",
-    "Alias",
-    "Ascii",
-    "JsonFile",
-    "Phi",
-    "PlanPath",
-    "ProtocolName",
     "app",
     "declared_by",
     "facts_of",
@@ -32,31 +25,9 @@ __all__ = [
     "write_whole",
 ]
 
-DEFAULT_PROTOCOL = "nct06756087"
 COULD_NOT_RUN = 2
 PAGE_WIDTH = 110
 RX = re.compile(r"(\d+(?:\.\d+)?)\s*Gy\s*/\s*(\d+)\s*(?:fx|fractions?)?", re.IGNORECASE)
-
-PlanPath = Annotated[
-    Path, typer.Argument(help="RT Plan, RT Structure Set, RT Dose, or a folder with one plan.")
-]
-ProtocolName = Annotated[
-    str, typer.Option("--protocol", help="Name of a shipped protocol, or a TOML file.")
-]
-Alias = Annotated[
-    list[str] | None,
-    typer.Option("--alias", help="What an ROI stands for: 'my cord=SpinalCord'. Repeatable."),
-]
-Ascii = Annotated[bool, typer.Option("--ascii", help="ASCII characters only.")]
-JsonFile = Annotated[
-    str | None,
-    typer.Option(
-        "--json",
-        metavar="[FILE]",
-        help="Write JSON to FILE (ending in .json), or to standard output without FILE.",
-    ),
-]
-Phi = Annotated[bool, typer.Option("--phi", help="Show patient identity and file names.")]
 
 app = typer.Typer(
     name="sbrtcheck",

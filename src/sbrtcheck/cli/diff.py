@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sbrtcheck.cli.common import JsonFile, app, json_path_of, refuse, usage, write_whole
+from sbrtcheck.cli import options
+from sbrtcheck.cli.common import app, json_path_of, refuse, usage, write_whole
 
 if TYPE_CHECKING:
     from sbrtcheck.report.recorded import Recorded
@@ -17,7 +18,7 @@ def diff(
     before: Annotated[Path, typer.Argument(metavar="A.json", help="A verdict, from --json.")],
     after: Annotated[Path, typer.Argument(metavar="B.json", help="Another one.")],
     *,
-    json_file: JsonFile = None,
+    json_file: options.JsonFile = None,
 ) -> None:
     """Show which findings moved between two verdicts, by how much, and what these were made from.
 

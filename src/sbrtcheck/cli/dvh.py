@@ -7,20 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sbrtcheck.cli.common import (
-    DEFAULT_PROTOCOL,
-    Alias,
-    Ascii,
-    Phi,
-    PlanPath,
-    ProtocolName,
-    app,
-    declared_by,
-    page_width,
-    refuse,
-    usage,
-    write_whole,
-)
+from sbrtcheck.cli import options
+from sbrtcheck.cli.common import app, declared_by, page_width, refuse, usage, write_whole
 
 if TYPE_CHECKING:
     from sbrtcheck.metric import Metric
@@ -32,7 +20,7 @@ BYTE_ORDER_MARK = "\ufeff"  # by it a spreadsheet knows UTF-8
 
 @app.command()
 def dvh(
-    path: PlanPath,
+    path: options.PlanPath,
     *,
     structure: Annotated[
         list[str] | None,
@@ -52,19 +40,13 @@ def dvh(
             help="Write CSV to FILE or, for -, to standard output: metrics, or without -m curves.",
         ),
     ] = None,
-    struct: Annotated[
-        str | None, typer.Option("--struct", help="Structure set: a file, or the end of its UID.")
-    ] = None,
-    dose: Annotated[
-        str | None, typer.Option("--dose", help="Dose: a file, or the end of its UID.")
-    ] = None,
-    rx: Annotated[
-        str | None, typer.Option("--rx", help="Prescription where the plan has none: 30Gy/5.")
-    ] = None,
-    alias: Alias = None,
-    protocol: ProtocolName = DEFAULT_PROTOCOL,
-    ascii_only: Ascii = False,
-    phi: Phi = False,
+    struct: options.StructFile = None,
+    dose: options.DoseFile = None,
+    rx: options.Rx = None,
+    alias: options.Alias = None,
+    protocol: options.ProtocolName = options.DEFAULT_PROTOCOL,
+    ascii_only: options.Ascii = False,
+    phi: options.Phi = False,
 ) -> None:
     """Show DVHs of a plan's own dose: an overview, or the metrics asked for. Nothing is judged.
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from sbrtcheck.cli.common import DEFAULT_PROTOCOL, app, page_width, refuse
+from sbrtcheck.cli import options
+from sbrtcheck.cli.common import app, page_width, refuse
 
 protocol_app = typer.Typer(
     help="List, show and check protocols.",
@@ -29,7 +30,7 @@ def list_protocols() -> None:
 
 @protocol_app.command("show")
 def show_protocol(
-    name: Annotated[str, typer.Argument(help="Name or TOML file.")] = DEFAULT_PROTOCOL,
+    name: Annotated[str, typer.Argument(help="Name or TOML file.")] = options.DEFAULT_PROTOCOL,
 ) -> None:
     """Show a protocol: schemes, levels, limits, each with basis and source."""
     from sbrtcheck.errors import SbrtCheckError

@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sbrtcheck.cli import options
 from sbrtcheck.cli.common import (
-    DEFAULT_PROTOCOL,
-    Alias,
-    Ascii,
-    Phi,
-    PlanPath,
-    ProtocolName,
     app,
     declared_by,
     facts_of,
@@ -30,7 +25,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def robustness(
-    path: PlanPath,
+    path: options.PlanPath,
     *,
     about: Annotated[
         str | None,
@@ -40,41 +35,18 @@ def robustness(
             help="Point that rotations turn about, patient coordinates in mm; default: the isocentre.",
         ),
     ] = None,
-    json_file: Annotated[
-        str | None,
-        typer.Option(
-            "--json",
-            metavar="[FILE]",
-            help="Write JSON to FILE (ending in .json), or to standard output without FILE.",
-        ),
-    ] = None,
-    ascii_only: Ascii = False,
-    protocol: ProtocolName = DEFAULT_PROTOCOL,
-    struct: Annotated[
-        str | None, typer.Option("--struct", help="Structure set: a file, or the end of its UID.")
-    ] = None,
-    dose: Annotated[
-        str | None, typer.Option("--dose", help="Dose: a file, or the end of its UID.")
-    ] = None,
-    rx: Annotated[
-        str | None, typer.Option("--rx", help="Prescription where the plan has none: 30Gy/5.")
-    ] = None,
-    alias: Alias = None,
-    levels: Annotated[
-        str | None, typer.Option("--levels", help="Treated levels: T8 or T11,T12.")
-    ] = None,
-    with_plans: Annotated[
-        list[str] | None,
-        typer.Option("--with", help="Another plan of the same course, moved together. Repeatable."),
-    ] = None,
-    alone: Annotated[
-        bool, typer.Option("--alone", help="Other plans of the patient give no dose here.")
-    ] = False,
-    case_file: Annotated[
-        Path | None,
-        typer.Option("--case", help="Case facts; default: case.toml beside the plan."),
-    ] = None,
-    phi: Phi = False,
+    json_file: options.JsonFile = None,
+    ascii_only: options.Ascii = False,
+    protocol: options.ProtocolName = options.DEFAULT_PROTOCOL,
+    struct: options.StructFile = None,
+    dose: options.DoseFile = None,
+    rx: options.Rx = None,
+    alias: options.Alias = None,
+    levels: options.LevelNames = None,
+    with_plans: options.WithPlans = None,
+    alone: options.Alone = False,
+    case_file: options.CaseFile = None,
+    phi: options.Phi = False,
 ) -> None:
     """Move the patient through the dose: worst cases of 1-3 mm and 1-2 degrees, and what breaks limits.
 

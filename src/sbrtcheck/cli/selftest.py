@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from sbrtcheck import __version__
-from sbrtcheck.cli.common import Ascii, app, page_width, usage, write_whole
+from sbrtcheck.cli import options
+from sbrtcheck.cli.common import app, page_width, usage, write_whole
 
 LIBRARIES = ("numpy", "scipy", "shapely", "pydicom")
 SHEET_WIDTH = 132
@@ -26,7 +27,7 @@ def selftest(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Every answer, not the worst of each subject.")
     ] = False,
-    ascii_only: Ascii = False,
+    ascii_only: options.Ascii = False,
 ) -> None:
     """Measure phantoms of known truth, and write a dated commissioning sheet (JSON and text).
 

@@ -6,28 +6,18 @@ from typing import Annotated
 
 import typer
 
-from sbrtcheck.cli.common import (
-    DEFAULT_PROTOCOL,
-    Alias,
-    Ascii,
-    Phi,
-    PlanPath,
-    ProtocolName,
-    app,
-    declared_by,
-    page_width,
-    refuse,
-)
+from sbrtcheck.cli import options
+from sbrtcheck.cli.common import app, declared_by, page_width, refuse
 
 
 @app.command()
 def structures(
-    path: PlanPath,
+    path: options.PlanPath,
     *,
-    protocol: ProtocolName = DEFAULT_PROTOCOL,
-    alias: Alias = None,
-    ascii_only: Ascii = False,
-    phi: Phi = False,
+    protocol: options.ProtocolName = options.DEFAULT_PROTOCOL,
+    alias: options.Alias = None,
+    ascii_only: options.Ascii = False,
+    phi: options.Phi = False,
 ) -> None:
     """Show every ROI: which structure it is taken for and why, volume, planes, holes, gaps."""
     from sbrtcheck.case import load_structures
@@ -52,7 +42,7 @@ def structures(
 def find(
     path: Annotated[Path, typer.Argument(help="RT Plan, RT Structure Set, RT Dose, or a folder.")],
     *,
-    ascii_only: Ascii = False,
+    ascii_only: options.Ascii = False,
     phi: Annotated[bool, typer.Option("--phi", help="Show labels and file names.")] = False,
 ) -> None:
     """Show every file seen around a plan, what it is to the plan, and why. Nothing is judged."""

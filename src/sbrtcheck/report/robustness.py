@@ -47,7 +47,7 @@ def render_robustness(found: Robustness, *, phi: bool, width: int, ascii_only: b
         _head(found, voice),
         _worst_cases(found, voice, width),
         _breaks(found, voice, width),
-        _section("Not answered", [voice.say(text) for text in found.unanswered], width),
+        _section("Not answered", _said(found, voice), width),
         _section("What this is, and is not", [voice.say(text) for text in LEFT_OUT], width),
     ]
     text = "\n".join(part for part in parts if part)
@@ -74,6 +74,11 @@ def _head(found: Robustness, voice: Voice) -> str:
         point = ", ".join(f"{part:g}" for part in found.about_mm)
         lines.append(f"Rotations   about ({point}) mm: {voice.say(found.about)}")
     return "\n".join(lines) + "\n"
+
+
+def _said(found: Robustness, voice: Voice) -> list[str]:
+    """Return what could not be answered, each sentence once."""
+    return list(dict.fromkeys(voice.say(text) for text in found.unanswered))
 
 
 def _worst_cases(found: Robustness, voice: Voice, width: int) -> str:
@@ -208,7 +213,7 @@ def render_robustness_json(found: Robustness, *, phi: bool = False) -> str:
             "turned_grid_points_per_step": FINER,
         },
         "rows": [_row(row, voice) for row in found.rows],
-        "unanswered": [voice.say(text) for text in found.unanswered],
+        "unanswered": _said(found, voice),
         "left_out": [voice.say(text) for text in LEFT_OUT],
     }
     return json.dumps(document, ensure_ascii=True, indent=1, allow_nan=False)
