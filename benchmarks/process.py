@@ -19,8 +19,8 @@ NOTE = (
 )
 SAMPLE = Path(__file__).parents[1] / "sample_dicom" / "t8_30gy5_pass"
 ROUNDS = 15
-FEW_ROUNDS = 3
-NOISE = 0.4  # two busy cores, and processes that start from a cold cache
+FEW_ROUNDS = 7
+NOISE = 0.6  # two busy cores, and processes that start from a cold cache
 BARE = """
 import numpy, pydicom
 for name in ("RP", "RS", "RD"):
