@@ -104,7 +104,7 @@ def wall_area_mm2(region: Region) -> float:
     """Return the area of all walls, end faces left out."""
     starts, ends, slab = edges([slab.rings for slab in region.slabs])
     thickness_mm = np.array([slab.thickness_mm for slab in region.slabs])
-    return float(np.hypot(*(ends - starts).T) @ thickness_mm[slab])
+    return float((np.hypot(*(ends - starts).T) * thickness_mm[slab]).sum())
 
 
 def arc_height_mm(region: Region) -> float:
@@ -126,7 +126,7 @@ def arc_height_mm(region: Region) -> float:
     turn = np.abs(np.arctan2(across, (edge * after).sum(axis=1)))
     turn[turn > np.pi / 4] = 0.0
     height_mm = length_mm * (turn + turn[before]) / 16
-    return float(height_mm @ length_mm / max(length_mm.sum(), MIN_AREA_MM2))
+    return float((height_mm * length_mm).sum() / max(length_mm.sum(), MIN_AREA_MM2))
 
 
 class _Plane(NamedTuple):
