@@ -31,6 +31,7 @@ ROOMS = (
     "crosscheck",
     "robustness",
     "report",
+    "batch",
     "cli",
 )
 HOMES = {
@@ -41,8 +42,11 @@ HOMES = {
     "rich": {"report"},
     "typer": {"cli"},
     "rapidfuzz": {"names"},
-    "scipy": {"contours", "dvh", "isodose"},
+    "scipy": {"contours", "dvh", "isodose", "batch"},
     "dicompylercore": {"crosscheck"},
+    "pebble": {"batch"},
+    "distributed": {"batch"},
+    "pyarrow": {"batch"},
 }
 PURE = (
     "summation",

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import CaseFacts, PriorRadiotherapy, Text
 
-__all__ = ["FILE_NAME", "facts_beside", "facts_schema", "load_facts"]
+__all__ = ["FILE_NAME", "facts_beside", "facts_schema", "load_facts", "parse_facts"]
 
 FILE_NAME = "case.toml"
 LEVEL = r"^(C[1-7]|T([1-9]|1[0-2])|L[1-5]|S[1-5])$"
@@ -73,11 +73,18 @@ def load_facts(path: str | Path) -> CaseFacts:
 
 def read_facts(table: dict[str, object], path: Path | None = None) -> CaseFacts:
     """Return the facts of a table of keys and values; see `load_facts`."""
+    facts, problems = parse_facts(table)
+    if facts is None:
+        raise _refusal(problems, path=path)
+    return facts
+
+
+def parse_facts(table: dict[str, object]) -> tuple[CaseFacts | None, list[str]]:
+    """Return the facts of a table of keys and values, or None and all that is wrong with it."""
     try:
         read = TypeAdapter(_File).validate_python(table)
     except ValidationError as error:
-        problems = [_problem(e["loc"], e["msg"]) for e in error.errors(include_url=False)]
-        raise _refusal(problems, path=path) from None
+        return None, [_problem(e["loc"], e["msg"]) for e in error.errors(include_url=False)]
     surgery, first, last = read.surgery_date, read.first_fraction, read.last_fraction
     problems = []
     if first is not None and last is not None and last < first:
@@ -85,8 +92,8 @@ def read_facts(table: dict[str, object], path: Path | None = None) -> CaseFacts:
     if first is not None and surgery is not None and first < surgery:
         problems.append("first_fraction: is before surgery_date")
     if problems:
-        raise _refusal(problems, path=path)
-    return CaseFacts(
+        return None, problems
+    facts = CaseFacts(
         centre=read.centre,
         surgery_date=surgery,
         first_fraction_date=first,
@@ -95,6 +102,7 @@ def read_facts(table: dict[str, object], path: Path | None = None) -> CaseFacts:
         prior_radiotherapy=None if read.prior_rt is None else PriorRadiotherapy(read.prior_rt),
         conus_level=read.conus_level,
     )
+    return facts, []
 
 
 def facts_schema() -> dict[str, object]:

@@ -6,16 +6,30 @@ mean nothing.
 
 from sbrtcheck.case.arrays import case_from_arrays
 from sbrtcheck.case.choose import Link, tail
-from sbrtcheck.case.load import Case, load_case, load_structures, open_case
+from sbrtcheck.case.load import (
+    Case,
+    assemble_case,
+    case_with,
+    load_case,
+    load_structures,
+    open_case,
+)
 from sbrtcheck.case.others import Other
+from sbrtcheck.case.search import MAX_UNPACKED_BYTES, RT_CLASSES, Found, Search
 from sbrtcheck.case.survey import Seen, survey
 
 __all__ = [
+    "MAX_UNPACKED_BYTES",
+    "RT_CLASSES",
     "Case",
+    "Found",
     "Link",
     "Other",
+    "Search",
     "Seen",
+    "assemble_case",
     "case_from_arrays",
+    "case_with",
     "load_case",
     "load_structures",
     "open_case",

@@ -213,18 +213,45 @@ def _complete(plan: Plan, search: Search, options: _Options, notes: Sequence[Tex
     for dose in doses:
         _require_plan_in_dose_frame(plan.instance, dose)
     plan_link = Link(kind="RT Plan", instance=plan.instance, how=Text("the plan to be judged"))
-    added = tuple(_added(name, plan, search) for name in options.with_plans)
-    uids = {case.plan.instance.sop_instance_uid for case in added}
-    others = find_others(plan, structures, search, found)
-    return Case(
+    case = Case(
         plan=plan,
         structure_set=structures,
         dose=grid,
         links=(plan_link, structure_link, *dose_links),
-        others=tuple(other for other in others if other.instance.sop_instance_uid not in uids),
-        added=added,
+        others=find_others(plan, structures, search, found),
         notes=tuple(found),
     )
+    return case_with(case, [_added(name, plan, search) for name in options.with_plans])
+
+
+def assemble_case(plan: Path, search: Search) -> Case:
+    """Return the case of a plan from files that are known already; no others are looked for.
+
+    Raises
+    ------
+    CaseError
+        As `load_case`.
+    ReadError
+        As `load_case`.
+    """
+    return _complete(dicom.load_plan(plan), search, _Options())
+
+
+def case_with(case: Case, added: Sequence[Case]) -> Case:
+    """Return a case to which the doses of other cases of the same patient are to be added.
+
+    Raises
+    ------
+    CaseError
+        If they are of another patient, or of the same plan.
+    """
+    uids = {part.plan.instance.sop_instance_uid for part in added}
+    for part in added:
+        if part.plan.instance.sop_instance_uid == case.plan.instance.sop_instance_uid:
+            raise CaseError(Text("the plan cannot be added to itself"))
+        _require_one_patient(case.plan.instance, part.plan.instance)
+    others = tuple(other for other in case.others if other.instance.sop_instance_uid not in uids)
+    return replace(case, added=tuple(added), others=others)
 
 
 def _course_dose(chosen: Chosen, doses: Sequence[Instance]) -> tuple[DoseGrid, tuple[Link, ...]]:
@@ -249,7 +276,6 @@ def _added(name: str | Path, plan: Plan, search: Search) -> Case:
         raise
     if case.plan.instance.sop_instance_uid == plan.instance.sop_instance_uid:
         raise CaseError(Text("--with: this is the plan itself"), path=path)
-    _require_one_patient(plan.instance, case.plan.instance)
     return case
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sbrtcheck.case import Case, Other, tail
 from sbrtcheck.contours import build_region, overlap_cc
@@ -15,8 +15,9 @@ from sbrtcheck.model import (
     StructureSet,
     Text,
 )
-from sbrtcheck.names import MatchedROI, match_rois, normalise
-from sbrtcheck.protocol import Basis, Protocol, Role
+from sbrtcheck.names import MatchedROI, match_rois, normalise, read_levels
+from sbrtcheck.protocol import Basis, Role
+from sbrtcheck.protocol import Protocol as TrialProtocol
 from sbrtcheck.summation import sum_doses
 from sbrtcheck.verdict import Finding, Outcome
 
@@ -45,10 +46,10 @@ class Course:
 
 
 def read_course(
-    case: Case, protocol: Protocol, declared: Declared, prescription: Prescription | None
+    case: Case, protocol: TrialProtocol, declared: Declared, prescription: Prescription | None
 ) -> Course:
     """Add up the doses that the user asked for, and tell which other plans remain."""
-    revisions = tuple(other for other in case.others if _is_revision(case, other, protocol))
+    revisions = tuple(other for other in case.others if is_revision(case, other, protocol))
     unresolved = tuple(other for other in case.others if other not in revisions)
     problem = None
     if unresolved and not declared.alone:
@@ -146,7 +147,7 @@ def _named_targets(plan: Plan, structures: StructureSet, *, by_number: bool = Tr
     }
 
 
-def _targets(plan: Plan, structures: StructureSet, protocol: Protocol) -> list[ROI]:
+def _targets(plan: Plan, structures: StructureSet, protocol: TrialProtocol) -> list[ROI]:
     """Return the targets of a plan: those it names, or else all that look like one."""
     drawn = [
         match.roi
@@ -157,34 +158,56 @@ def _targets(plan: Plan, structures: StructureSet, protocol: Protocol) -> list[R
     return [roi for roi in drawn if roi.name in named] or drawn
 
 
-def _is_revision(case: Case, other: Other, protocol: Protocol) -> bool:
+class Planned(Protocol):
+    """What has a plan and, where it was found, the structure set that the plan names."""
+
+    @property
+    def plan(self) -> Plan | None:
+        """Return the plan."""
+
+    @property
+    def structure_set(self) -> StructureSet | None:
+        """Return its structure set."""
+
+
+def is_revision(one: Planned, other: Planned, protocol: TrialProtocol) -> bool:
     """Tell whether another plan treats the same target, and so replaces this one.
 
     Each of its targets must share half of the larger with one of this plan's, in one frame of
-    reference. Without its contours nothing is known, and the plan counts as a part.
+    reference. Without contours nothing is known, and the plan counts as a part.
     """
+    if one.plan is None or one.structure_set is None:
+        return False
     if other.plan is None or other.structure_set is None:
         return False
-    frames = {case.plan.instance.frame_of_reference_uid, other.instance.frame_of_reference_uid}
-    frames |= {
-        case.structure_set.instance.frame_of_reference_uid,
-        other.structure_set.instance.frame_of_reference_uid,
+    frames = {
+        read.instance.frame_of_reference_uid
+        for read in (one.plan, one.structure_set, other.plan, other.structure_set)
     }
     if len(frames - {None}) != 1:
         return False
-    own = [build_region(roi) for roi in _targets(case.plan, case.structure_set, protocol)]
+    own = [build_region(roi) for roi in _targets(one.plan, one.structure_set, protocol)]
     theirs = [build_region(roi) for roi in _targets(other.plan, other.structure_set, protocol)]
     if not own or not theirs:
         return False
     for target in theirs:
         shares = [
-            overlap_cc(target, one) / max(target.volume_cc or 0.0, one.volume_cc or 0.0)
-            for one in own
-            if target.volume_cc and one.volume_cc
+            overlap_cc(target, region) / max(target.volume_cc or 0.0, region.volume_cc or 0.0)
+            for region in own
+            if target.volume_cc and region.volume_cc
         ]
         if not shares or max(shares) < SHARED:
             return False
     return True
+
+
+def target_levels(one: Planned, protocol: TrialProtocol) -> frozenset[str]:
+    """Return the vertebral levels that the names of a plan's targets state; none if unknown."""
+    if one.plan is None or one.structure_set is None:
+        return frozenset()
+    targets = _targets(one.plan, one.structure_set, protocol)
+    stated = [read_levels(roi.name, Role.PTV).stated for roi in targets]
+    return frozenset(level for levels in stated for level in levels) if all(stated) else frozenset()
 
 
 # --- Findings -----------------------------------------------------------------------------------

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from sbrtcheck import __version__
-from sbrtcheck.cli import check, diff, dvh, protocol, robustness, selftest, show
+from sbrtcheck.cli import batch, check, diff, dvh, protocol, robustness, selftest, show
 from sbrtcheck.cli.common import COULD_NOT_RUN, app
 
 __all__ = ["main"]
 
 # Each module adds its commands to `app`.
-COMMANDS = (check, show, dvh, robustness, diff, protocol, selftest)
+COMMANDS = (check, batch, show, dvh, robustness, diff, protocol, selftest)
 INTERNAL_ERROR = 4
 INTERRUPTED = 130
 GARBAGE = 100_000

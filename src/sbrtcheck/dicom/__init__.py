@@ -7,7 +7,7 @@ from sbrtcheck.dicom.exported import load_exported_dvhs
 from sbrtcheck.dicom.former import former_names
 from sbrtcheck.dicom.peek import HEAD_BYTES, Peek, peek, peek_bytes
 from sbrtcheck.dicom.plan import load_ion_plan_header, load_plan
-from sbrtcheck.dicom.structures import load_structure_set
+from sbrtcheck.dicom.structures import load_structure_set, load_structure_set_header
 
 __all__ = [
     "HEAD_BYTES",
@@ -25,6 +25,7 @@ __all__ = [
     "load_ion_plan_header",
     "load_plan",
     "load_structure_set",
+    "load_structure_set_header",
     "peek",
     "peek_bytes",
     "refuse_dose_kind",

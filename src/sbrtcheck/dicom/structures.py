@@ -8,6 +8,7 @@ import numpy as np
 
 from sbrtcheck.dicom.dataset import (
     RT_STRUCTURE_SET,
+    Opened,
     Record,
     open_file,
     parse_decimals,
@@ -20,6 +21,7 @@ from sbrtcheck.model import (
     ROI,
     Contour,
     FloatArray,
+    Instance,
     StructureSet,
     Text,
     distinct,
@@ -63,13 +65,7 @@ def load_structure_set(path: Path) -> StructureSet:
     """
     opened = open_file(path)
     root = require_class(opened, RT_STRUCTURE_SET)
-    instance = read_instance(
-        opened, label_keyword="StructureSetLabel", date_keyword="StructureSetDate"
-    )
-    if instance.frame_of_reference_uid is None:
-        frames = [item.uid("FrameOfReferenceUID") for item in root.items(FRAMES)]
-        if len(set(frames)) == 1:
-            instance = replace(instance, frame_of_reference_uid=frames[0])
+    instance = _instance(opened, root)
     drafts, notes = _drafts(root)
     contours = {number: _contours(draft, root) for number, draft in drafts.items()}
     steps = [np.diff(distinct(c.z_mm for c in rings)) for rings in contours.values() if rings]
@@ -92,6 +88,30 @@ def load_structure_set(path: Path) -> StructureSet:
         instance=instance,
         notes=(*notes, *root.character_notes()),
     )
+
+
+@quietly
+def load_structure_set_header(path: Path) -> Instance:
+    """Read which structure set it is, without its contours.
+
+    Raises
+    ------
+    ReadError
+        If the file is not a readable RT Structure Set.
+    """
+    opened = open_file(path, header_only=True)
+    return _instance(opened, require_class(opened, RT_STRUCTURE_SET))
+
+
+def _instance(opened: Opened, root: Record) -> Instance:
+    instance = read_instance(
+        opened, label_keyword="StructureSetLabel", date_keyword="StructureSetDate"
+    )
+    if instance.frame_of_reference_uid is None:
+        frames = [item.uid("FrameOfReferenceUID") for item in root.items(FRAMES)]
+        if len(set(frames)) == 1:
+            instance = replace(instance, frame_of_reference_uid=frames[0])
+    return instance
 
 
 def _drafts(root: Record) -> tuple[dict[int, _Draft], list[Text]]:

@@ -1,0 +1,1 @@
+"""Many plans: find them, judge each as one is judged alone, and write tables of all."""

@@ -1,0 +1,175 @@
+"""Find every file below some folders, tell what each is, and link plans with what belongs to them."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sbrtcheck import dicom
+from sbrtcheck.batch.headers import NOT_DICOM, Contents, Header, look, read_contents
+from sbrtcheck.batch.index import Index
+from sbrtcheck.batch.linking import Item, Linked, link
+from sbrtcheck.batch.options import BatchOptions, Progress
+from sbrtcheck.batch.places import ZIP, Entry, Fault, Place, walk
+from sbrtcheck.batch.results import Stray
+from sbrtcheck.batch.runners import Runner
+from sbrtcheck.batch.work import Failed, hidden
+from sbrtcheck.facts import FILE_NAME
+
+__all__ = ["Tree", "find_tree", "place_text", "strays_of"]
+
+FILES_AT_ONCE = 16  # headers of so many files are read in one task
+ARCHIVE_WITHIN = "archive within an archive"
+
+
+@dataclass(slots=True)
+class Tree:
+    """All that lies below the roots; `others` counts what is no RT file by its kind."""
+
+    linked: Linked
+    faults: list[Fault]
+    closed: list[tuple[Entry, str]] = field(default_factory=list)  # files that are no RT files
+    others: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+
+def find_tree(options: BatchOptions, runner: Runner, progress: Progress) -> Tree:
+    """Find all files below the roots, read what is new, and link it."""
+    progress.stage("finding files", 0)
+    now_ns = time.time_ns()
+    entries, faults = walk(options.roots, leave_out=[options.out, options.private])
+    index = Index(options.private)
+    contents, gone = index.known(entries, [str(root.absolute()) for root in options.roots])
+    unread: list[Entry] = []
+    read: list[tuple[Entry, Contents]] = []
+    for entry in entries:
+        if entry.path in contents:
+            continue
+        seen = look(entry.path)
+        if seen is None:
+            unread.append(entry)
+        else:
+            contents[entry.path] = seen
+            read.append((entry, seen))
+    for entry, seen in _read(unread, options, runner, progress):
+        contents[entry.path] = seen
+        read.append((entry, seen))
+    notes = []
+    if (read or gone) and not index.keep(read, read_ns=now_ns, gone=gone):
+        notes.append("the index of files cannot be written: the next run reads all of them again")
+    items = [
+        Item(Place(entry.path, member), header)
+        for entry in entries
+        for member, header in contents[entry.path].headers
+    ]
+    tree = Tree(link(items), faults, notes=notes)
+    own = {path.resolve() for path in (options.cases,) if path is not None}
+    for entry in entries:
+        _note_others(tree, entry, contents[entry.path], own)
+    return tree
+
+
+def _read(
+    entries: Sequence[Entry], options: BatchOptions, runner: Runner, progress: Progress
+) -> Iterator[tuple[Entry, Contents]]:
+    """Read RT headers on all processes; what ends a process costs one file."""
+    progress.stage("reading headers", len(entries))
+    by_path = {entry.path: entry for entry in entries}
+    paths = [entry.path for entry in entries]
+    chunks = [
+        tuple(paths[start : start + FILES_AT_ONCE]) for start in range(0, len(paths), FILES_AT_ONCE)
+    ]
+    single: list[tuple[str, ...]] = []
+    for tasks in (chunks, single):
+        for chunk, answer in runner.run(read_contents, tasks, seconds=options.seconds):
+            if not isinstance(answer, Failed):
+                progress.step(steps=len(chunk))
+                yield from ((by_path[path], seen) for path, seen in zip(chunk, answer, strict=True))
+            elif len(chunk) > 1:
+                single += [(path,) for path in chunk]
+            else:
+                progress.step()
+                yield by_path[chunk[0]], _unreadable(chunk[0], answer.reason)
+
+
+def _unreadable(path: str, reason: str) -> Contents:
+    try:
+        peek = dicom.peek(Path(path))
+    except OSError:
+        peek = None
+    if peek is None:
+        return Contents(problem=reason)
+    header = Header(
+        sop_class_uid=peek.sop_class_uid,
+        sop_instance_uid=peek.sop_instance_uid or "",
+        problem=reason,
+    )
+    return Contents(headers=((None, header),))
+
+
+def _note_others(tree: Tree, entry: Entry, contents: Contents, own: set[Path]) -> None:
+    """Count what is no RT file; name what is neither DICOM nor of ours."""
+    path = Path(entry.path)
+    if path.name == FILE_NAME or path.resolve() in own:
+        return
+    tree.others.update(contents.others)
+    if contents.problem is not None:
+        tree.closed.append((entry, contents.problem))
+    elif path.suffix.lower() == ZIP:
+        odd = {
+            kind: count
+            for kind, count in contents.others.items()
+            if kind in (NOT_DICOM, ARCHIVE_WITHIN)
+        }
+        tree.closed += [
+            (entry, f"{count} members were not opened: {kind}") for kind, count in odd.items()
+        ]
+    elif NOT_DICOM in contents.others:
+        tree.closed.append((entry, "this is not a DICOM file"))
+
+
+def strays_of(tree: Tree, options: BatchOptions) -> list[Stray]:
+    """Return all files that belong to no plan, and the parts of the tree that were not looked at."""
+    name = options.pseudonyms.file
+
+    def said(reason: str, item: Item | None = None) -> str:
+        if options.phi or item is None:
+            return reason
+        return hidden(reason, item.header.patient, [item])
+
+    strays = [
+        Stray(
+            pseudonym=name(place_text(item.place)),
+            path=place_text(item.place),
+            kind="",
+            reason=said(reason, item),
+            header=item.header,
+        )
+        for item, reason in tree.linked.strays
+    ]
+    strays += [
+        Stray(
+            pseudonym=name(entry.path),
+            path=entry.path,
+            kind="zip archive" if entry.path.lower().endswith(ZIP) else "file",
+            reason=reason,
+            size_bytes=entry.size,
+        )
+        for entry, reason in tree.closed
+    ]
+    strays += [
+        Stray(
+            pseudonym=name(fault.path),
+            path=fault.path,
+            kind="part of the tree",
+            reason=fault.reason,
+        )
+        for fault in tree.faults
+    ]
+    return strays
+
+
+def place_text(place: Place) -> str:
+    """Return where a file lies; a member of an archive by its number."""
+    return place.path if place.member is None else f"{place.path}#{place.member}"

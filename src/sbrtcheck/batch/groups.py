@@ -1,0 +1,190 @@
+"""What the plans of one patient are to each other: revisions of one plan, or parts of one course."""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sbrtcheck import dicom
+from sbrtcheck.batch.linking import Item, Linked, PlanFiles, by_patient
+from sbrtcheck.batch.options import Progress
+from sbrtcheck.batch.runners import Runner
+from sbrtcheck.batch.work import END, Failed, PatientTask, read_record, relate, write_record
+from sbrtcheck.case import tail
+
+__all__ = ["Grouped", "group_plans"]
+
+APPROVED = "APPROVED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouped:
+    """A plan, and what the other plans of its patient are to it.
+
+    Parameters
+    ----------
+    parts
+        Plans of other targets that are treated too, whose dose is to be added.
+    beside
+        Files of further plans, of which it is not known whether they give dose.
+    revisions
+        Words for plans that this one replaces.
+    superseded_by
+        Why another plan is judged in place of this one, or None.
+    open_question
+        Why it is not known which of the revisions is treated, or None.
+    """
+
+    files: PlanFiles
+    parts: tuple[PlanFiles, ...] = ()
+    beside: tuple[Item, ...] = ()
+    revisions: tuple[str, ...] = ()
+    superseded_by: str | None = None
+    open_question: str | None = None
+
+
+def group_plans(
+    linked: Linked,
+    runner: Runner,
+    protocol: bytes,
+    progress: Progress,
+    *,
+    seconds: float,
+    records: Path,
+) -> tuple[list[Grouped], set[str]]:
+    """Tell for each plan what the other plans of its patient are to it.
+
+    Answers are kept in a folder of records; the names of those that count now are returned, too.
+    """
+    patients = by_patient(linked.plans)
+    grouped: list[Grouped] = []
+    asked: dict[PatientTask, list[PlanFiles]] = {}
+    for plans in patients:
+        drawn = [plan for plan in plans if _is_drawn(plan)]
+        if len(drawn) < 2:
+            grouped += _of_patient(plans, [[plan] for plan in drawn], linked)
+            continue
+        pairs = tuple((p.plan, p.structure_set) for p in drawn if p.structure_set is not None)
+        asked[PatientTask(plans=pairs, protocol=protocol)] = plans
+    keys = {task.key(): task for task in asked}
+    for key, task in keys.items():
+        kept = read_record(records / f"{key}.json")
+        if kept is not None:
+            grouped += _as_told(asked.pop(task), json.loads(kept), linked)
+    if asked:
+        progress.stage("comparing plans of one patient", len(asked))
+    for task, answer in runner.run(relate, asked, seconds=seconds):
+        progress.step()
+        if not isinstance(answer, Failed):
+            with suppress(OSError):  # it is found again next time
+                write_record(records, task.key(), json.dumps(answer).encode() + END)
+        grouped += _as_told(asked[task], None if isinstance(answer, Failed) else answer, linked)
+    return grouped, set(keys)
+
+
+def _as_told(
+    plans: Sequence[PlanFiles], numbers: Sequence[int] | None, linked: Linked
+) -> list[Grouped]:
+    """Group the plans of a patient by number; without any, each is judged beside the others."""
+    drawn = [plan for plan in plans if _is_drawn(plan)]
+    if numbers is None:
+        return _of_patient(plans, [[plan] for plan in drawn], linked, known=False)
+    groups: dict[int, list[PlanFiles]] = {}
+    for plan, number in zip(drawn, numbers, strict=True):
+        groups.setdefault(number, []).append(plan)
+    return _of_patient(plans, list(groups.values()), linked)
+
+
+def _is_drawn(plan: PlanFiles) -> bool:
+    """Tell whether plan and structure set can be read, so that its targets are known."""
+    rois = plan.structure_set
+    return plan.is_one and rois is not None and rois.header.problem is None
+
+
+def _of_patient(
+    plans: Sequence[PlanFiles],
+    groups: Sequence[Sequence[PlanFiles]],
+    linked: Linked,
+    *,
+    known: bool = True,
+) -> list[Grouped]:
+    """Tell for each plan of a patient; `groups` part those that are drawn into revisions."""
+    broken = [plan for plan in plans if not _is_drawn(plan)]
+    grouped = [Grouped(files=plan) for plan in broken]
+    ions = [item for item in linked.ion_plans if _is_of(item, plans)]
+    chosen = [_treated(group) for group in groups]
+    for number, group in enumerate(groups):
+        others = [
+            (other, treated)
+            for at, (other, treated) in enumerate(zip(groups, chosen, strict=True))
+            if at != number
+        ]
+        parts = tuple(treated for _, treated in others if treated is not None and known)
+        unsure = [
+            plan for other, treated in others if treated is None or not known for plan in other
+        ]
+        beside = [item for plan in unsure for item in plan.files[:2]]
+        beside += [plan.plan for plan in broken] + ions
+        grouped += _of_group(group, chosen[number], parts, tuple(dict.fromkeys(beside)))
+    return grouped
+
+
+def _without_dose(plan: PlanFiles) -> list[Item]:
+    return [item for item in plan.files if item.header.sop_class_uid != dicom.RT_DOSE]
+
+
+def _of_group(
+    group: Sequence[PlanFiles],
+    treated: PlanFiles | None,
+    parts: tuple[PlanFiles, ...],
+    beside: tuple[Item, ...],
+) -> list[Grouped]:
+    told = {plan.identity: _told(plan) for plan in group}
+    if treated is not None:
+        replaced = tuple(told[plan.identity] for plan in group if plan is not treated)
+        superseded_by = f"superseded by its approved revision {told[treated.identity]}; not judged"
+        return [
+            Grouped(files=plan, parts=parts, beside=beside, revisions=replaced)
+            if plan is treated
+            else Grouped(files=plan, superseded_by=superseded_by)
+            for plan in group
+        ]
+    count = sum(_is_approved(plan) for plan in group)
+    question = (
+        f"{len(group)} revisions of one plan, {count or 'none'} of them approved:"
+        f" which one is treated is not known ({'; '.join(told.values())})"
+    )
+    return [
+        Grouped(
+            files=plan,
+            parts=parts,
+            beside=beside,
+            revisions=tuple(told[other.identity] for other in group if other is not plan),
+            open_question=question,
+        )
+        for plan in group
+    ]
+
+
+def _treated(group: Sequence[PlanFiles]) -> PlanFiles | None:
+    """Return the plan of a group that is treated: the only one, or the only approved one."""
+    approved = [plan for plan in group if _is_approved(plan)] if len(group) > 1 else list(group)
+    return approved[0] if len(approved) == 1 else None
+
+
+def _is_approved(plan: PlanFiles) -> bool:
+    return (plan.plan.header.approval or "").upper() == APPROVED
+
+
+def _told(plan: PlanFiles) -> str:
+    header = plan.plan.header
+    date = f" of {header.date}" if header.date else ""
+    return f"{tail(header.sop_instance_uid)}{date}, {header.approval or 'no approval status'}"
+
+
+def _is_of(item: Item, plans: Sequence[PlanFiles]) -> bool:
+    """Tell whether an ion plan is of the patient of some plans."""
+    own = (item.header.patient_id or "").strip().casefold()
+    ids = {(plan.plan.header.patient_id or "").strip().casefold() for plan in plans}
+    return bool(own) and own in ids

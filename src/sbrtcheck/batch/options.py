@@ -1,0 +1,55 @@
+"""What a run is asked for, and whom it tells how it goes on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from sbrtcheck.batch.pseudonyms import Pseudonyms
+from sbrtcheck.protocol import Protocol as TrialProtocol
+
+__all__ = ["BatchOptions", "Progress"]
+
+
+class Progress(Protocol):
+    """Is told how a run goes on."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Say that a stage of so many steps begins."""
+
+    def step(self, outcome: str | None = None, *, steps: int = 1) -> None:
+        """Say that steps are done, one of them a plan with this outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    """What a run is about.
+
+    Parameters
+    ----------
+    roots
+        Folders, or single files such as archives.
+    out
+        Where results go; made where it is not there.
+    private
+        A folder of this user only, for the index of files.
+    pseudonyms
+        Names for patients, plans and files.
+    cases
+        A `cases.csv`, or None.
+    seconds
+        The longest that one plan may take.
+    resume
+        Keep the verdicts of an earlier run into the same folder whose inputs have not changed.
+    phi
+        Let names, IDs and paths into the results.
+    """
+
+    roots: tuple[Path, ...]
+    out: Path
+    private: Path
+    pseudonyms: Pseudonyms
+    protocol: TrialProtocol
+    cases: Path | None = None
+    seconds: float = 300.0
+    resume: bool = False
+    phi: bool = False

@@ -1,0 +1,350 @@
+"""All results of a run: what is known of each plan becomes rows, and rows become files.
+
+Files are made beside their place and moved there when they are whole; `run.json` comes last, so
+where it stands, all others belong to it.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sbrtcheck import __version__, dicom
+from sbrtcheck.batch import columns
+from sbrtcheck.batch.headers import Header
+from sbrtcheck.batch.junit import write_junit
+from sbrtcheck.batch.summary import Counted, summarise
+from sbrtcheck.batch.tables import CsvTable, ParquetTable, Row
+from sbrtcheck.batch.work import CURVE_STEP_GY, ERROR
+from sbrtcheck.report.words import Voice, printable
+
+__all__ = ["OUTCOMES", "Published", "Result", "Stray", "publish"]
+
+OUTCOMES = ("PASS", "VARIATION", "UNDECIDED", "FAIL", ERROR)
+MAKING = ".making"  # the folder where files are made
+RUN = "run.json"
+SUPERSEDED = "superseded"
+MOST_WORDS = 3  # findings whose sentences make the reason of a row
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One plan of the run. `load` returns its record, which is not kept in memory."""
+
+    plan: str
+    patient: str
+    centre: str | None
+    trial_number: str | None
+    case_row: int | None
+    role: str
+    parts: int
+    path: str
+    header: Header
+    load: Callable[[], Document]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stray:
+    """A file that belongs to no plan."""
+
+    pseudonym: str
+    path: str
+    kind: str
+    reason: str
+    header: Header | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What the tables add up to.
+
+    `current` leaves superseded plans out; `conditional` plans pass if there was no earlier
+    irradiation, of which nothing was provided.
+    """
+
+    outcomes: Mapping[str, int]
+    current: Mapping[str, int]
+    superseded: int
+    conditional: int
+    summary: Sequence[Row]
+    worst: Sequence[tuple[str, str, str]]  # plan, outcome, reason
+
+
+def publish(
+    folder: Path,
+    results: Sequence[Result],
+    strays: Sequence[Stray],
+    about: Mapping[str, object],
+    *,
+    phi: bool,
+) -> Published:
+    """Write all tables, the verdicts and `run.json`, in the order of the results.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written; what stood there before still does, but for `run.json`.
+    """
+    making = folder / MAKING
+    shutil.rmtree(making, ignore_errors=True)
+    (making / "plans").mkdir(parents=True)
+    plans = _Plans(phi=phi)
+    with ExitStack() as stack:
+        tables = _Tables(making, stack, phi=phi)
+        for result in results:
+            document = result.load()
+            _add_plan(result, document, tables, plans)
+            (making / "plans" / f"{result.plan}.json").write_text(
+                json.dumps(_verdict_document(document), ensure_ascii=True, indent=1) + "\n",
+                encoding="ascii",
+            )
+    summary = list(summarise(plans.counted))
+    with CsvTable(making / "summary.csv", columns.SUMMARY) as table:
+        for row in summary:
+            table.add(row)
+    _write_quarantine(making / "quarantine.csv", strays, phi=phi)
+    write_junit(making / "junit.xml", plans.cases)
+    published = Published(
+        outcomes=plans.outcomes,
+        current=plans.current,
+        superseded=plans.superseded,
+        conditional=plans.conditional,
+        summary=summary,
+        worst=plans.worst,
+    )
+    document = {
+        "schema": columns.SCHEMA,
+        "sbrtcheck": __version__,
+        **about,
+        "counts": {
+            "plans": len(results),
+            **plans.outcomes,
+            "superseded": plans.superseded,
+            "quarantined": len(strays),
+        },
+        "outputs": _hashes(making),
+    }
+    _move(making, folder, json.dumps(document, ensure_ascii=True, indent=1) + "\n")
+    return published
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            found[path.relative_to(folder).as_posix()] = digest
+    return found
+
+
+def _move(making: Path, folder: Path, run: str) -> None:
+    (making / RUN).write_text(run, encoding="ascii")
+    (folder / RUN).unlink(missing_ok=True)
+    shutil.rmtree(folder / "plans", ignore_errors=True)
+    for path in sorted(making.iterdir()):
+        if path.name != RUN:
+            path.replace(folder / path.name)
+    (making / RUN).replace(folder / RUN)
+    making.rmdir()
+
+
+class _Tables:
+    """The tables that have rows of each plan."""
+
+    def __init__(self, folder: Path, stack: ExitStack, *, phi: bool) -> None:
+        self.phi = phi
+        more = columns.PLANS_PHI if phi else ()
+        self.plans = stack.enter_context(CsvTable(folder / "plans.csv", (*columns.PLANS, *more)))
+        self.findings = stack.enter_context(CsvTable(folder / "findings.csv", columns.FINDINGS))
+        self.metrics = stack.enter_context(CsvTable(folder / "metrics.csv", columns.METRICS))
+        self.metrics_parquet = stack.enter_context(
+            ParquetTable(folder / "metrics.parquet", columns.METRICS)
+        )
+        self.dvh = stack.enter_context(ParquetTable(folder / "dvh.parquet", columns.DVH))
+
+
+class _Plans:
+    """What is counted over all plans."""
+
+    def __init__(self, *, phi: bool) -> None:
+        self.phi = phi
+        self.outcomes = dict.fromkeys(OUTCOMES, 0)
+        self.current = dict.fromkeys(OUTCOMES, 0)
+        self.superseded = 0
+        self.conditional = 0
+        self.counted: list[Counted] = []
+        self.worst: list[tuple[str, str, str]] = []
+        self.cases: list[tuple[str, str | None, str, str, str]] = []
+
+
+def _add_plan(result: Result, document: Document, tables: _Tables, plans: _Plans) -> None:
+    row = _plan_row(result, document)
+    tables.plans.add(row)
+    outcome, reason = str(row["outcome"]), str(row["reason"] or "")
+    plans.outcomes[outcome] += 1
+    plans.cases.append((result.plan, result.centre, result.role, outcome, reason))
+    if result.role == SUPERSEDED:
+        plans.superseded += 1
+    else:
+        plans.current[outcome] += 1
+        plans.counted.append(_counted(result, row))
+        if outcome in ("PASS", "VARIATION"):
+            plans.conditional += row["prior_rt"] is None
+        else:
+            plans.worst.append((result.plan, outcome, reason))
+    if "verdict" not in document:
+        return
+    head = {"plan": result.plan, "centre": result.centre}
+    for finding in document["verdict"]["findings"]:
+        full = {**head, **finding, "structure": finding["subject"]}
+        tables.findings.add(full)
+        if finding["metric"] is not None:
+            tables.metrics.add(full)
+            tables.metrics_parquet.add(full)
+    for curve in document["curves"]:
+        _add_curve(head, curve, tables.dvh)
+
+
+def _add_curve(head: Row, curve: Document, table: ParquetTable) -> None:
+    volumes = curve["volume_cc_at_dose"]
+    rows = len(volumes)
+    whole_cc = curve["volume_cc"]
+    table.add_many(
+        {
+            **{name: [value] * rows for name, value in head.items()},
+            **{name: [curve[name]] * rows for name in ("structure", "roi", "complete")},
+            "dose_gy": [round(step * CURVE_STEP_GY, 6) for step in range(rows)],
+            "volume_cc": volumes,
+            "volume_percent": [100 * volume / whole_cc for volume in volumes],
+        },
+        rows,
+    )
+
+
+def _plan_row(result: Result, document: Document) -> dict[str, object]:
+    header = result.header
+    voice = Voice(header.patient, phi=True)
+    row: dict[str, object] = {
+        "plan": result.plan,
+        "patient": result.patient,
+        "centre": result.centre,
+        "trial_number": result.trial_number,
+        "role": result.role,
+        "outcome": document["outcome"],
+        "reason": document["reason"],
+        "parts": result.parts,
+        "approval": header.approval,
+        "date": header.date,
+        "case_row": result.case_row,
+        "sop_instance_uid": header.sop_instance_uid,
+        "plan_sha256": header.sha256,
+        "patient_id": header.patient_id,
+        "patient_name": header.patient_name,
+        "path": result.path,
+    }
+    if "verdict" in document:
+        row |= _verdict_cells(document["verdict"])
+    return {
+        name: voice.name(value) if isinstance(value, str) else value for name, value in row.items()
+    }
+
+
+def _verdict_cells(verdict: Document) -> dict[str, object]:
+    plan = verdict["plans"][0]
+    prescription = plan["prescription"] or {}
+    findings = verdict["findings"]
+    outcomes = [finding["outcome"] for finding in findings]
+    worst = []
+    if verdict["outcome"] != "PASS":
+        worst = [finding for finding in findings if finding["outcome"] == verdict["outcome"]]
+    dose_gy, fractions = prescription.get("dose_gy"), prescription.get("fractions")
+    more = len(worst) - MOST_WORDS
+    words = [
+        f"{_question(finding)}{_number(finding)}: {finding['reason'] or finding['message']}"
+        for finding in worst[:MOST_WORDS]
+    ]
+    return {
+        "trial_outcome": verdict["trial_outcome"],
+        "dosimetry_outcome": verdict["dosimetry_outcome"],
+        "worst": "; ".join(_question(finding) for finding in worst),
+        "reason": "; ".join([*words, *([f"and {more} more"] if more > 0 else [])]),
+        "scheme": None if dose_gy is None else f"{dose_gy:g} Gy/{fractions}",
+        "dose_gy": dose_gy,
+        "fractions": fractions,
+        "levels": " ".join(verdict["levels"]["treated"]),
+        "prior_rt": verdict["declared"]["facts"]["prior_radiotherapy"],
+        "label": plan["label"],
+        **{
+            f"n_{outcome.lower()}": outcomes.count(outcome)
+            for outcome in OUTCOMES
+            if outcome != ERROR
+        },
+    }
+
+
+def _question(finding: Document) -> str:
+    """Return what names a finding: (id, subject, metric) is unique in a verdict."""
+    return " ".join(filter(None, (finding["id"], finding["subject"], finding["metric"])))
+
+
+def _number(finding: Document) -> str:
+    return (
+        "" if finding["value"] is None else f" = {finding['value']:.6g} {finding['unit']}".rstrip()
+    )
+
+
+def _counted(result: Result, row: Row) -> Counted:
+    outcome = str(row["outcome"])
+    lost = outcome if "trial_outcome" not in row else None
+    trial, dosimetry = row.get("trial_outcome"), row.get("dosimetry_outcome")
+    return Counted(
+        centre=result.centre,
+        scheme=None if row.get("scheme") is None else str(row["scheme"]),
+        levels=tuple(str(row.get("levels") or "").split()),
+        outcomes={
+            "trial": lost or (None if trial is None else str(trial)),
+            "dosimetry": lost or str(dosimetry),
+            "both": outcome,
+        },
+    )
+
+
+def _verdict_document(document: Document) -> Document:
+    """Return the JSON of one plan: its verdict as `--json` writes it, or why there is none."""
+    if "verdict" in document:
+        verdict: Document = document["verdict"]
+        return verdict
+    return {
+        "schema": columns.SCHEMA,
+        "sbrtcheck": __version__,
+        "outcome": document["outcome"],
+        "reason": document["reason"],
+    }
+
+
+def _write_quarantine(path: Path, strays: Sequence[Stray], *, phi: bool) -> None:
+    more = columns.QUARANTINE_PHI if phi else ()
+    with CsvTable(path, (*columns.QUARANTINE, *more)) as table:
+        for row in _stray_rows(strays):
+            table.add(row)
+
+
+def _stray_rows(strays: Sequence[Stray]) -> Iterator[Row]:
+    for stray in strays:
+        header = stray.header
+        yield {
+            "file": stray.pseudonym,
+            "kind": stray.kind if header is None else dicom.class_name(header.sop_class_uid),
+            "reason": printable(stray.reason),
+            "size_bytes": stray.size_bytes if header is None else header.size_bytes,
+            "sop_instance_uid": None if header is None else header.sop_instance_uid,
+            "sha256": None if header is None else header.sha256,
+            "path": stray.path,
+        }

@@ -1,0 +1,97 @@
+"""How many plans deviate, per centre, scheme and level, with exact intervals."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sbrtcheck.names import LEVELS
+
+__all__ = ["Counted", "clopper_pearson", "summarise"]
+
+CONFIDENCE = 0.95
+DEVIATIONS = {"FAIL": ("FAIL",), "VARIATION or FAIL": ("VARIATION", "FAIL")}
+DECIDED = ("PASS", "VARIATION", "FAIL")
+NOT_PROVIDED = "not provided"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """A plan as it is counted: its groups, and its outcome by each set of rules."""
+
+    centre: str | None
+    scheme: str | None
+    levels: tuple[str, ...]
+    outcomes: dict[str, str | None]
+
+
+def clopper_pearson(
+    count: int, of: int, confidence: float = CONFIDENCE
+) -> tuple[float, float] | None:
+    """Return the exact binomial interval of a proportion (Clopper & Pearson 1934); None of none.
+
+    Examples
+    --------
+    >>> low, high = clopper_pearson(0, 10)
+    >>> low, round(high, 4)  # 1 - 0.025 ** (1 / 10)
+    (0.0, 0.3085)
+    """
+    from scipy.special import betaincinv
+
+    if of == 0:
+        return None
+    tail = (1 - confidence) / 2
+    low = 0.0 if count == 0 else float(betaincinv(count, of - count + 1, tail))
+    high = 1.0 if count == of else float(betaincinv(count + 1, of - count, 1 - tail))
+    return low, high
+
+
+def summarise(plans: Sequence[Counted]) -> Iterator[dict[str, object]]:
+    """Yield the rows of `summary.csv`. A plan of two levels counts at each of them."""
+    for rules in ("trial", "dosimetry", "both"):
+        for by, groups in _groupings(plans):
+            for group, members in groups:
+                yield from _rows(rules, by, group, members)
+
+
+def _groupings(
+    plans: Sequence[Counted],
+) -> Iterator[tuple[str, list[tuple[str, list[Counted]]]]]:
+    yield "all", [("all", list(plans))]
+    yield "centre", _grouped((plan.centre or NOT_PROVIDED, plan) for plan in plans)
+    yield "scheme", _grouped((plan.scheme or UNKNOWN, plan) for plan in plans)
+    levels = _grouped((level, plan) for plan in plans for level in plan.levels or (UNKNOWN,))
+    yield "level", sorted(levels, key=_from_head_to_foot)
+
+
+def _from_head_to_foot(group: tuple[str, object]) -> int:
+    return LEVELS.index(group[0]) if group[0] in LEVELS else len(LEVELS)
+
+
+def _grouped(pairs: Iterable[tuple[str, Counted]]) -> list[tuple[str, list[Counted]]]:
+    groups: dict[str, list[Counted]] = {}
+    for name, plan in pairs:
+        groups.setdefault(name, []).append(plan)
+    return sorted(groups.items())
+
+
+def _rows(rules: str, by: str, group: str, plans: Sequence[Counted]) -> Iterator[dict[str, object]]:
+    outcomes = [plan.outcomes[rules] for plan in plans]
+    decided = sum(outcome in DECIDED for outcome in outcomes)
+    for deviation, members in DEVIATIONS.items():
+        count = sum(outcome in members for outcome in outcomes)
+        interval = clopper_pearson(count, decided)
+        low, high = (None, None) if interval is None else interval
+        yield {
+            "rules": rules,
+            "by": by,
+            "group": group,
+            "deviation": deviation,
+            "plans": len(plans),
+            "decided": decided,
+            "undecided": outcomes.count("UNDECIDED"),
+            "errors": outcomes.count("ERROR"),
+            "count": count,
+            "percent": None if not decided else 100 * count / decided,
+            "low_percent": None if low is None else 100 * low,
+            "high_percent": None if high is None else 100 * high,
+        }

@@ -1,0 +1,378 @@
+"""What one process does for one plan, or one patient: value in, value out, no state between.
+
+Everything a task needs is in it; it reads only the files that the task names.
+"""
+
+import hashlib
+import json
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from sbrtcheck import __version__, dicom
+from sbrtcheck.batch.linking import Item, PlanFiles
+from sbrtcheck.batch.places import Place, on_disk
+from sbrtcheck.case import Case, Found, Search, assemble_case, case_with, tail
+from sbrtcheck.checks import gather, judge
+from sbrtcheck.checks.course import is_revision, target_levels
+from sbrtcheck.errors import CaseError, ReadError, SbrtCheckError
+from sbrtcheck.model import CaseFacts, Declared, Patient, Plan, StructureSet, Text
+from sbrtcheck.protocol import Basis, Protocol
+from sbrtcheck.report.as_json import render_json
+from sbrtcheck.report.words import Voice, printable
+from sbrtcheck.verdict import Finding, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from sbrtcheck.checks.evidence import Evidence
+
+__all__ = [
+    "CURVE_STEP_GY",
+    "ERROR",
+    "Failed",
+    "PatientTask",
+    "PlanTask",
+    "about",
+    "error_record",
+    "judge_into",
+    "judge_plan",
+    "packed",
+    "relate",
+]
+
+RECORD = 1  # the form of a record; a change makes all kept ones worthless
+ERROR = "ERROR"
+CURVE_STEP_GY = 0.1
+HERE = "among the files of the run"
+END = b"\n"  # of a record that was written whole: JSON has no other line break here
+
+
+class Failed(NamedTuple):
+    """A plan that could not be judged for a reason that may pass: it is tried again next time."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientTask:
+    """The plans of one patient with their structure sets, to be told apart."""
+
+    plans: tuple[tuple[Item, Item], ...]
+    protocol: bytes
+
+    def key(self) -> str:
+        """Return the hash of all that the answer depends on."""
+        contents = [[item.header.sha256 for item in pair] for pair in self.plans]
+        return _hash([RECORD, __version__, "groups", _hash_of(self.protocol), contents])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTask:
+    """One plan and all that its verdict depends on.
+
+    Parameters
+    ----------
+    files
+        The plan with what belongs to it.
+    parts
+        Plans of the same course whose dose is to be added, each with what belongs to it.
+    beside
+        Other plans of the patient, of which it is not known whether they give dose.
+    revisions
+        What is said of plans that this one replaces.
+    open_question
+        Why it is not known that this is the plan to be treated, or None.
+    """
+
+    files: PlanFiles
+    parts: tuple[PlanFiles, ...] = ()
+    beside: tuple[Item, ...] = ()
+    revisions: tuple[str, ...] = ()
+    open_question: str | None = None
+    facts: CaseFacts
+    protocol: bytes
+    phi: bool = False
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """Return all files that are read, each once."""
+        parts = [item for part in self.parts for item in part.files]
+        return tuple(dict.fromkeys((*self.files.files, *parts, *self.beside)))
+
+    def key(self) -> str:
+        """Return the hash of all that the answer depends on: contents, facts, protocol, version."""
+        document: list[object] = [
+            RECORD,
+            __version__,
+            _hash_of(self.protocol),
+            self.files.plan.header.sha256,
+            [[i.header.sop_class_uid, i.header.sha256] for i in self.items],
+            [part.plan.header.sha256 for part in self.parts],
+            self.revisions,
+            self.open_question,
+            {name: str(value) for name, value in asdict(self.facts).items()},
+            self.phi,
+        ]
+        return _hash(document)
+
+
+def _hash(document: list[object]) -> str:
+    return _hash_of(json.dumps(document).encode())
+
+
+def _hash_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def packed(protocol: Protocol) -> bytes:
+    """Return a protocol as it travels between processes."""
+    return pickle.dumps(protocol, protocol=5)
+
+
+@lru_cache(maxsize=2)
+def _unpacked(protocol: bytes) -> Protocol:
+    found: Protocol = pickle.loads(protocol)  # noqa: S301 - from this program, not from a file
+    return found
+
+
+def about() -> str:
+    """Return the version that runs here, so that other computers can be held to it."""
+    return __version__
+
+
+# --- One patient --------------------------------------------------------------------------------
+
+
+class _Planned(NamedTuple):
+    plan: Plan
+    structure_set: StructureSet
+
+
+def relate(task: PatientTask) -> tuple[int, ...]:
+    """Return a number for each plan of a patient, so that revisions of one plan share a number.
+
+    Revisions treat the same levels by name, or targets that overlap by half in one frame.
+    """
+    protocol = _unpacked(task.protocol)
+    places = [item.place for pair in task.plans for item in pair]
+    with on_disk(list(dict.fromkeys(places))) as paths:
+        planned = [_planned(paths[plan.place], paths[rois.place]) for plan, rois in task.plans]
+    numbers = list(range(len(planned)))
+    levels = [frozenset() if one is None else target_levels(one, protocol) for one in planned]
+    for at, one in enumerate(planned):
+        for before, other in enumerate(planned[:at]):
+            if one is None or other is None or numbers[at] == numbers[before]:
+                continue
+            if (levels[at] and levels[at] == levels[before]) or (
+                is_revision(one, other, protocol) or is_revision(other, one, protocol)
+            ):
+                joined = {numbers[at], numbers[before]}
+                numbers = [min(joined) if n in joined else n for n in numbers]
+    return tuple(numbers)
+
+
+def _planned(plan: Path, structure_set: Path) -> _Planned | None:
+    try:
+        return _Planned(dicom.load_plan(plan), dicom.load_structure_set(structure_set))
+    except ReadError:
+        return None  # its own verdict says so; here it stands alone
+
+
+# --- One plan -----------------------------------------------------------------------------------
+
+
+def judge_into(folder: str, task: PlanTask) -> Failed | None:
+    """Judge a plan and write its record into a folder, whole or not at all."""
+    record = judge_plan(task)
+    if isinstance(record, Failed):
+        return record
+    try:
+        write_record(Path(folder), task.key(), record)
+    except OSError as error:
+        return Failed(f"its result could not be written ({error.strerror})")
+    return None
+
+
+def write_record(folder: Path, key: str, record: bytes) -> None:
+    """Write a record whole or not at all."""
+    partial = folder / f"{key}.partial"
+    try:
+        partial.write_bytes(record)
+        partial.replace(folder / f"{key}.json")
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def read_record(path: Path) -> bytes | None:
+    """Return a record that was written whole, or None."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content if content.endswith(END) else None
+
+
+def judge_plan(task: PlanTask) -> bytes | Failed:
+    """Judge a plan and return its record; whatever goes wrong becomes a reason."""
+    try:
+        return _record(task)
+    except SbrtCheckError as error:
+        gone = _changed(task.items)
+        if gone is not None or isinstance(error, _ChangedError):
+            return Failed(gone or str(error.problem))
+        return error_record(_said(error, task))
+    except MemoryError:
+        return Failed("it needs more memory than a plan may have")
+    except OSError as error:
+        return Failed(f"the computer could not go on: {error.strerror or type(error).__name__}")
+    except Exception as error:  # noqa: BLE001 - a bug must cost one plan only, and be told
+        return Failed(f"internal error, a bug in sbrtcheck ({type(error).__name__})")
+
+
+class _ChangedError(CaseError):
+    """A file is not the one that was found when the run began."""
+
+
+def error_record(reason: str) -> bytes:
+    """Return the record of a plan that cannot be judged."""
+    return _packed_record({"outcome": ERROR, "reason": printable(reason)})
+
+
+def _packed_record(document: dict[str, object]) -> bytes:
+    return json.dumps(document, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _record(task: PlanTask) -> bytes:
+    with on_disk([item.place for item in task.items]) as paths:
+        case = _case(task, paths)
+        declared = Declared(facts=task.facts)
+        evidence = gather(case, _unpacked(task.protocol), declared)
+        verdict = _with_open_question(judge(evidence), task.open_question)
+    voice = Voice(case.plan.instance.patient, phi=task.phi)
+    return _packed_record(
+        {
+            "outcome": verdict.outcome.name,
+            "reason": None,
+            "verdict": json.loads(render_json(verdict, phi=task.phi)),
+            "curve_step_gy": CURVE_STEP_GY,
+            "curves": list(_curves(evidence, voice)),
+        }
+    )
+
+
+def _case(task: PlanTask, paths: dict[Place, Path]) -> Case:
+    """Return the case of a plan, with the parts of its course that can be added."""
+    case = assemble_case(paths[task.files.plan.place], _search(task, task.files, paths))
+    parts = []
+    notes = [Text("revision of this plan, not judged: {plan}", plan=row) for row in task.revisions]
+    for part in task.parts:
+        try:
+            parts.append(assemble_case(paths[part.plan.place], _search(task, part, paths)))
+        except (CaseError, ReadError) as error:
+            # It stays among the other plans, of which the verdict says that they were not added.
+            notes.append(
+                Text(
+                    "plan {uid} of this patient cannot be added: {why}",
+                    uid=tail(part.plan.header.sop_instance_uid),
+                    why=str(error.problem),
+                )
+            )
+    case = case_with(case, parts)
+    case = replace(case, notes=(*case.notes, *notes))
+    _require_found_content(task, (case, *parts))
+    return case
+
+
+def _search(task: PlanTask, own: PlanFiles, paths: dict[Place, Path]) -> Search:
+    """Return the files of one plan, and all other plans with their structure sets."""
+    plans = [task.files, *task.parts]
+    others = [
+        item
+        for files in plans
+        if files is not own
+        for item in files.files
+        if item.header.sop_class_uid != dicom.RT_DOSE
+    ]
+    items = dict.fromkeys((*own.files, *others, *task.beside))
+    return Search(tuple(_found(item, paths[item.place]) for item in items), cut_short=False)
+
+
+def _found(item: Item, path: Path) -> Found:
+    header = item.header
+    peek = dicom.Peek(header.sop_class_uid, header.sop_instance_uid or None)
+    return Found(path, peek, HERE)
+
+
+def _require_found_content(task: PlanTask, cases: Sequence[Case]) -> None:
+    """Raise `_ChangedError` unless what was read is what was found: a key stands for contents."""
+    found = {item.header.sop_instance_uid: item.header.sha256 for item in task.items}
+    for case in cases:
+        for link in case.links:
+            instance = link.instance
+            expected = found.get(instance.sop_instance_uid)
+            if expected and instance.sha256 and instance.sha256 != expected:
+                raise _ChangedError(Text("a file has changed since the run began"))
+
+
+def _changed(items: Sequence[Item]) -> str | None:
+    """Say which files are not what they were when the run began."""
+    for item in items:
+        kind = dicom.class_name(item.header.sop_class_uid)
+        try:
+            size_bytes = Path(item.place.path).stat().st_size
+        except OSError as error:
+            return f"its {kind} is gone since the run began ({error.strerror})"
+        if item.place.member is None and size_bytes != item.header.size_bytes:
+            return f"its {kind} has changed since the run began"
+    return None
+
+
+def _with_open_question(verdict: Verdict, question: str | None) -> Verdict:
+    if question is None:
+        return verdict
+    message = Text("{question}", question=question)
+    finding = Finding(
+        id="course.revisions",
+        subject="case",
+        outcome=Outcome.UNDECIDED,
+        message=message,
+        reason=message,
+        basis=Basis.CONVENTION,
+        source="of revisions of one plan, the one that is approved is treated",
+    )
+    return replace(verdict, findings=(*verdict.findings, finding))
+
+
+def _curves(evidence: "Evidence", voice: Voice) -> Iterator[dict[str, object]]:
+    """Yield the DVH of each graded or reported structure, at even steps from 0 to its maximum."""
+    for structure, dvh in evidence.dosimetry.dvhs.items():
+        if dvh.volume_cc is None or dvh.dose_gy.size == 0:
+            continue
+        steps = int(dvh.dose_gy[-1] / CURVE_STEP_GY) + 2
+        volumes = [dvh.volume_inside_cc(step * CURVE_STEP_GY) for step in range(steps)]
+        yield {
+            "structure": voice.name(structure),
+            "roi": voice.name(dvh.roi_name),
+            "volume_cc": dvh.volume_cc,
+            "complete": dvh.is_complete,
+            "volume_cc_at_dose": [float(f"{volume:.6g}") for volume in volumes],
+        }
+
+
+def _said(error: SbrtCheckError, task: PlanTask) -> str:
+    """Return an error as one sentence without path or patient; candidates are only counted."""
+    patient = task.files.plan.header.patient
+    sentence = str(error.problem)
+    return sentence if task.phi else hidden(sentence, patient, task.items)
+
+
+def hidden(sentence: str, patient: Patient, items: Sequence[Item]) -> str:
+    """Return a sentence without names of files and of the patient."""
+    for item in items:
+        for name in (item.place.path, str(Path(item.place.path).parent)):
+            if len(name) > 1:
+                sentence = sentence.replace(name, "***")
+    return patient.masked(sentence)
