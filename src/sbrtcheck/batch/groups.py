@@ -71,7 +71,7 @@ def group_plans(
     for key, task in keys.items():
         kept = read_record(records / f"{key}.json")
         if kept is not None:
-            grouped += _as_told(asked.pop(task), json.loads(kept), linked)
+            grouped += _as_told(asked.pop(task), json.loads(kept.removesuffix(END)), linked)
     if asked:
         progress.stage("comparing plans of one patient", len(asked))
     for task, answer in runner.run(relate, asked, seconds=seconds):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
 from sbrtcheck.case import MAX_UNPACKED_BYTES
@@ -89,6 +90,9 @@ def _note_file(path: str, entries: dict[str, Entry], faults: list[Fault]) -> Non
         stat = Path(path).stat()
     except OSError as error:
         faults.append(Fault(path, f"the file cannot be read ({error.strerror})"))
+        return
+    if not S_ISREG(stat.st_mode):  # opening a pipe would wait for ever
+        faults.append(Fault(path, "this is not a regular file"))
         return
     entries[path] = Entry(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 

@@ -19,7 +19,7 @@ from sbrtcheck.batch.headers import Header
 from sbrtcheck.batch.junit import write_junit
 from sbrtcheck.batch.summary import Counted, summarise
 from sbrtcheck.batch.tables import CsvTable, ParquetTable, Row
-from sbrtcheck.batch.work import CURVE_STEP_GY, ERROR
+from sbrtcheck.batch.work import CURVE_STEP_GY, ERROR, Record
 from sbrtcheck.report.words import Voice, printable
 
 __all__ = ["OUTCOMES", "Published", "Result", "Stray", "publish"]
@@ -45,7 +45,7 @@ class Result:
     parts: int
     path: str
     header: Header
-    load: Callable[[], Document]
+    load: Callable[[], Record]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +98,10 @@ def publish(
     with ExitStack() as stack:
         tables = _Tables(making, stack, phi=phi)
         for result in results:
-            document = result.load()
-            _add_plan(result, document, tables, plans)
-            (making / "plans" / f"{result.plan}.json").write_text(
-                json.dumps(_verdict_document(document), ensure_ascii=True, indent=1) + "\n",
-                encoding="ascii",
-            )
+            record = result.load()
+            _add_plan(result, record, tables, plans)
+            text = record.text or _without_verdict(record)
+            (making / "plans" / f"{result.plan}.json").write_text(text + "\n", encoding="ascii")
     summary = list(summarise(plans.counted))
     with CsvTable(making / "summary.csv", columns.SUMMARY) as table:
         for row in summary:
@@ -184,8 +182,8 @@ class _Plans:
         self.cases: list[tuple[str, str | None, str, str, str]] = []
 
 
-def _add_plan(result: Result, document: Document, tables: _Tables, plans: _Plans) -> None:
-    row = _plan_row(result, document)
+def _add_plan(result: Result, record: Record, tables: _Tables, plans: _Plans) -> None:
+    row = _plan_row(result, record)
     tables.plans.add(row)
     outcome, reason = str(row["outcome"]), str(row["reason"] or "")
     plans.outcomes[outcome] += 1
@@ -199,16 +197,16 @@ def _add_plan(result: Result, document: Document, tables: _Tables, plans: _Plans
             plans.conditional += row["prior_rt"] is None
         else:
             plans.worst.append((result.plan, outcome, reason))
-    if "verdict" not in document:
+    if record.verdict is None:
         return
     head = {"plan": result.plan, "centre": result.centre}
-    for finding in document["verdict"]["findings"]:
+    for finding in record.verdict["findings"]:
         full = {**head, **finding, "structure": finding["subject"]}
         tables.findings.add(full)
         if finding["metric"] is not None:
             tables.metrics.add(full)
             tables.metrics_parquet.add(full)
-    for curve in document["curves"]:
+    for curve in record.curves:
         _add_curve(head, curve, tables.dvh)
 
 
@@ -228,7 +226,7 @@ def _add_curve(head: Row, curve: Document, table: ParquetTable) -> None:
     )
 
 
-def _plan_row(result: Result, document: Document) -> dict[str, object]:
+def _plan_row(result: Result, record: Record) -> dict[str, object]:
     header = result.header
     voice = Voice(header.patient, phi=True)
     row: dict[str, object] = {
@@ -237,8 +235,8 @@ def _plan_row(result: Result, document: Document) -> dict[str, object]:
         "centre": result.centre,
         "trial_number": result.trial_number,
         "role": result.role,
-        "outcome": document["outcome"],
-        "reason": document["reason"],
+        "outcome": record.outcome,
+        "reason": record.reason,
         "parts": result.parts,
         "approval": header.approval,
         "date": header.date,
@@ -249,8 +247,8 @@ def _plan_row(result: Result, document: Document) -> dict[str, object]:
         "patient_name": header.patient_name,
         "path": result.path,
     }
-    if "verdict" in document:
-        row |= _verdict_cells(document["verdict"])
+    if record.verdict is not None:
+        row |= _verdict_cells(record.verdict)
     return {
         name: voice.name(value) if isinstance(value, str) else value for name, value in row.items()
     }
@@ -316,17 +314,15 @@ def _counted(result: Result, row: Row) -> Counted:
     )
 
 
-def _verdict_document(document: Document) -> Document:
-    """Return the JSON of one plan: its verdict as `--json` writes it, or why there is none."""
-    if "verdict" in document:
-        verdict: Document = document["verdict"]
-        return verdict
-    return {
+def _without_verdict(record: Record) -> str:
+    """Return the JSON of a plan that has no verdict: why."""
+    document = {
         "schema": columns.SCHEMA,
         "sbrtcheck": __version__,
-        "outcome": document["outcome"],
-        "reason": document["reason"],
+        "outcome": record.outcome,
+        "reason": record.reason,
     }
+    return json.dumps(document, ensure_ascii=True, indent=1)
 
 
 def _write_quarantine(path: Path, strays: Sequence[Stray], *, phi: bool) -> None:

@@ -1,7 +1,6 @@
 """One run: find, link, group, judge, publish. Each stage takes what the one before has made."""
 
 import hashlib
-import json
 import platform
 import shutil
 import sys
@@ -19,16 +18,18 @@ from sbrtcheck.batch.cases import CaseRow, load_cases, merged
 from sbrtcheck.batch.find import find_tree, place_text, strays_of
 from sbrtcheck.batch.groups import Grouped, group_plans
 from sbrtcheck.batch.options import BatchOptions, Progress
-from sbrtcheck.batch.results import Document, Published, Result, publish
+from sbrtcheck.batch.results import Published, Result, publish
 from sbrtcheck.batch.runners import Runner
 from sbrtcheck.batch.work import (
     ERROR,
     Failed,
     PlanTask,
+    Record,
     error_record,
     hidden,
     judge_into,
     judge_plan,
+    open_record,
     packed,
     read_record,
     write_record,
@@ -238,8 +239,7 @@ def _prepared(
     facts, problem = _facts(grouped, row)
     problem = grouped.files.problem or problem
     if grouped.superseded_by is not None:
-        document = {"outcome": "UNDECIDED", "reason": grouped.superseded_by}
-        record: bytes | None = json.dumps(document).encode()
+        record: bytes | None = error_record(grouped.superseded_by, "UNDECIDED")
     elif problem is not None:
         said = problem if options.phi else hidden(problem, header.patient, [grouped.files.plan])
         record = error_record(said)
@@ -327,7 +327,7 @@ def _written(folder: Path, key: str, record: bytes) -> Failed | None:
 
 def _outcome_of(plan: _Prepared, folder: Path) -> str | None:
     if plan.record is not None:
-        return str(json.loads(plan.record)["outcome"])
+        return open_record(plan.record).outcome
     return _outcome_in(folder / f"{plan.key}.json")
 
 
@@ -360,7 +360,7 @@ def _result(plan: _Prepared, options: BatchOptions, failed: Mapping[str, str]) -
     )
 
 
-def _load(plan: _Prepared, folder: Path, failure: str | None) -> Document:
+def _load(plan: _Prepared, folder: Path, failure: str | None) -> Record:
     """Return the record of a plan; one that is gone meanwhile is said to be."""
     content = plan.record
     if failure is not None:
@@ -369,5 +369,4 @@ def _load(plan: _Prepared, folder: Path, failure: str | None) -> Document:
         content = read_record(folder / f"{plan.key}.json")
     if content is None:
         content = error_record("its result was written and is gone; run again with --resume")
-    document: Document = json.loads(content)
-    return document
+    return open_record(content)

@@ -6,11 +6,11 @@ Everything a task needs is in it; it reads only the files that the task names.
 import hashlib
 import json
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sbrtcheck import __version__, dicom
 from sbrtcheck.batch.linking import Item, PlanFiles
@@ -34,10 +34,12 @@ __all__ = [
     "Failed",
     "PatientTask",
     "PlanTask",
+    "Record",
     "about",
     "error_record",
     "judge_into",
     "judge_plan",
+    "open_record",
     "packed",
     "relate",
 ]
@@ -46,7 +48,21 @@ RECORD = 1  # the form of a record; a change makes all kept ones worthless
 ERROR = "ERROR"
 CURVE_STEP_GY = 0.1
 HERE = "among the files of the run"
-END = b"\n"  # of a record that was written whole: JSON has no other line break here
+END = b"\n.\n"  # of a record that was written whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What became of one plan: its outcome, and why there is no verdict; or verdict and curves.
+
+    `text` is the verdict as `--json` writes it, `verdict` the same read.
+    """
+
+    outcome: str
+    reason: str | None
+    verdict: Mapping[str, Any] | None = None
+    text: str = ""
+    curves: Sequence[Mapping[str, Any]] = ()
 
 
 class Failed(NamedTuple):
@@ -236,13 +252,21 @@ class _ChangedError(CaseError):
     """A file is not the one that was found when the run began."""
 
 
-def error_record(reason: str) -> bytes:
-    """Return the record of a plan that cannot be judged."""
-    return _packed_record({"outcome": ERROR, "reason": printable(reason)})
+def error_record(reason: str, outcome: str = ERROR) -> bytes:
+    """Return the record of a plan that cannot be judged, or need not be."""
+    return _packed_record({"outcome": outcome, "reason": printable(reason)})
 
 
-def _packed_record(document: dict[str, object]) -> bytes:
-    return json.dumps(document, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+def _packed_record(head: dict[str, object], verdict: str = "") -> bytes:
+    """Return a record: a line of what tables need beside the verdict, and the verdict's own text."""
+    return json.dumps(head, allow_nan=False).encode() + b"\n" + verdict.encode() + END
+
+
+def open_record(record: bytes) -> Record:
+    """Return what a record says."""
+    head, _, verdict = record.partition(b"\n")
+    text = verdict.removesuffix(END).decode()
+    return Record(**json.loads(head), verdict=json.loads(text) if text else None, text=text)
 
 
 def _record(task: PlanTask) -> bytes:
@@ -256,10 +280,9 @@ def _record(task: PlanTask) -> bytes:
         {
             "outcome": verdict.outcome.name,
             "reason": None,
-            "verdict": json.loads(render_json(verdict, phi=task.phi)),
-            "curve_step_gy": CURVE_STEP_GY,
             "curves": list(_curves(evidence, voice)),
-        }
+        },
+        render_json(verdict, phi=task.phi),
     )
 
 
@@ -358,7 +381,7 @@ def _curves(evidence: "Evidence", voice: Voice) -> Iterator[dict[str, object]]:
             "roi": voice.name(dvh.roi_name),
             "volume_cc": dvh.volume_cc,
             "complete": dvh.is_complete,
-            "volume_cc_at_dose": [float(f"{volume:.6g}") for volume in volumes],
+            "volume_cc_at_dose": [float(f"{volume:.9g}") for volume in volumes],
         }
 
 
