@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import band
+import batch
 import cord
 import interval
 import nelms
@@ -54,6 +55,7 @@ SUBJECTS: dict[str, Callable[..., Section]] = {
         scaling,
         process,
         robustness,
+        batch,
         peers,
     )
 }

@@ -4,6 +4,8 @@ import csv
 import json
 import math
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from sbrtcheck.batch import columns
 from sbrtcheck.batch.columns import Column
 from sbrtcheck.batch.summary import Counted, clopper_pearson, summarise
 from sbrtcheck.batch.tables import cell
+from test_cli import run
 
 DOCS = Path(__file__).parents[1] / "docs" / "results.md"
 TABLES = {
@@ -293,3 +296,27 @@ def test_the_dvh_of_a_population(out: Path, monkeypatch: pytest.MonkeyPatch) -> 
     # Between 6 and 25 Gy two of the four cords still have volume, behind the target.
     assert by_dose[10.0][0] == 0.0
     assert by_dose[10.0][2] > 0.0
+
+
+# --- The page on running ------------------------------------------------------------------------
+
+
+def test_the_script_of_the_page_runs(samples: Path, tmp_path: Path) -> None:
+    page = (DOCS.parent / "batch.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "sample_dicom").symlink_to(samples, target_is_directory=True)
+    (tmp_path / "script.py").write_text(script, encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.startswith("{'PASS': 5, 'VARIATION': 3, ")
+    assert (tmp_path / "results/plans.csv").exists()
+
+
+def test_the_page_names_every_option() -> None:
+    page = (DOCS.parent / "batch.md").read_text(encoding="utf-8")
+    told = run("batch", "--help").stdout
+    for option in set(re.findall(r"--[a-z-]+", told)) - {"--help", "--ascii", "--jobs"}:
+        assert f"`{option}" in page, option

@@ -64,7 +64,7 @@ def find_tree(options: BatchOptions, runner: Runner, progress: Progress) -> Tree
         for member, header in contents[entry.path].headers
     ]
     tree = Tree(link(items), faults, notes=notes)
-    own = {path.resolve() for path in (options.cases,) if path is not None}
+    own = None if options.cases is None else str(options.cases.absolute())
     for entry in entries:
         _note_others(tree, entry, contents[entry.path], own)
     return tree
@@ -108,24 +108,17 @@ def _unreadable(path: str, reason: str) -> Contents:
     return Contents(headers=((None, header),))
 
 
-def _note_others(tree: Tree, entry: Entry, contents: Contents, own: set[Path]) -> None:
+def _note_others(tree: Tree, entry: Entry, contents: Contents, own: str | None) -> None:
     """Count what is no RT file; name what is neither DICOM nor of ours."""
-    path = Path(entry.path)
-    if path.name == FILE_NAME or path.resolve() in own:
+    odd = {kind: n for kind, n in contents.others.items() if kind in (NOT_DICOM, ARCHIVE_WITHIN)}
+    if odd and (entry.path == own or Path(entry.path).name == FILE_NAME):
         return
     tree.others.update(contents.others)
     if contents.problem is not None:
         tree.closed.append((entry, contents.problem))
-    elif path.suffix.lower() == ZIP:
-        odd = {
-            kind: count
-            for kind, count in contents.others.items()
-            if kind in (NOT_DICOM, ARCHIVE_WITHIN)
-        }
-        tree.closed += [
-            (entry, f"{count} members were not opened: {kind}") for kind, count in odd.items()
-        ]
-    elif NOT_DICOM in contents.others:
+    elif entry.path.lower().endswith(ZIP):
+        tree.closed += [(entry, f"{n} members were not opened: {kind}") for kind, n in odd.items()]
+    elif odd:
         tree.closed.append((entry, "this is not a DICOM file"))
 
 

@@ -64,7 +64,8 @@ class Contents:
 
     def to_json(self) -> str:
         """Return it as text, for an index."""
-        return json.dumps(asdict(self))
+        headers = [(number, asdict(header)) for number, header in self.headers]
+        return json.dumps({"headers": headers, "others": self.others, "problem": self.problem})
 
     @staticmethod
     def from_json(text: str) -> "Contents":

@@ -7,7 +7,7 @@ from typing import Protocol
 from sbrtcheck.batch.pseudonyms import Pseudonyms
 from sbrtcheck.protocol import Protocol as TrialProtocol
 
-__all__ = ["BatchOptions", "Progress"]
+__all__ = ["BatchOptions", "Progress", "Silent"]
 
 
 class Progress(Protocol):
@@ -53,3 +53,13 @@ class BatchOptions:
     seconds: float = 300.0
     resume: bool = False
     phi: bool = False
+
+
+class Silent:
+    """A progress that says nothing."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Take notice of a stage."""
+
+    def step(self, outcome: str | None = None, *, steps: int = 1) -> None:
+        """Take notice of steps."""

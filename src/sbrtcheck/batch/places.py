@@ -3,7 +3,7 @@
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,41 +53,44 @@ def walk(
     """
     entries: dict[str, Entry] = {}
     faults: list[Fault] = []
-    skipped = {Path(path).resolve() for path in leave_out}
-    waiting = [str(root.absolute()) for root in reversed(roots)]
-    seen_folders: set[str] = set()
-    for root in list(waiting):
-        if not Path(root).is_dir():
-            waiting.remove(root)
-            _note_file(root, entries, faults)
+    skipped = {path.resolve() for path in leave_out}
+    waiting = [root.absolute() for root in reversed(roots)]
+    for root in roots:
+        if not root.is_dir():
+            waiting.remove(root.absolute())
+            _note_file(str(root.absolute()), root.stat, entries, faults)
+    seen: set[Path] = set()
     while waiting:
         folder = waiting.pop()
-        if folder in seen_folders or Path(folder).resolve() in skipped:
+        if folder in seen or folder.resolve() in skipped:
             continue
-        seen_folders.add(folder)
+        seen.add(folder)
         try:
             with os.scandir(folder) as rows:
                 listed = sorted(rows, key=lambda row: row.name)
         except OSError as error:
-            faults.append(Fault(folder, f"the folder cannot be read ({error.strerror})"))
+            faults.append(Fault(str(folder), f"the folder cannot be read ({error.strerror})"))
             continue
         below = []
         for row in listed:
             if row.is_dir(follow_symlinks=False):
-                below.append(row.path)
+                below.append(Path(row.path))
             elif row.is_symlink() and row.is_dir():
                 faults.append(Fault(row.path, "a link to a folder, which is not followed"))
             else:
-                _note_file(row.path, entries, faults)
+                _note_file(row.path, row.stat, entries, faults)
         waiting += reversed(below)
     return list(entries.values()), faults
 
 
-def _note_file(path: str, entries: dict[str, Entry], faults: list[Fault]) -> None:
-    if path in entries:
-        return
+def _note_file(
+    path: str,
+    stat_of: Callable[[], os.stat_result],
+    entries: dict[str, Entry],
+    faults: list[Fault],
+) -> None:
     try:
-        stat = Path(path).stat()
+        stat = stat_of()
     except OSError as error:
         faults.append(Fault(path, f"the file cannot be read ({error.strerror})"))
         return

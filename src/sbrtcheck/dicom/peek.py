@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from sbrtcheck.dicom.dataset import RT_PLAN, STANDARD_ROOT
+from sbrtcheck.dicom.dataset import NAMES, RT_PLAN, STANDARD_ROOT
 
 HEAD_BYTES = 2048
 PREAMBLE_BYTES = 132
@@ -16,7 +16,7 @@ META_SOP_CLASS, META_SOP_INSTANCE = (b"\x02\x00\x02\x00", b"\x02\x00\x03\x00")
 
 
 class Peek(NamedTuple):
-    """SOP class and instance of a file; instance and patient only where its first bytes say."""
+    """SOP class and instance of a file; instance and patient only of RT files, where they say."""
 
     sop_class_uid: str
     sop_instance_uid: str | None
@@ -43,6 +43,8 @@ def peek_bytes(head: bytes) -> Peek | None:
     has_meta = head[128:PREAMBLE_BYTES] == b"DICM"
     body = head[PREAMBLE_BYTES:] if has_meta else head
     sop_class = _uid(body, SOP_CLASS) or (_uid(body, META_SOP_CLASS) if has_meta else None)
+    if sop_class is not None and sop_class.startswith(STANDARD_ROOT) and sop_class not in NAMES:
+        return Peek(sop_class, None)  # thousands of images: what they are is enough
     instance = _uid(body, SOP_INSTANCE) or (_uid(body, META_SOP_INSTANCE) if has_meta else None)
     if sop_class is None:
         return None
