@@ -120,6 +120,30 @@ def test_a_damaged_archive_is_quarantined(tmp_path: Path, tree: Path) -> None:
     assert "cannot be unpacked" in found[0]["reason"]
 
 
+def test_the_names_of_members_are_not_told(tmp_path: Path) -> None:
+    files = export(tmp_path / "in", 1)
+    with zipfile.ZipFile(tmp_path / "in/a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(files.structure_set, "Zhang_Wei.dcm")
+    content = bytearray((tmp_path / "in/a.zip").read_bytes())
+    content[200:260] = bytes(60)
+    (tmp_path / "in/a.zip").write_bytes(content)
+
+    run_here(tmp_path / "in", out=tmp_path / "out")
+
+    (row,) = rows(tmp_path / "out/quarantine.csv")
+    assert row["reason"] == "the zip archive cannot be unpacked (it is damaged)"
+
+
+def test_what_may_pass_is_not_kept_in_the_index() -> None:
+    from sbrtcheck.batch.headers import Contents, Header
+
+    whole = Header(sop_class_uid="1", sha256="0")
+    assert Contents(others={"CT Image Storage": 1}).lasts
+    assert Contents(headers=((None, whole),)).lasts
+    assert not Contents(problem="Input/output error").lasts
+    assert not Contents(headers=((None, replace(whole, sha256="")),)).lasts
+
+
 def test_copies_count_once(tmp_path: Path) -> None:
     export(tmp_path / "in/a", 1)
     shutil.copytree(tmp_path / "in/a", tmp_path / "in/b")
@@ -377,6 +401,18 @@ def test_plans_without_patient_id_are_one_patient_in_one_study(tmp_path: Path) -
     run_here(tmp_path / "in", out=tmp_path / "out")
 
     assert outcomes(tmp_path / "out") == {"1": "FAIL", "2": "FAIL"}
+
+
+@pytest.mark.parametrize("approval", ["APPROVED", "UNAPPROVED"])
+def test_one_id_with_two_names_is_undecided(tmp_path: Path, approval: str) -> None:
+    """Two centres may use one pseudonym: a plan must not be taken for a revision of a stranger's."""
+    export(tmp_path / "in/1", 1, patient_name="Zhang^Wei", approval=approval)
+    export(tmp_path / "in/2", 2, patient_name="Li^Na", frame="2")
+
+    run_here(tmp_path / "in", out=tmp_path / "out")
+
+    assert outcomes(tmp_path / "out") == {"1": "UNDECIDED", "2": "UNDECIDED"}
+    assert "different names or birth dates" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
 
 
 def test_plans_of_two_patients_are_not_compared(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def find_tree(options: BatchOptions, runner: Runner, progress: Progress) -> Tree
         contents[entry.path] = seen
         read.append((entry, seen))
     notes = []
+    read = [(entry, seen) for entry, seen in read if seen.lasts]
     if (read or gone) and not index.keep(read, read_ns=now_ns, gone=gone):
         notes.append("the index of files cannot be written: the next run reads all of them again")
     items = [

@@ -1,6 +1,7 @@
 """What the plans of one patient are to each other: revisions of one plan, or parts of one course."""
 
 import json
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,6 +63,9 @@ def group_plans(
     asked: dict[PatientTask, list[PlanFiles]] = {}
     for plans in patients:
         drawn = [plan for plan in plans if _is_drawn(plan)]
+        if _names_two_people(plans):
+            grouped += _of_two_people(plans)
+            continue
         if len(drawn) < 2:
             grouped += _of_patient(plans, [[plan] for plan in drawn], linked)
             continue
@@ -128,6 +132,25 @@ def _of_patient(
         beside += [plan.plan for plan in broken] + ions
         grouped += _of_group(group, chosen[number], parts, tuple(dict.fromkeys(beside)))
     return grouped
+
+
+def _names_two_people(plans: Sequence[PlanFiles]) -> bool:
+    """Tell whether files of one patient ID state different names or birth dates."""
+    headers = [plan.plan.header for plan in plans if plan.is_one]
+    names = {
+        " ".join(re.split(r"[\s^=]+", h.patient_name.casefold())) for h in headers if h.patient_name
+    }
+    births = {header.birth_date for header in headers if header.birth_date}
+    return len(names) > 1 or len(births) > 1
+
+
+def _of_two_people(plans: Sequence[PlanFiles]) -> list[Grouped]:
+    """Leave each plan undecided: it is neither known to be of the same patient nor of another."""
+    question = (
+        f"{len(plans)} plans have this patient ID, and their files state different names or birth"
+        " dates: which of them are of one patient is not known"
+    )
+    return [Grouped(files=plan, open_question=question) for plan in plans]
 
 
 def _without_dose(plan: PlanFiles) -> list[Item]:

@@ -62,6 +62,11 @@ class Contents:
     others: dict[str, int] = field(default_factory=dict)
     problem: str | None = None
 
+    @property
+    def lasts(self) -> bool:
+        """Tell whether another look would say the same: nothing failed that may pass."""
+        return self.problem is None and all(header.sha256 for _, header in self.headers)
+
     def to_json(self) -> str:
         """Return it as text, for an index."""
         headers = [(number, asdict(header)) for number, header in self.headers]

@@ -10,7 +10,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
-from sbrtcheck.case import MAX_UNPACKED_BYTES
+from sbrtcheck.case import ARCHIVE_ERRORS, MAX_UNPACKED_BYTES, why_closed
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Text
 
@@ -138,11 +138,6 @@ def readable_archive(path: str) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ReadError(
-            Text(
-                "the zip archive cannot be unpacked ({why})",
-                why=str(error).splitlines()[0] if str(error) else type(error).__name__,
-            ),
-            path=Path(path),
-        ) from error
+    except ARCHIVE_ERRORS as error:
+        why = Text("the zip archive cannot be unpacked ({why})", why=why_closed(error))
+        raise ReadError(why, path=Path(path)) from error

@@ -67,10 +67,11 @@ class Runner(ABC):
                 job = running.pop(future)
                 error = _error_of(future)
                 self._release(future, error)
-                if self._is_lost(error) and job.attempts < ATTEMPTS:
+                lost = self._is_lost(error)
+                if lost and job.attempts < ATTEMPTS:
                     again.append(job)
                 else:
-                    yield job.task, _answer(future, error, seconds)
+                    yield job.task, _answer(future, error, seconds, lost=lost)
             for future in [f for f, job in running.items() if self._is_overdue(job.began, seconds)]:
                 job = running.pop(future)
                 self._give_up(future)
@@ -106,13 +107,17 @@ def _error_of(future: Future[Any]) -> BaseException | None:
         return error
 
 
-def _answer(future: Future[R], error: BaseException | None, seconds: float) -> R | Failed:
+def _answer(
+    future: Future[R], error: BaseException | None, seconds: float, *, lost: bool
+) -> R | Failed:
     if error is None:
         return future.result()
     if isinstance(error, TimeoutError):
         return _too_long(seconds)
     if isinstance(error, MemoryError):
         return TOO_MUCH
+    if not lost:
+        return Failed(f"internal error, a bug in sbrtcheck ({type(error).__name__})")
     code = getattr(error, "exitcode", None)
     why = type(error).__name__
     if code is not None:

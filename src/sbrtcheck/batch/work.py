@@ -366,7 +366,7 @@ def _with_open_question(verdict: Verdict, question: str | None) -> Verdict:
         basis=Basis.CONVENTION,
         source="of revisions of one plan, the one that is approved is treated",
     )
-    return replace(verdict, findings=(*verdict.findings, finding))
+    return replace(verdict, findings=(finding, *verdict.findings))
 
 
 def _curves(evidence: "Evidence", voice: Voice) -> Iterator[dict[str, object]]:

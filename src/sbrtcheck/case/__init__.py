@@ -15,10 +15,18 @@ from sbrtcheck.case.load import (
     open_case,
 )
 from sbrtcheck.case.others import Other
-from sbrtcheck.case.search import MAX_UNPACKED_BYTES, RT_CLASSES, Found, Search
+from sbrtcheck.case.search import (
+    ARCHIVE_ERRORS,
+    MAX_UNPACKED_BYTES,
+    RT_CLASSES,
+    Found,
+    Search,
+    why_closed,
+)
 from sbrtcheck.case.survey import Seen, survey
 
 __all__ = [
+    "ARCHIVE_ERRORS",
     "MAX_UNPACKED_BYTES",
     "RT_CLASSES",
     "Case",
@@ -35,4 +43,5 @@ __all__ = [
     "open_case",
     "survey",
     "tail",
+    "why_closed",
 ]

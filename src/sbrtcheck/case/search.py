@@ -10,8 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from lzma import LZMAError
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from zipfile import BadZipFile
+from zlib import error as ZlibError  # noqa: N812 - a class, whatever its name
 
 from sbrtcheck import dicom
 from sbrtcheck.errors import ReadError
@@ -26,6 +29,8 @@ MAX_UNPACKED_BYTES = 4 * 1024**3  # of RT files in one archive
 NEAR = ("in the same folder", "one folder below", "named in the DICOMDIR")
 RT_CLASSES = (dicom.RT_PLAN, dicom.RT_STRUCTURE_SET, dicom.RT_DOSE, dicom.RT_ION_PLAN)
 ZIP = ".zip"
+# What zipfile raises: BadZipFile has no common base with the errors of its decompressors.
+ARCHIVE_ERRORS = (BadZipFile, ZlibError, LZMAError, RuntimeError, OSError, EOFError)
 
 
 class Found(NamedTuple):
@@ -165,6 +170,17 @@ def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
 # --- Archives -----------------------------------------------------------------------------------
 
 
+def why_closed(error: Exception) -> str:
+    """Say why an archive cannot be read; its members' names, which may name a patient, are kept out."""
+    if isinstance(error, NotImplementedError):
+        return "its compression is not known here"
+    if isinstance(error, RuntimeError):
+        return "it is encrypted"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return "it is damaged"
+
+
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
     """Give the folder to be looked at: a zip archive's RT files in a temporary one.
@@ -186,11 +202,11 @@ def unpacked(path: Path) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(path) as archive:
                 _unpack(archive, Path(folder), path)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        except ARCHIVE_ERRORS as error:
             raise ReadError(
                 Text(
                     "the zip archive cannot be unpacked ({why}); unpack it and give the folder",
-                    why=str(error) or type(error).__name__,
+                    why=why_closed(error),
                 ),
                 path=path,
             ) from error
