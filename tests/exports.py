@@ -89,3 +89,15 @@ def export(
     return write_case(
         folder, plan=the_plan, structure_set=the_set, dose=replace(dose, header=header)
     )
+
+
+def export_many(folder: Path, count: int) -> None:
+    """Write plans of as many patients; every second one has a cord that fails."""
+    for number in range(count):
+        export(
+            folder / str(number),
+            number,
+            patient_id=f"P{number}",
+            frame=str(number),
+            cord_gy=(LOW_GY, 29.5)[number % 2],
+        )

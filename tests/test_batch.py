@@ -444,6 +444,26 @@ def test_resume_keeps_what_has_not_changed(tmp_path: Path) -> None:
     assert second.plan.exists()
 
 
+def test_results_that_are_whole_are_left_and_others_written_again(tmp_path: Path) -> None:
+    export(tmp_path / "in", 1)
+    out = tmp_path / "out"
+    run_here(tmp_path / "in", out=out)
+    first, times = contents(out), (out / "run.json").read_bytes()
+
+    again = run_here(tmp_path / "in", out=out, resume=True)
+    assert (out / "run.json").read_bytes() == times
+    assert again.published.outcomes["PASS"] == 1
+
+    (out / "metrics.csv").write_text("lost")
+    mended = run_here(tmp_path / "in", out=out, resume=True)
+    assert contents(out) == first
+    assert mended.published == again.published
+
+    (tmp_path / "in/notes.txt").write_text("a stray")
+    run_here(tmp_path / "in", out=out, resume=True)
+    assert len(rows(out / "quarantine.csv")) == 1
+
+
 def test_facts_and_protocol_are_part_of_what_is_kept(tmp_path: Path) -> None:
     export(tmp_path / "in", 1)
     out = tmp_path / "out"

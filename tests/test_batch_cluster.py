@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from batches import contents
-from exports import export
+from exports import export_many
 
 distributed = pytest.importorskip("distributed")
 
@@ -19,15 +19,7 @@ PLANS = 12
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cluster") / "in"
-    for number in range(PLANS):
-        cord_gy = (6.0, 29.5)[number % 2]
-        export(
-            folder / str(number),
-            number,
-            patient_id=f"P{number}",
-            frame=str(number),
-            cord_gy=cord_gy,
-        )
+    export_many(folder, PLANS)
     return folder
 
 

@@ -18,7 +18,7 @@ import pytest
 
 import sbrtcheck.batch.run as batch_run
 from batches import Inline, contents, outcomes, plans, rows, run_here
-from exports import export
+from exports import export, export_many
 from sbrtcheck.batch.runners import ExecutorRunner, LocalRunner
 from sbrtcheck.batch.work import Failed, PlanTask, judge_into
 
@@ -36,15 +36,7 @@ SEED = 20261123
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faults") / "in"
-    for number in range(PLANS):
-        cord_gy = (6.0, 29.5)[number % 2]
-        export(
-            folder / str(number),
-            number,
-            patient_id=f"P{number}",
-            frame=str(number),
-            cord_gy=cord_gy,
-        )
+    export_many(folder, PLANS)
     # Two plans of one patient: what is known of them is kept, too.
     export(folder / "part", PLANS, patient_id="P0", frame="0", target="PTV_T10", z_mm=40.0)
     return folder

@@ -6,7 +6,7 @@ from sbrtcheck import __version__
 from sbrtcheck.batch.results import OUTCOMES
 from sbrtcheck.batch.run import BatchResult
 from sbrtcheck.report.tables import as_ascii, table
-from sbrtcheck.report.words import printable
+from sbrtcheck.report.words import DRAFT, printable
 
 __all__ = ["render_batch"]
 
@@ -22,7 +22,7 @@ def render_batch(result: BatchResult, *, width: int, ascii_only: bool = False) -
     about = result.protocol.protocol
     lines = [f"sbrtcheck {__version__}   protocol {about.id} {about.version}"]
     if about.status == "draft":
-        lines.append("DRAFT PROTOCOL: its limits are not approved by clinicians")
+        lines.append(DRAFT)
     lines += ["", f"{tally.plans} plans: {counts}"]
     if published.conditional:
         lines.append(

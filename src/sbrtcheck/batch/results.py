@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,10 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One plan of the run. `load` returns its record, which is not kept in memory."""
+    """One plan of the run.
+
+    `load` returns its record, which is not kept in memory; `digest` tells it from any other.
+    """
 
     plan: str
     patient: str
@@ -45,6 +48,7 @@ class Result:
     parts: int
     path: str
     header: Header
+    digest: str
     load: Callable[[], Record]
 
 
@@ -81,19 +85,72 @@ def publish(
     results: Sequence[Result],
     strays: Sequence[Stray],
     about: Mapping[str, object],
+    timing: Mapping[str, object],
     *,
     phi: bool,
 ) -> Published:
     """Write all tables, the verdicts and `run.json`, in the order of the results.
+
+    Results that were made of the same, and have not been touched since, are left as they are.
 
     Raises
     ------
     OSError
         If a file cannot be written; what stood there before still does, but for `run.json`.
     """
+    made_of = _digest(results, strays, about)
+    kept = _kept(folder, made_of)
+    if kept is not None:
+        return kept
     making = folder / MAKING
     shutil.rmtree(making, ignore_errors=True)
     (making / "plans").mkdir(parents=True)
+    published = _write_tables(making, results, strays, phi=phi)
+    document = {
+        "schema": columns.SCHEMA,
+        "sbrtcheck": __version__,
+        **about,
+        "counts": {
+            "plans": len(results),
+            **published.outcomes,
+            "superseded": published.superseded,
+            "quarantined": len(strays),
+        },
+        **timing,
+        "published": asdict(published),
+        "made_of": made_of,
+        "outputs": _hashes(making),
+    }
+    _move(making, folder, json.dumps(document, ensure_ascii=True, indent=1) + "\n")
+    return published
+
+
+def _digest(results: Sequence[Result], strays: Sequence[Stray], about: Mapping[str, object]) -> str:
+    """Return the hash of all that the tables are made of."""
+    rows = [
+        [getattr(result, field.name) for field in fields(result) if field.name != "load"]
+        for result in results
+    ]
+    made_of = [columns.SCHEMA, __version__, about, rows, list(strays)]
+    return hashlib.sha256(json.dumps(made_of, default=asdict).encode()).hexdigest()
+
+
+def _kept(folder: Path, made_of: str) -> Published | None:
+    """Return what an earlier run has written, if it is made of the same and still whole."""
+    try:
+        document = json.loads((folder / RUN).read_text(encoding="ascii"))
+        hashes = _hashes(folder)
+        same = document["made_of"] == made_of and document["outputs"].items() <= hashes.items()
+        published = document["published"]
+        published["worst"] = [tuple(row) for row in published["worst"]]
+        return Published(**published) if same else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _write_tables(
+    making: Path, results: Sequence[Result], strays: Sequence[Stray], *, phi: bool
+) -> Published:
     plans = _Plans(phi=phi)
     with ExitStack() as stack:
         tables = _Tables(making, stack, phi=phi)
@@ -108,7 +165,7 @@ def publish(
             table.add(row)
     _write_quarantine(making / "quarantine.csv", strays, phi=phi)
     write_junit(making / "junit.xml", plans.cases)
-    published = Published(
+    return Published(
         outcomes=plans.outcomes,
         current=plans.current,
         superseded=plans.superseded,
@@ -116,26 +173,12 @@ def publish(
         summary=summary,
         worst=plans.worst,
     )
-    document = {
-        "schema": columns.SCHEMA,
-        "sbrtcheck": __version__,
-        **about,
-        "counts": {
-            "plans": len(results),
-            **plans.outcomes,
-            "superseded": plans.superseded,
-            "quarantined": len(strays),
-        },
-        "outputs": _hashes(making),
-    }
-    _move(making, folder, json.dumps(document, ensure_ascii=True, indent=1) + "\n")
-    return published
 
 
 def _hashes(folder: Path) -> dict[str, str]:
     found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
+    for path in (*sorted(folder.glob("*")), *sorted(folder.glob("plans/*"))):
+        if path.is_file() and path.name != RUN and not path.name.startswith("."):
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             found[path.relative_to(folder).as_posix()] = digest

@@ -120,7 +120,7 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
             copies=len(tree.linked.copies),
             quarantined=len(strays),
             files=dict(sorted(tree.others.items())),
-            **_unmatched(plans, results, cases),
+            **({} if options.cases is None else _unmatched(plans, results, cases)),
         )
         progress.stage("writing tables", 0)
         about = {
@@ -130,6 +130,10 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
             "phi": options.phi,
             "cases_sha256": _sha256(options.cases),
             **asdict(tally),
+        }
+        del about["kept"]  # as times, it says how the run went, not what it found
+        timing = {
+            "kept": kept,
             "timing": {
                 "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
                 "find_seconds": round(found - began, 3),
@@ -137,7 +141,7 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
                 "slots": runner.slots,
             },
         }
-        published = publish(options.out, results, strays, about, phi=options.phi)
+        published = publish(options.out, results, strays, about, timing, phi=options.phi)
         _forget_unused(options.out / RECORDS, keys | {plan.key for plan in plans})
     return BatchResult(options.protocol, published, tally, tuple(tree.notes))
 
@@ -150,9 +154,7 @@ class _Unmatched(TypedDict, total=False):
 def _unmatched(
     plans: Sequence["_Prepared"], results: Sequence[Result], cases: Mapping[str, CaseRow]
 ) -> _Unmatched:
-    """Tell which plans and which rows of the cases have no counterpart; nothing without cases."""
-    if not cases:
-        return {}
+    """Tell which plans and which rows of the cases have no counterpart."""
     used = {plan.row.line for plan in plans if plan.row is not None}
     return {
         "without_row": tuple(result.plan for result in results if result.case_row is None),
@@ -356,6 +358,7 @@ def _result(plan: _Prepared, options: BatchOptions, failed: Mapping[str, str]) -
         parts=1 + len(plan.grouped.parts),
         path=place_text(files.plan.place),
         header=header,
+        digest=failed.get(plan.key) or plan.key or str(plan.record),
         load=partial(_load, plan, options.out / RECORDS, failed.get(plan.key)),
     )
 

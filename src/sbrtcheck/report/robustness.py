@@ -12,7 +12,7 @@ from sbrtcheck.model import Value
 from sbrtcheck.report.as_json import declared_record, plan_record, protocol_record
 from sbrtcheck.report.tables import table
 from sbrtcheck.report.text import ASCII_SIGNS, MARKS
-from sbrtcheck.report.words import Voice, decided_number
+from sbrtcheck.report.words import DRAFT, Voice, decided_number
 from sbrtcheck.robustness import Break, Pose, Robustness, Rotation, Row, Shift, Worst
 from sbrtcheck.robustness.assessment import LEFT_OUT
 from sbrtcheck.robustness.cloud import POINTS
@@ -61,7 +61,7 @@ def _head(found: Robustness, voice: Voice) -> str:
     title, instance = verdict.protocol.protocol, verdict.case.plan.instance
     lines = [f"sbrtcheck {__version__}   robustness   protocol {title.id} {title.version}"]
     if title.status == "draft":
-        lines.append("DRAFT PROTOCOL: its limits are not approved by clinicians")
+        lines.append(DRAFT)
     mark = MARKS[verdict.outcome]
     lines += [
         "",

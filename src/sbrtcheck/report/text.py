@@ -17,7 +17,7 @@ from sbrtcheck.metric import parse_metric
 from sbrtcheck.model import MASK, PriorRadiotherapy, Value
 from sbrtcheck.names import looks_relevant
 from sbrtcheck.protocol import Role
-from sbrtcheck.report.words import Voice, agreeing_number, decimals_for, number_and_interval
+from sbrtcheck.report.words import DRAFT, Voice, agreeing_number, decimals_for, number_and_interval
 from sbrtcheck.verdict import Finding, JudgedROI, Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class _Writer:
         protocol = verdict.protocol.protocol
         self.line(f"sbrtcheck {__version__}   protocol {protocol.id} {protocol.version}")
         if protocol.status == "draft":
-            self.line("DRAFT PROTOCOL: its limits are not approved by clinicians", "bold yellow")
+            self.line(DRAFT, "bold yellow")
         self.line()
         table = self.grid("l", "l")
         for name, value in self._facts():

@@ -7,6 +7,7 @@ from sbrtcheck.model import Patient, Text
 
 DECIMALS = {"Gy": 2, "%": 1, "cc": 2, "": 2}
 MOST_DECIMALS = 6
+DRAFT = "DRAFT PROTOCOL: its limits are not approved by clinicians"
 
 
 def printable(text: str) -> str:
