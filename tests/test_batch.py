@@ -374,6 +374,30 @@ def test_a_part_that_is_no_verdict_leaves_the_cord_of_the_other_undecided(tmp_pa
     assert "other plans" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
 
 
+def test_a_part_without_dose_leaves_the_cord_of_the_other_undecided(tmp_path: Path) -> None:
+    export(tmp_path / "in/1", 1)
+    export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0).dose.unlink()
+
+    run_here(tmp_path / "in", out=tmp_path / "out")
+
+    assert outcomes(tmp_path / "out") == {"1": "UNDECIDED", "2": "ERROR"}
+    assert plans(tmp_path / "out")[f"{UID}.1.1"]["parts"] == "1"
+
+
+def test_a_plan_of_the_patient_that_cannot_be_read_leaves_the_others_undecided(
+    tmp_path: Path,
+) -> None:
+    export(tmp_path / "in/1", 1)
+    cut = export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0)
+    cut.plan.write_bytes(cut.plan.read_bytes()[:-40])
+    export(tmp_path / "in/3", 3, patient_id="Other", frame="3")
+
+    run_here(tmp_path / "in", out=tmp_path / "out")
+
+    assert outcomes(tmp_path / "out") == {"1": "UNDECIDED", "2": "ERROR", "3": "PASS"}
+    assert "cannot be read: whether they give" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
+
+
 def test_an_open_revision_of_a_part_leaves_the_cord_of_the_other_undecided(tmp_path: Path) -> None:
     export(tmp_path / "in/1", 1)
     for number in (2, 3):

@@ -258,6 +258,8 @@ def test_a_dose_that_does_not_fit_into_memory_is_an_error(tmp_path: Path) -> Non
         runner.close()
 
     assert outcomes(tmp_path / "out") == {"1": "ERROR", "2": "PASS"}
+    assert "more memory" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
+    assert len(list((tmp_path / "out/.records").glob("*.json"))) == 1  # it is tried again
 
 
 def test_a_pipe_in_the_tree_is_not_opened(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sbrtcheck import dicom
@@ -117,20 +117,29 @@ def _of_patient(
     broken = [plan for plan in plans if not _is_drawn(plan)]
     grouped = [Grouped(files=plan) for plan in broken]
     ions = [item for item in linked.ion_plans if _is_of(item, plans)]
-    chosen = [_treated(group) for group in groups]
+    unread = sum(not plan.is_one for plan in broken)
+    question = None
+    if unread:
+        question = (
+            f"{unread} more RT Plans of this patient cannot be read: whether they give dose to the"
+            " same cord is not known"
+        )
+    chosen = [_treated(group) if known else None for group in groups]
     for number, group in enumerate(groups):
-        others = [
-            (other, treated)
-            for at, (other, treated) in enumerate(zip(groups, chosen, strict=True))
-            if at != number
+        parts: list[PlanFiles] = []
+        unsure = [plan for plan in broken if plan.is_one]
+        for at, (other, treated) in enumerate(zip(groups, chosen, strict=True)):
+            if at == number:
+                continue
+            if treated is None:
+                unsure += other
+            else:
+                (parts if treated.problem is None else unsure).append(treated)
+        beside = [item for plan in unsure for item in _without_dose(plan)] + ions
+        grouped += [
+            replace(one, open_question=one.open_question or question)
+            for one in _of_group(group, _treated(group), tuple(parts), tuple(dict.fromkeys(beside)))
         ]
-        parts = tuple(treated for _, treated in others if treated is not None and known)
-        unsure = [
-            plan for other, treated in others if treated is None or not known for plan in other
-        ]
-        beside = [item for plan in unsure for item in plan.files[:2]]
-        beside += [plan.plan for plan in broken] + ions
-        grouped += _of_group(group, chosen[number], parts, tuple(dict.fromkeys(beside)))
     return grouped
 
 

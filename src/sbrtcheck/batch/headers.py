@@ -157,6 +157,8 @@ def _header(path: Path, peek: dicom.Peek) -> Header:
             header = replace(header, sha256=sha256, size_bytes=file.tell())
         instance, structure_set_uid, plan_uids = _read(path, peek.sop_class_uid)
     except ReadError as error:
+        if isinstance(error.__cause__, MemoryError):
+            header = replace(header, sha256="")  # it may be read next time
         return replace(header, problem=str(error.problem))
     except OSError as error:
         return replace(header, problem=error.strerror or CANNOT_OPEN)

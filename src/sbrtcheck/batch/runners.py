@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sbrtcheck.batch.process import prepare
-from sbrtcheck.batch.work import Failed
+from sbrtcheck.batch.work import TOO_LARGE, Failed
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -27,7 +27,6 @@ R = TypeVar("R")
 ATTEMPTS = 2  # a process may have been ended for what another plan did
 POLL_SECONDS = 0.5
 START_SECONDS = 60.0  # what another computer may need before a task begins
-TOO_MUCH = Failed("it needs more memory than a plan may have")
 
 
 @dataclass(slots=True)
@@ -115,7 +114,7 @@ def _answer(
     if isinstance(error, TimeoutError):
         return _too_long(seconds)
     if isinstance(error, MemoryError):
-        return TOO_MUCH
+        return Failed(TOO_LARGE)
     if not lost:
         return Failed(f"internal error, a bug in sbrtcheck ({type(error).__name__})")
     code = getattr(error, "exitcode", None)

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CURVE_STEP_GY",
+    "END",
     "ERROR",
+    "TOO_LARGE",
     "Failed",
     "PatientTask",
     "PlanTask",
@@ -41,12 +43,14 @@ __all__ = [
     "judge_plan",
     "open_record",
     "packed",
+    "passing_fault",
     "relate",
 ]
 
 RECORD = 1  # the form of a record; a change makes all kept ones worthless
 ERROR = "ERROR"
 CURVE_STEP_GY = 0.1
+TOO_LARGE = "it needs more memory than a plan may have"
 HERE = "among the files of the run"
 END = b"\n.\n"  # of a record that was written whole
 
@@ -236,16 +240,24 @@ def judge_plan(task: PlanTask) -> bytes | Failed:
     try:
         return _record(task)
     except SbrtCheckError as error:
-        gone = _changed(task.items)
-        if gone is not None or isinstance(error, _ChangedError):
-            return Failed(gone or str(error.problem))
-        return error_record(_said(error, task))
-    except MemoryError:
-        return Failed("it needs more memory than a plan may have")
-    except OSError as error:
-        return Failed(f"the computer could not go on: {error.strerror or type(error).__name__}")
+        passing = _changed(task.items) or passing_fault(error)
+        return error_record(_said(error, task)) if passing is None else Failed(passing)
+    except (MemoryError, OSError) as error:
+        return Failed(passing_fault(error) or "the computer could not go on")
     except Exception as error:  # noqa: BLE001 - a bug must cost one plan only, and be told
         return Failed(f"internal error, a bug in sbrtcheck ({type(error).__name__})")
+
+
+def passing_fault(error: BaseException) -> str | None:
+    """Say what may be otherwise next time, if that is behind an error: memory, disk, network."""
+    if isinstance(error, _ChangedError):
+        return str(error.problem)
+    for fault in (error, error.__cause__):
+        if isinstance(fault, MemoryError):
+            return TOO_LARGE
+        if isinstance(fault, OSError) and fault.errno is not None:
+            return f"the computer could not go on: {fault.strerror}"
+    return None
 
 
 class _ChangedError(CaseError):
