@@ -697,7 +697,6 @@ def test_no_plan_at_all_is_no_pass(tmp_path: Path) -> None:
         (["in", "--out", "out", "--cases", "no.csv"], "No such file"),
         (["in", "--out", "out", "--protocol", "none"], "no protocol called"),
         (["in", "--out", "out", "--key", "in/RP.dcm"], "not a key"),
-        (["in", "--out", "out", "--scheduler", "tcp://127.0.0.1:9"], "no Dask scheduler answers"),
     ],
 )
 def test_a_wrong_word_is_one_sentence(
@@ -705,7 +704,6 @@ def test_a_wrong_word_is_one_sentence(
 ) -> None:
     export(tmp_path / "in", 1)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sbrtcheck.batch.cluster.PATIENCE", "1s")
 
     done = batch(*words, private=tmp_path / "private")
 

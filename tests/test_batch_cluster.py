@@ -103,6 +103,18 @@ def test_a_cluster_without_workers_is_one_sentence(
     assert "Traceback" not in told
 
 
+def test_a_scheduler_that_does_not_answer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sbrtcheck import CaseError
+    from sbrtcheck.batch.cluster import cluster_executor
+
+    monkeypatch.setattr("sbrtcheck.batch.cluster.PATIENCE", "1s")
+    with (
+        pytest.raises(CaseError, match="no Dask scheduler answers at tcp://127"),
+        cluster_executor("tcp://127.0.0.1:9"),
+    ):
+        pytest.fail("it did not refuse")
+
+
 def test_another_version_on_the_workers_is_refused() -> None:
     from sbrtcheck import CaseError
     from sbrtcheck.batch.cluster import _require_one_version

@@ -65,7 +65,8 @@ def test_structures_counts_holes_and_gaps_and_suggests(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["structures", "find"])
 def test_names_of_the_patient_are_masked(tmp_path: Path, command: str) -> None:
     files = write_case(
-        tmp_path, structure_set=structure_set([box("Jane DOE", (0, 0, 0), (9, 9, 9))])
+        tmp_path / "apart" / "case",  # the search sees the folders beside it
+        structure_set=structure_set([box("Jane DOE", (0, 0, 0), (9, 9, 9))]),
     )
     dataset = pydicom.dcmread(files.plan)
     dataset.RTPlanLabel = "Doe T8"
