@@ -26,6 +26,7 @@ def export(
     dose_gy: float = 30.0,
     fractions: int = 5,
     extra: tuple[ROI, ...] = (),
+    names_target: bool = True,
 ) -> Files:
     """Write one plan that passes unless told otherwise: a block of dose at the target, little behind.
 
@@ -57,7 +58,7 @@ def export(
             DoseReference(
                 number=1,
                 structure_type="SITE",
-                description=target,
+                description=target if names_target else "",
                 type="TARGET",
                 target_prescription_dose_gy=dose_gy,
             ),

@@ -19,6 +19,7 @@ from builders import box
 from exports import export
 from sbrtcheck import CaseError, check, load_case, load_protocol
 from sbrtcheck.batch.runners import ExecutorRunner, Runner
+from sbrtcheck.batch.work import Failed, PlanTask, judge_plan
 from sbrtcheck.report.as_json import render_json
 from test_cli import run
 
@@ -131,7 +132,9 @@ def test_the_names_of_members_are_not_told(tmp_path: Path) -> None:
     run_here(tmp_path / "in", out=tmp_path / "out")
 
     (row,) = rows(tmp_path / "out/quarantine.csv")
-    assert row["reason"] == "the zip archive cannot be unpacked (it is damaged)"
+    assert row["reason"] == (
+        "1 members are left out: the zip archive cannot be unpacked (it is damaged)"
+    )
 
 
 def test_what_may_pass_is_not_kept_in_the_index() -> None:
@@ -270,7 +273,7 @@ def test_two_approved_revisions_or_none_are_undecided(tmp_path: Path, approval: 
     assert outcomes(tmp_path / "out") == {"1": "UNDECIDED", "2": "UNDECIDED"}
     row = plans(tmp_path / "out")[f"{UID}.1.1"]
     assert row["worst"] == "course.revisions case"
-    assert "2 revisions of one plan" in row["reason"]
+    assert "2 plans share targets" in row["reason"]
 
 
 def test_a_hot_cord_fails_even_where_the_revision_is_open(tmp_path: Path) -> None:
@@ -818,3 +821,142 @@ def test_junit_is_green_for_passes_only(tmp_path: Path, tree: Path, samples: Pat
     assert children == ["error", "failure", "failure"]
     assert suite.attrib["tests"] == "4"
     assert suite.attrib["failures"] == "2"
+
+
+# --- What must not pass -------------------------------------------------------------------------
+
+
+def test_a_plan_of_two_targets_does_not_join_the_plans_of_each(tmp_path: Path) -> None:
+    """T8 is approved; T7, and a rejected plan of both, must not be taken for its revisions."""
+    second = box("PTV_T10", (-12, -12, 28), (12, 12, 52))
+    export(tmp_path / "in/b", 1, cord_gy=14.0)
+    export(tmp_path / "in/c", 2, target="PTV_T10", z_mm=40.0, cord_gy=14.0, approval="UNAPPROVED")
+    export(
+        tmp_path / "in/a",
+        3,
+        target="PTV_T8",
+        approval="REJECTED",
+        extra=(second,),
+        names_target=False,
+    )
+
+    run_here(tmp_path / "in", out=tmp_path / "out")
+
+    assert not {"PASS", "VARIATION"} & set(outcomes(tmp_path / "out").values())
+    assert {row["role"] for row in plans(tmp_path / "out").values()} == {"judged"}
+
+
+def test_a_part_that_is_gone_when_it_is_added_leaves_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(tmp_path / "in/1", 1, cord_gy=14.0)
+    part = export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0, cord_gy=14.0)
+    content = part.plan.read_bytes()
+    judge = judge_plan
+
+    def judge_without(task: PlanTask) -> bytes | Failed:
+        part.plan.unlink(missing_ok=True)
+        return judge(task)
+
+    monkeypatch.setattr("sbrtcheck.batch.run.judge_plan", judge_without)
+    run_here(tmp_path / "in", out=tmp_path / "out")
+    assert set(outcomes(tmp_path / "out").values()) == {"ERROR"}
+
+    monkeypatch.undo()
+    part.plan.write_bytes(content)
+    result = run_here(tmp_path / "in", out=tmp_path / "out", resume=True)
+    assert (result.tally.kept, set(outcomes(tmp_path / "out").values())) == (0, {"FAIL"})
+
+
+def test_an_error_is_told_also_of_a_plan_that_was_replaced(tmp_path: Path) -> None:
+    export(tmp_path / "in/1", 1, approval="UNAPPROVED").dose.unlink()
+    export(tmp_path / "in/2", 2)
+
+    run_here(tmp_path / "in", out=tmp_path / "out")
+
+    assert outcomes(tmp_path / "out") == {"1": "ERROR", "2": "PASS"}
+
+
+def test_facts_beside_an_archive_are_read_and_others_named(tmp_path: Path) -> None:
+    files = export(tmp_path / "in", 1)
+    with zipfile.ZipFile(tmp_path / "in/p.zip", "w") as archive:
+        for path in files:
+            archive.write(path, path.name)
+            path.unlink()
+        archive.writestr("readme.txt", "not DICOM")
+    (tmp_path / "in/case.toml").write_text('prior_rt = "yes"\n')
+    (tmp_path / "in/else").mkdir()
+    (tmp_path / "in/else/case.toml").write_text('prior_rt = "none"\n')
+
+    run_here(tmp_path / "in", out=tmp_path / "out")
+
+    assert outcomes(tmp_path / "out") == {"1": "UNDECIDED"}
+    reasons = {row["reason"] for row in rows(tmp_path / "out/quarantine.csv")}
+    assert reasons == {
+        "1 members were not opened: not DICOM",
+        "case facts that no plan in this folder uses",
+    }
+
+
+def test_a_damaged_member_costs_itself_only(tmp_path: Path) -> None:
+    first = export(tmp_path / "a", 1)
+    second = export(tmp_path / "b", 2, patient_id="B", frame="2")
+    (tmp_path / "in").mkdir()
+    with zipfile.ZipFile(tmp_path / "in/p.zip", "w") as archive:
+        for path in (*first, *second):
+            archive.write(path, f"{path.parent.name}/{path.name}")
+    content = (tmp_path / "in/p.zip").read_bytes()
+    at = content.index(first.plan.read_bytes()[-60:])
+    (tmp_path / "in/p.zip").write_bytes(content[:at] + b"\xff" + content[at + 1 :])
+
+    run_here(tmp_path / "in", out=tmp_path / "out")
+
+    assert outcomes(tmp_path / "out") == {"2": "PASS"}
+    reasons = [row["reason"] for row in rows(tmp_path / "out/quarantine.csv")]
+    assert any(reason.startswith("1 members are left out") for reason in reasons)
+
+
+def test_exports_within_the_results_are_not_touched(tmp_path: Path) -> None:
+    files = export(tmp_path / "trial/plans/1", 1)
+    (tmp_path / "trial/run.json").write_text("{}")
+
+    with pytest.raises(CaseError, match="holds the exports themselves"):
+        run_here(tmp_path / "trial/plans", out=tmp_path / "trial")
+    assert all(path.exists() for path in files)
+
+
+def test_a_refused_run_leaves_the_records_of_the_other(tmp_path: Path) -> None:
+    export(tmp_path / "in", 1)
+    out = tmp_path / "out"
+    run_here(tmp_path / "in", out=out)
+    records = list((out / ".records").iterdir())
+
+    class Nosy(Quiet):
+        def stage(self, name: str, total: int) -> None:
+            if name == "finding files":
+                with pytest.raises(CaseError, match="another run"):
+                    run_here(tmp_path / "in", out=out, private=tmp_path / "p")
+            super().stage(name, total)
+
+    run_here(tmp_path / "in", out=out, resume=True, progress=Nosy())
+    assert list((out / ".records").iterdir()) == records
+
+
+def test_a_second_content_of_a_plan_is_quarantined(tmp_path: Path) -> None:
+    export(tmp_path / "in/a", 1)
+    shutil.copy(export(tmp_path / "other", 1, label="OLD").plan, tmp_path / "in/old.dcm")
+
+    run_here(tmp_path / "in", out=tmp_path / "out")
+
+    kinds = [row["kind"] for row in rows(tmp_path / "out/quarantine.csv")]
+    assert kinds.count("RT Plan") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of bytes are those of Linux")
+def test_names_that_are_no_text_are_read_all_the_same(tmp_path: Path) -> None:
+    export(tmp_path / "in", 1)
+    tree = (tmp_path / "in").rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xd5\xc5"))
+
+    for phi in (False, True):
+        run_here(tree, out=tmp_path / f"out{phi}", phi=phi)
+        assert outcomes(tmp_path / f"out{phi}") == {"1": "PASS"}

@@ -116,11 +116,21 @@ class Patient:
 
         Labels and ROI names are free text; people write names and record numbers into them.
         """
-        parts = re.split(r"[\s^=,]+", self.name or "")
-        words = {*parts, "".join(parts), self.patient_id or ""}
+        words = {self.patient_id or ""}
+        patterns = set()
+        for group in (self.name or "").split("="):
+            parts = [part for part in re.split(r"[\s^,]+", group) if part]
+            words |= {*parts, "".join(parts)}
+            for order in (parts, parts[::-1]):  # short parts tell a patient together
+                if len(parts) > 1:
+                    patterns.add(r"[\s^_.,-]*".join(map(re.escape, order)))
+        birth = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", self.birth_date or "")
+        if birth is not None:
+            patterns.add(r"[-/._\s]?".join(birth.groups()))
         # Shorter parts would hit ordinary words; Chinese names are telling from two characters.
         telling = [word for word in words if len(word) >= (3 if word.isascii() else 2)]
-        pattern = "|".join(re.escape(word) for word in sorted(telling, key=len, reverse=True))
+        patterns |= {re.escape(word) for word in telling}
+        pattern = "|".join(sorted(patterns, key=len, reverse=True))
         return re.sub(pattern, MASK, text, flags=re.IGNORECASE) if pattern else text
 
 

@@ -66,8 +66,9 @@ def find_tree(options: BatchOptions, runner: Runner, progress: Progress) -> Tree
     ]
     tree = Tree(link(items), faults, notes=notes)
     own = None if options.cases is None else str(options.cases.absolute())
+    used = {str(Path(files.plan.place.path).with_name(FILE_NAME)) for files in tree.linked.plans}
     for entry in entries:
-        _note_others(tree, entry, contents[entry.path], own)
+        _note_others(tree, entry, contents[entry.path], own, used)
     return tree
 
 
@@ -109,10 +110,15 @@ def _unreadable(path: str, reason: str) -> Contents:
     return Contents(headers=((None, header),))
 
 
-def _note_others(tree: Tree, entry: Entry, contents: Contents, own: str | None) -> None:
+def _note_others(
+    tree: Tree, entry: Entry, contents: Contents, own: str | None, used: set[str]
+) -> None:
     """Count what is no RT file; name what is neither DICOM nor of ours."""
     odd = {kind: n for kind, n in contents.others.items() if kind in (NOT_DICOM, ARCHIVE_WITHIN)}
-    if odd and (entry.path == own or Path(entry.path).name == FILE_NAME):
+    if odd and (entry.path == own or entry.path in used):
+        return
+    if odd and Path(entry.path).name == FILE_NAME:
+        tree.closed.append((entry, "case facts that no plan in this folder uses"))
         return
     tree.others.update(contents.others)
     if contents.problem is not None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,15 @@ from sbrtcheck import dicom
 from sbrtcheck.batch.linking import Item, Linked, PlanFiles, by_patient
 from sbrtcheck.batch.options import Progress
 from sbrtcheck.batch.runners import Runner
-from sbrtcheck.batch.work import END, Failed, PatientTask, read_record, relate, write_record
+from sbrtcheck.batch.work import (
+    END,
+    Failed,
+    PatientTask,
+    Related,
+    read_record,
+    relate,
+    write_record,
+)
 from sbrtcheck.case import tail
 
 __all__ = ["Grouped", "group_plans"]
@@ -75,29 +84,31 @@ def group_plans(
     for key, task in keys.items():
         kept = read_record(records / f"{key}.json")
         if kept is not None:
-            grouped += _as_told(asked.pop(task), json.loads(kept.removesuffix(END)), linked)
+            told = Related(*json.loads(kept.removesuffix(END)))
+            grouped += _as_told(asked.pop(task), told, linked)
     if asked:
         progress.stage("comparing plans of one patient", len(asked))
     for task, answer in runner.run(relate, asked, seconds=seconds):
         progress.step()
-        if not isinstance(answer, Failed):
-            with suppress(OSError):  # it is found again next time
-                write_record(records, task.key(), json.dumps(answer).encode() + END)
-        grouped += _as_told(asked[task], None if isinstance(answer, Failed) else answer, linked)
+        if isinstance(answer, Failed):
+            grouped += _as_told(asked[task], None, linked)
+            continue
+        with suppress(OSError):  # it is found again next time
+            write_record(records, task.key(), json.dumps(answer).encode() + END)
+        grouped += _as_told(asked[task], answer, linked)
     return grouped, set(keys)
 
 
-def _as_told(
-    plans: Sequence[PlanFiles], numbers: Sequence[int] | None, linked: Linked
-) -> list[Grouped]:
-    """Group the plans of a patient by number; without any, each is judged beside the others."""
+def _as_told(plans: Sequence[PlanFiles], related: Related | None, linked: Linked) -> list[Grouped]:
+    """Group the plans of a patient; where nothing is known, each is judged beside the others."""
     drawn = [plan for plan in plans if _is_drawn(plan)]
-    if numbers is None:
+    if related is None:
         return _of_patient(plans, [[plan] for plan in drawn], linked, known=False)
     groups: dict[int, list[PlanFiles]] = {}
-    for plan, number in zip(drawn, numbers, strict=True):
+    for plan, number in zip(drawn, related.numbers, strict=True):
         groups.setdefault(number, []).append(plan)
-    return _of_patient(plans, list(groups.values()), linked)
+    same = {frozenset((drawn[a].identity, drawn[b].identity)) for a, b in related.same}
+    return _of_patient(plans, list(groups.values()), linked, same=same)
 
 
 def _is_drawn(plan: PlanFiles) -> bool:
@@ -112,8 +123,12 @@ def _of_patient(
     linked: Linked,
     *,
     known: bool = True,
+    same: AbstractSet[frozenset[str]] = frozenset(),
 ) -> list[Grouped]:
-    """Tell for each plan of a patient; `groups` part those that are drawn into revisions."""
+    """Tell for each plan of a patient; `groups` part those that are drawn into revisions.
+
+    `same` are the pairs of plans of which either may replace the other.
+    """
     broken = [plan for plan in plans if not _is_drawn(plan)]
     grouped = [Grouped(files=plan) for plan in broken]
     ions = [item for item in linked.ion_plans if _is_of(item, plans)]
@@ -124,21 +139,21 @@ def _of_patient(
             f"{unread} more RT Plans of this patient cannot be read: whether they give dose to the"
             " same cord is not known"
         )
-    chosen = [_treated(group) if known else None for group in groups]
+    chosen = [_treated(group, same) for group in groups]
     for number, group in enumerate(groups):
         parts: list[PlanFiles] = []
         unsure = [plan for plan in broken if plan.is_one]
         for at, (other, treated) in enumerate(zip(groups, chosen, strict=True)):
             if at == number:
                 continue
-            if treated is None:
+            if treated is None or not known:
                 unsure += other
             else:
                 (parts if treated.problem is None else unsure).append(treated)
         beside = [item for plan in unsure for item in _without_dose(plan)] + ions
         grouped += [
             replace(one, open_question=one.open_question or question)
-            for one in _of_group(group, _treated(group), tuple(parts), tuple(dict.fromkeys(beside)))
+            for one in _of_group(group, chosen[number], tuple(parts), tuple(dict.fromkeys(beside)))
         ]
     return grouped
 
@@ -184,7 +199,7 @@ def _of_group(
         ]
     count = sum(_is_approved(plan) for plan in group)
     question = (
-        f"{len(group)} revisions of one plan, {count or 'none'} of them approved:"
+        f"{len(group)} plans share targets, {count or 'none'} of them approved:"
         f" which one is treated is not known ({'; '.join(told.values())})"
     )
     return [
@@ -199,10 +214,17 @@ def _of_group(
     ]
 
 
-def _treated(group: Sequence[PlanFiles]) -> PlanFiles | None:
-    """Return the plan of a group that is treated: the only one, or the only approved one."""
+def _treated(group: Sequence[PlanFiles], same: AbstractSet[frozenset[str]]) -> PlanFiles | None:
+    """Return the plan of a group that is treated: the only one, or the only approved one.
+
+    It must be able to replace every other: a plan of which it treats a part only stays open.
+    """
     approved = [plan for plan in group if _is_approved(plan)] if len(group) > 1 else list(group)
-    return approved[0] if len(approved) == 1 else None
+    if len(approved) != 1:
+        return None
+    others = [plan for plan in group if plan is not approved[0]]
+    whole = all(frozenset((plan.identity, approved[0].identity)) in same for plan in others)
+    return approved[0] if whole else None
 
 
 def _is_approved(plan: PlanFiles) -> bool:
@@ -216,7 +238,12 @@ def _told(plan: PlanFiles) -> str:
 
 
 def _is_of(item: Item, plans: Sequence[PlanFiles]) -> bool:
-    """Tell whether an ion plan is of the patient of some plans."""
-    own = (item.header.patient_id or "").strip().casefold()
-    ids = {(plan.plan.header.patient_id or "").strip().casefold() for plan in plans}
-    return bool(own) and own in ids
+    """Tell whether an ion plan is of the patient of some plans; without ID, by study or frame."""
+    ion = item.header
+    headers = [plan.plan.header for plan in plans]
+    own = (ion.patient_id or "").strip().casefold()
+    ids = {(header.patient_id or "").strip().casefold() for header in headers}
+    if own and "" not in ids:
+        return own in ids
+    near = {uid for header in headers for uid in (header.study_uid, header.frame_uid) if uid}
+    return (bool(own) and own in ids) or bool(near.intersection({ion.study_uid, ion.frame_uid}))

@@ -17,6 +17,7 @@ __all__ = ["NOT_DICOM", "Contents", "Header", "look", "read_contents"]
 
 NOT_DICOM = "not DICOM"
 CANNOT_OPEN = "cannot be opened"
+UNREADABLE = "members that cannot be read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,30 +120,42 @@ def _read_file(path: str) -> Contents:
 def _read_archive(path: str) -> Contents:
     headers: list[tuple[int | None, Header]] = []
     others: Counter[str] = Counter()
+    problem: str | None = None
     try:
         with readable_archive(path) as archive:
-            for number, member in enumerate(archive.infolist()):
-                if member.is_dir():
-                    continue
-                if member.filename.lower().endswith(ZIP):
-                    others["archive within an archive"] += 1
-                    continue
-                with archive.open(member) as packed:
-                    peek = dicom.peek_bytes(packed.read(dicom.HEAD_BYTES))
-                if peek is None:
-                    others[NOT_DICOM] += 1
-                elif peek.sop_class_uid not in RT_CLASSES:
-                    others[dicom.class_name(peek.sop_class_uid)] += 1
-                else:
-                    place = Place(path, number)
-                    with on_disk([place]) as paths:
-                        headers.append((number, _header(paths[place], peek)))
+            members = archive.infolist()
     except ReadError as error:
-        return Contents(headers=tuple(headers), others=others, problem=str(error.problem))
-    except OSError as error:
-        problem = error.strerror or CANNOT_OPEN
-        return Contents(headers=tuple(headers), others=others, problem=problem)
-    return Contents(headers=tuple(headers), others=others)
+        return Contents(problem=str(error.problem))
+    for number, member in enumerate(members):
+        if member.is_dir():
+            continue
+        if member.filename.lower().endswith(ZIP):
+            others["archive within an archive"] += 1
+            continue
+        try:
+            header = _read_member(path, number)
+        except ReadError as error:
+            others[UNREADABLE] += 1
+            problem = f"{others[UNREADABLE]} members are left out: {error.problem}"
+            continue
+        if isinstance(header, Header):
+            headers.append((number, header))
+        else:
+            others[header] += 1
+    return Contents(headers=tuple(headers), others=dict(others), problem=problem)
+
+
+def _read_member(path: str, number: int) -> Header | str:
+    """Return the header of a member of an archive; of what is no RT file, what it is."""
+    with readable_archive(path) as archive, archive.open(archive.infolist()[number]) as packed:
+        peek = dicom.peek_bytes(packed.read(dicom.HEAD_BYTES))
+    if peek is None:
+        return NOT_DICOM
+    if peek.sop_class_uid not in RT_CLASSES:
+        return dicom.class_name(peek.sop_class_uid)
+    place = Place(path, number)
+    with on_disk([place]) as paths:
+        return _header(paths[place], peek)
 
 
 def _header(path: Path, peek: dicom.Peek) -> Header:

@@ -66,6 +66,7 @@ class Index:
         rows = [(*entry, read_ns, contents.to_json()) for entry, contents in read]
         try:
             with self._opened() as database, database:
+                rows = [row for row in rows if _can_be_kept(str(row[0]))]
                 database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
                 database.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in gone])
         except (sqlite3.Error, OSError):
@@ -83,6 +84,15 @@ class Index:
             database = _connect(self._path)
         with closing(database):
             yield database
+
+
+def _can_be_kept(path: str) -> bool:
+    """Tell whether a name is text: others are read each time."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -1,11 +1,13 @@
 """Outcomes as JUnit XML, which build servers show: nothing that is not a pass is green."""
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["write_junit"]
 
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 GREEN = ("PASS", "VARIATION")
 
 
@@ -16,8 +18,9 @@ def write_junit(path: Path, cases: Sequence[tuple[str, str | None, str, str, str
     """
     root = ET.Element("testsuites", name="sbrtcheck")
     suites: dict[str, ET.Element] = {}
-    for plan, centre, role, outcome, reason in cases:
-        name = centre or "centre not provided"
+    for plan, centre, role, outcome, why in cases:
+        name = NOT_IN_XML.sub("?", centre or "centre not provided")
+        reason = NOT_IN_XML.sub("?", why)
         if name not in suites:
             suites[name] = ET.SubElement(root, "testsuite", name=name)
         case = ET.SubElement(suites[name], "testcase", classname=name, name=plan)

@@ -67,15 +67,18 @@ def link(items: Iterable[Item]) -> Linked:
     structure_sets = _by(kinds.get(dicom.RT_STRUCTURE_SET, []), lambda h: [h.sop_instance_uid])
     doses = _by(kinds.get(dicom.RT_DOSE, []), lambda h: h.plan_uids)
     damaged = [item for item in kinds.get(dicom.RT_DOSE, []) if item.header.problem]
-    plans = [
-        _plan_files(group, structure_sets, doses, damaged)
-        for group in _plans(kinds.get(dicom.RT_PLAN, []))
-    ]
+    groups = _plans(kinds.get(dicom.RT_PLAN, []))
+    plans = [_plan_files(group, structure_sets, doses, damaged) for group in groups]
     used = {item for files in plans for item in files.files}
     plan_uids = {files.plan.header.sop_instance_uid for files in plans}
     wanted = {files.plan.header.structure_set_uid for files in plans}
     ion_plans = kinds.get(dicom.RT_ION_PLAN, [])
     strays = [(item, "RT Ion Plan: only photon RT Plans are judged") for item in ion_plans]
+    strays += [
+        (item, _two_contents("RT Plan", item.header.sop_instance_uid))
+        for group in groups
+        for item in group[1:]
+    ]
     strays += [
         (item, _why_stray(item.header, plan_uids, wanted))
         for kind in (dicom.RT_STRUCTURE_SET, dicom.RT_DOSE)
@@ -104,13 +107,18 @@ def by_patient(plans: Sequence[PlanFiles]) -> list[list[PlanFiles]]:
         near = [("study", header.study_uid or ""), ("frame", header.frame_uid or "")]
         near = [key for key in near if key[1]]
         own = [("id", patient_id)] if patient_id else near
-        at = next((found[key] for key in own if key in found), len(groups))
-        if at == len(groups):
+        matching = sorted({found[key] for key in own if key in found})
+        at = matching[0] if matching else len(groups)
+        if not matching:
             groups.append([])
+        for other in matching[1:]:  # what it shares with both makes them one
+            groups[at] += groups[other]
+            groups[other] = []
+            found = {key: at if place == other else place for key, place in found.items()}
         groups[at].append(files)
         for key in (*own, *near):
             found.setdefault(key, at)
-    return groups
+    return [group for group in groups if group]
 
 
 def _order(item: Item) -> tuple[str, int]:
@@ -166,7 +174,7 @@ def _plan_files(
     own = doses.get(header.sop_instance_uid, [])
     return PlanFiles(
         plan=plan,
-        structure_set=found[0] if found else None,
+        structure_set=found[0] if len(found) == 1 else None,
         doses=tuple(own),
         problem=_why_incomplete(header, found, own, damaged),
     )

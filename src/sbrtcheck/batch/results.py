@@ -45,7 +45,6 @@ class Result:
     trial_number: str | None
     case_row: int | None
     role: str
-    parts: int
     path: str
     header: Header
     digest: str
@@ -188,10 +187,13 @@ def _hashes(folder: Path) -> dict[str, str]:
 def _move(making: Path, folder: Path, run: str) -> None:
     (making / RUN).write_text(run, encoding="ascii")
     (folder / RUN).unlink(missing_ok=True)
-    shutil.rmtree(folder / "plans", ignore_errors=True)
-    for path in sorted(making.iterdir()):
+    for path in folder.glob("plans/plan-*.json"):
+        path.unlink()
+    (folder / "plans").mkdir(exist_ok=True)
+    for path in (*making.glob("plans/*"), *making.glob("*.*")):
         if path.name != RUN:
-            path.replace(folder / path.name)
+            path.replace(folder / path.relative_to(making))
+    (making / "plans").rmdir()
     (making / RUN).replace(folder / RUN)
     making.rmdir()
 
@@ -280,7 +282,6 @@ def _plan_row(result: Result, record: Record) -> dict[str, object]:
         "role": result.role,
         "outcome": record.outcome,
         "reason": record.reason,
-        "parts": result.parts,
         "approval": header.approval,
         "date": header.date,
         "case_row": result.case_row,
@@ -321,6 +322,7 @@ def _verdict_cells(verdict: Document) -> dict[str, object]:
         "fractions": fractions,
         "levels": " ".join(verdict["levels"]["treated"]),
         "prior_rt": verdict["declared"]["facts"]["prior_radiotherapy"],
+        "parts": len(verdict["plans"]),
         "label": plan["label"],
         **{
             f"n_{outcome.lower()}": outcomes.count(outcome)
@@ -385,5 +387,5 @@ def _stray_rows(strays: Sequence[Stray]) -> Iterator[Row]:
             "size_bytes": stray.size_bytes if header is None else header.size_bytes,
             "sop_instance_uid": None if header is None else header.sop_instance_uid,
             "sha256": None if header is None else header.sha256,
-            "path": stray.path,
+            "path": printable(stray.path),
         }

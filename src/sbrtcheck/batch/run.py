@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,12 +38,13 @@ from sbrtcheck.facts import FILE_NAME, facts_beside, load_facts
 from sbrtcheck.model import CaseFacts, Text
 from sbrtcheck.protocol import Protocol as TrialProtocol
 from sbrtcheck.report.as_json import protocol_record
+from sbrtcheck.report.words import printable
 
 __all__ = ["BatchResult", "Tally", "run_batch"]
 
 RECORDS = ".records"  # verdicts of single plans, kept for --resume
 LOCK = ".lock"
-OURS = ("run.json", RECORDS, LOCK, ".making")
+OURS = ("run.json", RECORDS, ".making")  # what tells that a folder is of a batch
 LIBRARIES = ("numpy", "scipy", "shapely", "pydicom", "pyarrow", "pebble")
 
 
@@ -95,6 +95,8 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
     cases = {} if options.cases is None else load_cases(options.cases)
     _make_folder(options)
     with _locked(options.out):
+        if not options.resume:
+            _forget_unused(options.out / RECORDS, set())
         tree = find_tree(options, runner, progress)
         protocol = packed(options.protocol)
         groups, keys = group_plans(
@@ -169,14 +171,16 @@ def _make_folder(options: BatchOptions) -> None:
     out = options.out
     try:
         out.mkdir(parents=True, exist_ok=True)
-        held = {path.name for path in out.iterdir()}
+        if any(root.resolve().is_relative_to(out.resolve()) for root in options.roots):
+            raise CaseError(
+                Text("the folder holds the exports themselves; name another for --out"), path=out
+            )
+        held = {path.name for path in out.iterdir()} - {LOCK}
         if held and not held.intersection(OURS):
             raise CaseError(
                 Text("the folder holds files that are not of a batch; name another for --out"),
                 path=out,
             )
-        if not options.resume:
-            shutil.rmtree(out / RECORDS, ignore_errors=True)
         (out / RECORDS).mkdir(exist_ok=True)
         probe = out / RECORDS / "probe.partial"
         probe.write_bytes(b"")
@@ -240,11 +244,11 @@ def _prepared(
     row = cases.get((header.patient_id or "").strip().casefold()) if header.patient_id else None
     facts, problem = _facts(grouped, row)
     problem = grouped.files.problem or problem
-    if grouped.superseded_by is not None:
-        record: bytes | None = error_record(grouped.superseded_by, "UNDECIDED")
-    elif problem is not None:
+    if problem is not None:
         said = problem if options.phi else hidden(problem, header.patient, [grouped.files.plan])
-        record = error_record(said)
+        record: bytes | None = error_record(said)
+    elif grouped.superseded_by is not None:
+        record = error_record(grouped.superseded_by, "UNDECIDED")
     else:
         record = None
     task = None
@@ -273,7 +277,7 @@ def _facts(grouped: Grouped, row: CaseRow | None) -> tuple[CaseFacts, str | None
     """Return the facts of the row and of the `case.toml` beside the plan, or why there are none."""
     facts = CaseFacts() if row is None else row.facts
     place = grouped.files.plan.place
-    beside = None if place.member is not None else facts_beside(Path(place.path))
+    beside = facts_beside(Path(place.path))
     if beside is None:
         return facts, None
     try:
@@ -351,16 +355,20 @@ def _result(plan: _Prepared, options: BatchOptions, failed: Mapping[str, str]) -
     return Result(
         plan=names.plan(files.identity),
         patient=names.patient(header.patient_id or f"without ID {files.identity}"),
-        centre=plan.facts.centre,
+        centre=None if plan.facts.centre is None else printable(plan.facts.centre),
         trial_number=None if row is None else row.trial_number,
         case_row=None if row is None else row.line,
-        role="judged" if plan.grouped.superseded_by is None else "superseded",
-        parts=1 + len(plan.grouped.parts),
+        role="superseded" if _is_superseded(plan) else "judged",
         path=place_text(files.plan.place),
         header=header,
         digest=failed.get(plan.key) or plan.key or str(plan.record),
         load=partial(_load, plan, options.out / RECORDS, failed.get(plan.key)),
     )
+
+
+def _is_superseded(plan: _Prepared) -> bool:
+    """Tell whether a revision is judged in its place; an ERROR of its own is told all the same."""
+    return plan.grouped.superseded_by is not None and plan.grouped.files.problem is None
 
 
 def _load(plan: _Prepared, folder: Path, failure: str | None) -> Record:

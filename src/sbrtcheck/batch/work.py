@@ -37,6 +37,7 @@ __all__ = [
     "PatientTask",
     "PlanTask",
     "Record",
+    "Related",
     "about",
     "error_record",
     "judge_into",
@@ -51,6 +52,7 @@ RECORD = 1  # the form of a record; a change makes all kept ones worthless
 ERROR = "ERROR"
 CURVE_STEP_GY = 0.1
 TOO_LARGE = "it needs more memory than a plan may have"
+PLAN_CLASSES = (dicom.RT_PLAN, dicom.RT_ION_PLAN)
 HERE = "among the files of the run"
 END = b"\n.\n"  # of a record that was written whole
 
@@ -170,33 +172,54 @@ class _Planned(NamedTuple):
     structure_set: StructureSet
 
 
-def relate(task: PatientTask) -> tuple[int, ...]:
-    """Return a number for each plan of a patient, so that revisions of one plan share a number.
+class Related(NamedTuple):
+    """Plans of a patient: a number for each that revisions share, and which are surely of one.
+
+    `same` holds the pairs of plans that share their targets both ways; where only one holds the
+    other's target, more than that is treated, and neither replaces the other.
+    """
+
+    numbers: tuple[int, ...]
+    same: tuple[tuple[int, int], ...]
+
+
+def relate(task: PatientTask) -> Related | Failed:
+    """Tell which plans of a patient are revisions of one plan.
 
     Revisions treat the same levels by name, or targets that overlap by half in one frame.
     """
     protocol = _unpacked(task.protocol)
     places = [item.place for pair in task.plans for item in pair]
-    with on_disk(list(dict.fromkeys(places))) as paths:
-        planned = [_planned(paths[plan.place], paths[rois.place]) for plan, rois in task.plans]
+    try:
+        with on_disk(list(dict.fromkeys(places))) as paths:
+            planned = [_planned(paths[plan.place], paths[rois.place]) for plan, rois in task.plans]
+    except ReadError as error:
+        return Failed(str(error.problem))
+    except (MemoryError, OSError) as error:
+        return Failed(passing_fault(error) or "the computer could not go on")
     numbers = list(range(len(planned)))
+    same = []
     levels = [frozenset() if one is None else target_levels(one, protocol) for one in planned]
     for at, one in enumerate(planned):
         for before, other in enumerate(planned[:at]):
-            if one is None or other is None or numbers[at] == numbers[before]:
+            if one is None or other is None:
                 continue
-            if (levels[at] and levels[at] == levels[before]) or (
-                is_revision(one, other, protocol) or is_revision(other, one, protocol)
-            ):
+            ways = (is_revision(one, other, protocol), is_revision(other, one, protocol))
+            alike = bool(levels[at]) and levels[at] == levels[before]
+            if alike or all(ways):
+                same.append((before, at))
+            if alike or any(ways):
                 joined = {numbers[at], numbers[before]}
                 numbers = [min(joined) if n in joined else n for n in numbers]
-    return tuple(numbers)
+    return Related(tuple(numbers), tuple(same))
 
 
 def _planned(plan: Path, structure_set: Path) -> _Planned | None:
     try:
         return _Planned(dicom.load_plan(plan), dicom.load_structure_set(structure_set))
-    except ReadError:
+    except ReadError as error:
+        if passing_fault(error) is not None or not (plan.exists() and structure_set.exists()):
+            raise
         return None  # its own verdict says so; here it stands alone
 
 
@@ -238,7 +261,8 @@ def read_record(path: Path) -> bytes | None:
 def judge_plan(task: PlanTask) -> bytes | Failed:
     """Judge a plan and return its record; whatever goes wrong becomes a reason."""
     try:
-        return _record(task)
+        record = _record(task)
+        changed = _changed(task.items)
     except SbrtCheckError as error:
         passing = _changed(task.items) or passing_fault(error)
         return error_record(_said(error, task)) if passing is None else Failed(passing)
@@ -246,6 +270,7 @@ def judge_plan(task: PlanTask) -> bytes | Failed:
         return Failed(passing_fault(error) or "the computer could not go on")
     except Exception as error:  # noqa: BLE001 - a bug must cost one plan only, and be told
         return Failed(f"internal error, a bug in sbrtcheck ({type(error).__name__})")
+    return record if changed is None else Failed(changed)
 
 
 def passing_fault(error: BaseException) -> str | None:
@@ -284,9 +309,9 @@ def open_record(record: bytes) -> Record:
 def _record(task: PlanTask) -> bytes:
     with on_disk([item.place for item in task.items]) as paths:
         case = _case(task, paths)
-        declared = Declared(facts=task.facts)
-        evidence = gather(case, _unpacked(task.protocol), declared)
-        verdict = _with_open_question(judge(evidence), task.open_question)
+        evidence = gather(case, _unpacked(task.protocol), Declared(facts=task.facts))
+        question = task.open_question or _unknown_plans(task, case)
+        verdict = _with_open_question(judge(evidence), question)
     voice = Voice(case.plan.instance.patient, phi=task.phi)
     return _packed_record(
         {
@@ -307,6 +332,8 @@ def _case(task: PlanTask, paths: dict[Place, Path]) -> Case:
         try:
             parts.append(assemble_case(paths[part.plan.place], _search(task, part, paths)))
         except (CaseError, ReadError) as error:
+            if passing_fault(error) is not None:
+                raise
             # It stays among the other plans, of which the verdict says that they were not added.
             notes.append(
                 Text(
@@ -319,6 +346,23 @@ def _case(task: PlanTask, paths: dict[Place, Path]) -> Case:
     case = replace(case, notes=(*case.notes, *notes))
     _require_found_content(task, (case, *parts))
     return case
+
+
+def _unknown_plans(task: PlanTask, case: Case) -> str | None:
+    """Say that plans of the patient are neither added nor seen beside, should that ever be."""
+    seen = {part.plan.instance.sop_instance_uid for part in case.added}
+    seen |= {other.instance.sop_instance_uid for other in case.others}
+    plans = [part.plan for part in task.parts]
+    plans += [item for item in task.beside if item.header.sop_class_uid in PLAN_CLASSES]
+    missing = [
+        tail(i.header.sop_instance_uid) for i in plans if i.header.sop_instance_uid not in seen
+    ]
+    if not missing:
+        return None
+    return (
+        f"plans of this patient could not be taken into account: {', '.join(missing)}; whether they"
+        " give dose to the same cord is not known"
+    )
 
 
 def _search(task: PlanTask, own: PlanFiles, paths: dict[Place, Path]) -> Search:

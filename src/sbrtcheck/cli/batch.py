@@ -50,10 +50,14 @@ def batch(
         int | None, typer.Option("-j", "--jobs", min=1, help="Plans at once; default: all cores.")
     ] = None,
     time_limit: Annotated[
-        float, typer.Option("--time-limit", min=1.0, help="Seconds that one plan may take.")
+        float,
+        typer.Option("--time-limit", min=1.0, max=86_400.0, help="Seconds that one plan may take."),
     ] = 300.0,
     memory_limit: Annotated[
-        float, typer.Option("--memory-limit", min=1.0, help="Gigabytes that one process may take.")
+        float,
+        typer.Option(
+            "--memory-limit", min=1.0, max=1024.0, help="Gigabytes that one process may take."
+        ),
     ] = 4.0,
     scheduler: Annotated[
         str | None,
