@@ -3,6 +3,7 @@
     python benchmarks/run.py                 everything: some minutes
     python benchmarks/run.py --small         within a minute, for a test machine; writes no file
     python benchmarks/run.py spheres cord    these subjects alone; writes no file
+    python benchmarks/run.py --record batch  these subjects alone; writes their sections, and when
 
 Whatever is measured, the exit code is 1 if a must is missed by more than noise. Tables that need
 real exports say so where these are not at hand (see `real_data`). Other engines are measured where
@@ -13,7 +14,7 @@ import argparse
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -68,7 +69,9 @@ def main() -> int:
     for name in asked.subjects or SUBJECTS:
         sections.append(SUBJECTS[name](small=asked.small))
         print("\n".join(sections[-1].lines()), flush=True)
-    if not asked.small and not asked.subjects:
+    if asked.record and not asked.small:
+        _replace_sections(sections)
+    elif not asked.small and not asked.subjects:
         lines = [*_head(), *(line for section in sections for line in section.lines())]
         text = "\n".join(lines).rstrip() + "\n"
         (HERE / "results.md").write_text(text, encoding="utf-8")
@@ -77,6 +80,18 @@ def main() -> int:
     for heading, row in misses:
         print(f"missed: {heading}: {' | '.join(row.cells())}", file=sys.stderr)
     return 1 if misses else 0
+
+
+def _replace_sections(sections: Sequence[Section]) -> None:
+    """Put sections in place of those of the same heading, each with what it was measured on."""
+    path = HERE / "results.md"
+    head, *old = path.read_text(encoding="utf-8").split("\n## ")
+    parts = {part.partition("\n")[0]: part for part in old}
+    measured = f"(Measured apart: {_measured()}.)"
+    for section in sections:
+        title, blank, *rest = section.lines()
+        parts[section.heading] = "\n".join([title.removeprefix("## "), blank, measured, "", *rest])
+    path.write_text("\n## ".join([head, *(p.rstrip() + "\n" for p in parts.values())]), "utf-8")
 
 
 def _show_in_docs(sections: Mapping[str, Section]) -> None:
@@ -97,6 +112,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure accuracy and speed.")
     parser.add_argument("subjects", nargs="*", metavar="subject", help=", ".join(SUBJECTS))
     parser.add_argument("--small", action="store_true", help="within a minute; write no file")
+    parser.add_argument("--record", action="store_true", help="write the sections of the subjects")
     asked = parser.parse_args()
     if unknown := set(asked.subjects) - set(SUBJECTS):
         parser.error(
@@ -115,10 +131,15 @@ def _head() -> list[str]:
         "",
         "Written by `python benchmarks/run.py`; not edited by hand.",
         "",
-        f"- commit {_commit()}, {datetime.now(UTC):%Y-%m-%d}",
+        f"- {_measured()}",
         f"- {packages}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
         "",
     ]
+
+
+def _measured() -> str:
+    """Return what was measured, and when."""
+    return f"commit {_commit()}, {datetime.now(UTC):%Y-%m-%d}"
 
 
 def _commit() -> str:
