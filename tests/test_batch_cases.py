@@ -9,6 +9,7 @@ from batches import outcomes, plans, rows, run_here
 from exports import export
 from sbrtcheck import CaseError
 from sbrtcheck.batch.cases import CaseRow, load_cases, merged
+from sbrtcheck.batch.headers import patient_key
 from sbrtcheck.model import CaseFacts, PriorRadiotherapy
 
 HEAD = "patient_id,centre,trial_number,surgery_date,first_fraction,operated_levels,prior_rt,conus_level"
@@ -67,11 +68,18 @@ def test_what_spreadsheet_programs_write_is_read(
         ("patient_id,center\nA,X\n", ["line 1: unknown column 'center'; did you mean centre?"]),
         ("patient_id,patient_id\nA,B\n", ["line 1: column patient_id stands twice"]),
         ("patient_id\nA\n\na\n", ["line 4: the patient ID stands in line 2 already"]),
-        ("patient_id,centre\nA,X,Y\n", ["line 2: 3 cells, 2 columns"]),
+        ("patient_id,centre\nA,X,Y\n", ["line 2: cell 3 is filled, and its column has no name"]),
         ("patient_id,surgery_date\nA,02.01.2026\n", ["line 2: surgery_date: '02.01.2026' is not"]),
-        ("patient_id,surgery_date\nA,2026-02-30\n", ["line 2: surgery_date: "]),
-        ("patient_id,operated_levels\nA,T13\n", ["line 2: operated_levels.0: "]),
-        ("patient_id,prior_rt\nA,perhaps\n", ["line 2: prior_rt: "]),
+        (
+            "patient_id,surgery_date\nA,2026-02-30\n",
+            ["line 2: surgery_date: '2026-02-30' is not a"],
+        ),
+        (
+            "patient_id,operated_levels\nA,T13\n",
+            ["line 2: operated_levels.0: 'T13' is not a vertebral level"],
+        ),
+        ("patient_id,prior_rt\nA,perhaps\n", ["line 2: prior_rt: 'perhaps' is not one of 'none'"]),
+        ("patient_id,operated_levels,\nA,T8,T9\n", ["line 2: cell 3 is filled, and its column"]),
         (
             "patient_id,surgery_date,first_fraction\nA,2026-01-20,2026-01-10\n",
             ["line 2: first_fraction: is before surgery_date"],
@@ -89,6 +97,26 @@ def test_every_wrong_line_is_named(tmp_path: Path, text: str, said: list[str]) -
     assert len(found) == len(said), found
     for row, start in zip(found, said, strict=True):
         assert row.startswith(start)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'sep=,\npatient_id,surgery_date,operated_levels\nP1,2026-01-09,"T8,T9"\n',
+        "sep=;\r\npatient_id;surgery_date;operated_levels\r\nP1;2026-1-9;T8,T9\r\n",
+        "\n\npatient_id;surgery_date;operated_levels\nP1;2026/01/09;T8 T9,\n",
+        "patient_id\tsurgery_date\toperated_levels\n\u200bＰ１\t２０２６-０１-０９\tＴ８，Ｔ９\n",
+        'patient_id,surgery_date,operated_levels\n="P1",2026-01-09,T8;T9\n',
+        'patient_id,surgery_date,operated_levels\n"=""P1""",2026-01-09,T8、T9\n',
+    ],
+)
+def test_what_hides_in_cells_does_not_part_a_patient_from_the_plan(
+    tmp_path: Path, text: str
+) -> None:
+    (row,) = load_cases_of(tmp_path, text).items()
+
+    assert row[0] == patient_key(" p1 ")
+    assert row[1].facts == CaseFacts(surgery_date=date(2026, 1, 9), operated_levels=("T8", "T9"))
 
 
 def test_an_encoding_that_nobody_uses_is_refused(tmp_path: Path) -> None:

@@ -167,6 +167,18 @@ def test_what_names_the_patient_is_masked_in_strings_from_files(text: str) -> No
     assert "***" in said
 
 
+def test_a_name_is_masked_as_each_of_the_files_spells_it(passed: Verdict) -> None:
+    structures = passed.case.structure_set
+    spelt = replace(structures.instance, patient=Patient(name="Tschang^San"))
+    case = replace(passed.case, structure_set=replace(structures, instance=spelt))
+    note = Text("drawn by {who}", who="Frau Tschang")
+    verdict = replace(passed, case=replace(case, notes=(*case.notes, note)))
+
+    for page in (render_text(verdict, Page(verbose=True)), render_json(verdict)):
+        assert "Tschang" not in page
+    assert "Frau Tschang" in render_text(verdict, Page(verbose=True, phi=True))
+
+
 def test_stars_are_explained_where_a_word_was_masked(passed: Verdict) -> None:
     """A patient called Breast turns the target Breast into stars, and the reader should know why."""
     plan = passed.case.plan

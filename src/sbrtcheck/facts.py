@@ -5,12 +5,15 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import CaseFacts, PriorRadiotherapy, Text
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 __all__ = ["FILE_NAME", "facts_beside", "facts_schema", "load_facts", "parse_facts"]
 
@@ -84,7 +87,7 @@ def parse_facts(table: dict[str, object]) -> tuple[CaseFacts | None, list[str]]:
     try:
         read = TypeAdapter(_File).validate_python(table)
     except ValidationError as error:
-        return None, [_problem(e["loc"], e["msg"]) for e in error.errors(include_url=False)]
+        return None, [_problem(e) for e in error.errors(include_url=False)]
     surgery, first, last = read.surgery_date, read.first_fraction, read.last_fraction
     problems = []
     if first is not None and last is not None and last < first:
@@ -117,7 +120,15 @@ def _refusal(problems: list[str], *, path: Path | None) -> CaseError:
     return CaseError(sentence, path=path, candidates=problems)
 
 
-def _problem(location: tuple[str | int, ...], message: str) -> str:
+def _problem(error: "ErrorDetails") -> str:
+    location, message = error["loc"], error["msg"]
+    if error["type"] in ("string_pattern_mismatch", "literal_error"):
+        wanted = (
+            "a vertebral level such as T8"
+            if error["type"] == "string_pattern_mismatch"
+            else f"one of {error['ctx']['expected']}"
+        )
+        message = f"{error['input']!r} is not {wanted}"
     place = ".".join(map(str, location))
     known = list(_File.__dataclass_fields__)
     if place in known or len(location) > 1:

@@ -4,10 +4,13 @@ import csv
 import difflib
 import io
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
+from sbrtcheck.batch.headers import patient_key
 from sbrtcheck.errors import CaseError
 from sbrtcheck.facts import parse_facts
 from sbrtcheck.model import CaseFacts, Text
@@ -30,6 +33,9 @@ DATE = re.compile(
     r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})"
 )  # as ISO 8601 has it, or Excel rewrites it
 SEPARATORS = ",;\t"
+LISTED = " \t,;、"  # between the levels of one cell
+SEPARATOR_LINE = re.compile(r"sep=([,;\t])", re.IGNORECASE)  # Excel's own first line
+GUARDED = re.compile(r"""="(.*)"|'([=+@-].*)""")  # text that Excel must not take for a number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +49,7 @@ class CaseRow:
 
 
 def load_cases(path: Path) -> dict[str, CaseRow]:
-    """Read case facts by patient ID, in lower case.
+    """Read case facts by `patient_key`.
 
     UTF-8, UTF-16 or GB18030; commas, semicolons or tabs; empty cells are not provided.
 
@@ -68,7 +74,7 @@ def load_cases(path: Path) -> dict[str, CaseRow]:
         problems += [f"line {line}: {problem}" for problem in wrong]
         if row is None:
             continue
-        key = row.patient_id.casefold()
+        key = patient_key(row.patient_id)
         if key in rows:
             problems.append(f"line {line}: the patient ID stands in line {rows[key].line} already")
         rows[key] = row
@@ -105,27 +111,46 @@ def _decoded(content: bytes) -> str:
 
 def _cells(text: str, problems: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Yield the line and the filled cells of each row; note what is wrong with the table."""
-    head = text.splitlines()[0] if text.strip() else ""
-    separator = max(SEPARATORS, key=head.count)
+    head = next((line for line in text.splitlines() if line.strip()), "")
+    told = SEPARATOR_LINE.fullmatch(head.strip())
+    separator = told[1] if told else max(SEPARATORS, key=head.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     names: list[str] | None = None
     try:
         for cells in reader:
             line = reader.line_num
-            if not any(cell.strip() for cell in cells):
+            filled = [_plain(cell) for cell in cells]
+            if not any(filled):
+                continue
+            if names is None and told and separator.join(cells).strip() == head.strip():
                 continue
             if names is None:
-                names = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in cells]
+                names = [re.sub(r"[\s-]+", "_", _folded(cell).lower()) for cell in filled]
                 problems += _wrong_names(names, line)
-            elif len(cells) > len(names) and any(cell.strip() for cell in cells[len(names) :]):
-                problems.append(f"line {line}: {len(cells)} cells, {len(names)} columns")
-            else:
-                pairs = zip(names, (cell.strip() for cell in cells), strict=False)
-                yield line, {name: cell for name, cell in pairs if cell}
+                continue
+            stray = [n for n, cell in enumerate(filled) if cell and not "".join(names[n : n + 1])]
+            if stray:
+                problems.append(
+                    f"line {line}: cell {stray[0] + 1} is filled, and its column has no name"
+                )
+                continue
+            yield line, {name: cell for name, cell in zip(names, filled, strict=False) if cell}
     except csv.Error as error:
         problems.append(f"line {reader.line_num}: {error}")
     if names is None:
         problems.append(f"line 1: no columns; the first line names them: {', '.join(COLUMNS)}")
+
+
+def _folded(cell: str) -> str:
+    """Return text typed in full width, such as ２０２６-０１-０９, as ASCII has it."""
+    return unicodedata.normalize("NFKC", cell)
+
+
+def _plain(cell: str) -> str:
+    """Return the text of a cell without what cannot be seen, or guards it from Excel."""
+    text = "".join(c for c in cell if unicodedata.category(c) != "Cf").strip()
+    guarded = GUARDED.fullmatch(text)
+    return (guarded[1] or guarded[2] or "").strip() if guarded else text
 
 
 def _wrong_names(names: list[str], line: int) -> list[str]:
@@ -143,28 +168,33 @@ def _wrong_names(names: list[str], line: int) -> list[str]:
     return problems
 
 
+def _day(cell: str) -> date | None:
+    found = DATE.fullmatch(cell)
+    try:
+        return None if found is None else date(*map(int, found.groups()))
+    except ValueError:  # 30 February
+        return None
+
+
 def _row(line: int, cells: Mapping[str, str]) -> tuple[CaseRow | None, list[str]]:
     table: dict[str, object] = {
-        name: cell
+        name: cell if name == "centre" else _folded(cell)
         for name, cell in cells.items()
         if name in COLUMNS and name not in ("patient_id", "trial_number")
     }
     problems = []
     for name in DATES:
         if name in table:
-            found = DATE.fullmatch(cells[name])
+            table[name] = found = _day(str(table[name]))
             if found is None:
                 problems.append(f"{name}: '{cells[name]}' is not a date; write 2026-01-31")
-                del table[name]
-            else:
-                year, month, day = found.groups()
-                table[name] = f"{year}-{month:0>2}-{day:0>2}"
     if "operated_levels" in table:
-        table["operated_levels"] = re.split(r"[\s,;，、；]+", cells["operated_levels"].upper())
+        levels = str(table["operated_levels"]).upper().strip(LISTED)
+        table["operated_levels"] = re.split(f"[{LISTED}]+", levels)
     if "conus_level" in table:
-        table["conus_level"] = cells["conus_level"].upper()
+        table["conus_level"] = str(table["conus_level"]).upper()
     if "prior_rt" in table:
-        table["prior_rt"] = cells["prior_rt"].lower()
+        table["prior_rt"] = str(table["prior_rt"]).lower()
     facts, wrong = parse_facts(table)
     problems += wrong
     patient_id = cells.get("patient_id")

@@ -28,6 +28,7 @@ class Tree:
     """All that lies below the roots; `others` counts what is no RT file by its kind."""
 
     linked: Linked
+    rt_files: int
     faults: list[Fault]
     closed: list[tuple[Entry, str]] = field(default_factory=list)  # files that are no RT files
     others: Counter[str] = field(default_factory=Counter)
@@ -64,7 +65,7 @@ def find_tree(options: BatchOptions, runner: Runner, progress: Progress) -> Tree
         for entry in entries
         for member, header in contents[entry.path].headers
     ]
-    tree = Tree(link(items), faults, notes=notes)
+    tree = Tree(link(items), len(items), faults, notes=notes)
     own = None if options.cases is None else str(options.cases.absolute())
     used = {str(Path(files.plan.place.path).with_name(FILE_NAME)) for files in tree.linked.plans}
     for entry in entries:
@@ -136,7 +137,7 @@ def strays_of(tree: Tree, options: BatchOptions) -> list[Stray]:
     def said(reason: str, item: Item | None = None) -> str:
         if options.phi or item is None:
             return reason
-        return hidden(reason, item.header.patient, [item])
+        return hidden(reason, [item])
 
     strays = [
         Stray(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sbrtcheck import dicom
+from sbrtcheck.batch.headers import patient_key
 from sbrtcheck.batch.linking import Item, Linked, PlanFiles, by_patient
 from sbrtcheck.batch.options import Progress
 from sbrtcheck.batch.runners import Runner
@@ -40,6 +41,8 @@ class Grouped:
         Files of further plans, of which it is not known whether they give dose.
     revisions
         Words for plans that this one replaces.
+    traces
+        Doses of the patient that name plans which are not among the files.
     superseded_by
         Why another plan is judged in place of this one, or None.
     open_question
@@ -50,6 +53,7 @@ class Grouped:
     parts: tuple[PlanFiles, ...] = ()
     beside: tuple[Item, ...] = ()
     revisions: tuple[str, ...] = ()
+    traces: tuple[Item, ...] = ()
     superseded_by: str | None = None
     open_question: str | None = None
 
@@ -132,6 +136,7 @@ def _of_patient(
     broken = [plan for plan in plans if not _is_drawn(plan)]
     grouped = [Grouped(files=plan) for plan in broken]
     ions = [item for item in linked.ion_plans if _is_of(item, plans)]
+    traces = tuple(item for item in linked.traces if _is_of(item, plans))
     unread = sum(not plan.is_one for plan in broken)
     question = None
     if unread:
@@ -152,7 +157,7 @@ def _of_patient(
                 (parts if treated.problem is None else unsure).append(treated)
         beside = [item for plan in unsure for item in _without_dose(plan)] + ions
         grouped += [
-            replace(one, open_question=one.open_question or question)
+            replace(one, open_question=one.open_question or question, traces=traces)
             for one in _of_group(group, chosen[number], tuple(parts), tuple(dict.fromkeys(beside)))
         ]
     return grouped
@@ -238,12 +243,12 @@ def _told(plan: PlanFiles) -> str:
 
 
 def _is_of(item: Item, plans: Sequence[PlanFiles]) -> bool:
-    """Tell whether an ion plan is of the patient of some plans; without ID, by study or frame."""
-    ion = item.header
+    """Tell whether a file is of the patient of some plans; without ID, by study or frame."""
+    own = patient_key(item.header.patient_id)
+    own_uids = {item.header.study_uid, item.header.frame_uid}
     headers = [plan.plan.header for plan in plans]
-    own = (ion.patient_id or "").strip().casefold()
-    ids = {(header.patient_id or "").strip().casefold() for header in headers}
+    ids = {patient_key(header.patient_id) for header in headers}
     if own and "" not in ids:
         return own in ids
     near = {uid for header in headers for uid in (header.study_uid, header.frame_uid) if uid}
-    return (bool(own) and own in ids) or bool(near.intersection({ion.study_uid, ion.frame_uid}))
+    return (bool(own) and own in ids) or bool(near & own_uids)

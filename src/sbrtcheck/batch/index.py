@@ -3,6 +3,7 @@
 It holds paths and patient identity, and so lies in the private folder, never among results.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -38,7 +39,7 @@ class Index:
     ) -> tuple[dict[str, Contents], list[str]]:
         """Return what is known of unchanged files, and which files below the roots are gone."""
         wanted = {entry.path: entry for entry in entries}
-        below = tuple(roots)
+        below = tuple(f"{root.rstrip(os.sep)}{os.sep}" for root in roots)
         found: dict[str, Contents] = {}
         gone: list[str] = []
         same: dict[str, Contents] = {}  # thousands of images are one sentence

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sbrtcheck import dicom
-from sbrtcheck.batch.headers import Header
+from sbrtcheck.batch.headers import Header, patient_key
 from sbrtcheck.batch.places import Place
 from sbrtcheck.case import tail
 
@@ -49,11 +49,13 @@ class PlanFiles:
 class Linked:
     """All plans with their files, and the RT files that belong to none, each with the reason.
 
-    `copies` are further files of the same UID and content.
+    `traces` are doses that tell of plans which are not among the files; `copies` are further
+    files of the same UID and content.
     """
 
     plans: tuple[PlanFiles, ...]
     ion_plans: tuple[Item, ...]
+    traces: tuple[Item, ...]
     strays: tuple[tuple[Item, str], ...]
     copies: tuple[Item, ...]
 
@@ -70,9 +72,15 @@ def link(items: Iterable[Item]) -> Linked:
     groups = _plans(kinds.get(dicom.RT_PLAN, []))
     plans = [_plan_files(group, structure_sets, doses, damaged) for group in groups]
     used = {item for files in plans for item in files.files}
+    ion_plans = kinds.get(dicom.RT_ION_PLAN, [])
     plan_uids = {files.plan.header.sop_instance_uid for files in plans}
     wanted = {files.plan.header.structure_set_uid for files in plans}
-    ion_plans = kinds.get(dicom.RT_ION_PLAN, [])
+    known_uids = plan_uids | {item.header.sop_instance_uid for item in ion_plans}
+    traces = [
+        item
+        for item in kinds.get(dicom.RT_DOSE, [])
+        if not known_uids.issuperset(item.header.plan_uids)
+    ]
     strays = [(item, "RT Ion Plan: only photon RT Plans are judged") for item in ion_plans]
     strays += [
         (item, _two_contents("RT Plan", item.header.sop_instance_uid))
@@ -88,6 +96,7 @@ def link(items: Iterable[Item]) -> Linked:
     return Linked(
         plans=tuple(plans),
         ion_plans=tuple(ion_plans),
+        traces=tuple(traces),
         strays=tuple(strays),
         copies=tuple(copies),
     )
@@ -103,7 +112,7 @@ def by_patient(plans: Sequence[PlanFiles]) -> list[list[PlanFiles]]:
     found: dict[tuple[str, str], int] = {}
     for files in sorted(plans, key=lambda files: not files.plan.header.patient_id):
         header = files.plan.header
-        patient_id = (header.patient_id or "").strip().casefold()
+        patient_id = patient_key(header.patient_id)
         near = [("study", header.study_uid or ""), ("frame", header.frame_uid or "")]
         near = [key for key in near if key[1]]
         own = [("id", patient_id)] if patient_id else near
@@ -189,24 +198,22 @@ def _why_incomplete(
         return _two_contents("RT Structure Set", structure_sets[0].header.sop_instance_uid)
     if twice is not None:
         return _two_contents("RT Dose", twice)
+    missing = []
     if plan.structure_set_uid is None:
-        return "the plan names no structure set"
-    if not structure_sets:
-        return (
-            f"the structure set {tail(plan.structure_set_uid)} that the plan names is not among the"
-            " files"
-        )
-    if structure_sets[0].header.problem is not None:
-        return f"its structure set cannot be read: {structure_sets[0].header.problem}"
-    if doses:
-        return None
-    lost = [
-        item.header.problem
-        for item in damaged
-        if item.header.patient_id and item.header.patient_id == plan.patient_id
-    ]
-    more = f"; an RT Dose of this patient cannot be read: {lost[0]}" if lost else ""
-    return f"no RT Dose among the files names this plan{more}"
+        missing.append("the plan names no structure set")
+    elif not structure_sets:
+        uid = tail(plan.structure_set_uid)
+        missing.append(f"the structure set {uid} that the plan names is not among the files")
+    elif structure_sets[0].header.problem is not None:
+        missing.append(f"its structure set cannot be read: {structure_sets[0].header.problem}")
+    if not doses:
+        missing.append("no RT Dose among the files names this plan")
+        missing += [
+            f"an RT Dose of this patient cannot be read: {item.header.problem}"
+            for item in damaged
+            if item.header.patient_id and item.header.patient_id == plan.patient_id
+        ][:1]
+    return "; ".join(missing) or None
 
 
 def _two_contents(kind: str, uid: str) -> str:

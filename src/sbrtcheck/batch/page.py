@@ -55,10 +55,15 @@ def _met(result: BatchResult) -> list[str]:
         lines.append(
             f"  {tally.kept} verdicts of an earlier run were kept: nothing they rest on has changed"
         )
-    if tally.copies:
-        lines.append(f"  {tally.copies} RT files repeat another of the same UID and content")
+    strays = tally.rt_files - tally.used - tally.copies
+    lines.append(
+        f"  {tally.rt_files} RT files: {tally.used} of these plans, {tally.copies} copies of others,"
+        f" {strays} of no plan"
+    )
     if tally.quarantined:
-        lines.append(f"  {tally.quarantined} files belong to no plan: quarantine.csv")
+        lines.append(
+            f"  {tally.quarantined} rows in quarantine.csv: files that are not used, and why"
+        )
     if tally.files:
         kinds = sorted(tally.files.items(), key=lambda pair: -pair[1])
         told = ", ".join(f"{count} {kind}" for kind, count in kinds[:MOST_KINDS])

@@ -7,6 +7,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from sbrtcheck.batch.headers import patient_key
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import Text
 
@@ -30,7 +31,7 @@ class Pseudonyms:
 
     def patient(self, patient_id: str) -> str:
         """Return the pseudonym of a patient ID, whatever its case."""
-        return "pt-" + self._hash("patient", patient_id.strip().casefold())
+        return "pt-" + self._hash("patient", patient_key(patient_id))
 
     def plan(self, identity: str) -> str:
         """Return the pseudonym of a plan, by its UID."""

@@ -20,7 +20,7 @@ from sbrtcheck.batch.junit import write_junit
 from sbrtcheck.batch.summary import Counted, summarise
 from sbrtcheck.batch.tables import CsvTable, ParquetTable, Row
 from sbrtcheck.batch.work import CURVE_STEP_GY, ERROR, Record
-from sbrtcheck.report.words import Voice, printable
+from sbrtcheck.report.words import printable
 
 __all__ = ["OUTCOMES", "Published", "Result", "Stray", "publish"]
 
@@ -273,7 +273,6 @@ def _add_curve(head: Row, curve: Document, table: ParquetTable) -> None:
 
 def _plan_row(result: Result, record: Record) -> dict[str, object]:
     header = result.header
-    voice = Voice(header.patient, phi=True)
     row: dict[str, object] = {
         "plan": result.plan,
         "patient": result.patient,
@@ -294,7 +293,7 @@ def _plan_row(result: Result, record: Record) -> dict[str, object]:
     if record.verdict is not None:
         row |= _verdict_cells(record.verdict)
     return {
-        name: voice.name(value) if isinstance(value, str) else value for name, value in row.items()
+        name: printable(value) if isinstance(value, str) else value for name, value in row.items()
     }
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypedDict
 from sbrtcheck.batch.cases import CaseRow, load_cases, merged
 from sbrtcheck.batch.find import find_tree, place_text, strays_of
 from sbrtcheck.batch.groups import Grouped, group_plans
+from sbrtcheck.batch.headers import patient_key
 from sbrtcheck.batch.options import BatchOptions, Progress
 from sbrtcheck.batch.results import Published, Result, publish
 from sbrtcheck.batch.runners import Runner
@@ -56,6 +57,8 @@ class Tally:
     ----------
     kept
         Plans whose verdict an earlier run had reached.
+    rt_files
+        All RT files: those that are used for plans, copies of others, and those of no plan.
     files
         Files by what they are, for those that are no RT files.
     without_row, without_plan
@@ -65,6 +68,8 @@ class Tally:
 
     plans: int
     kept: int
+    rt_files: int
+    used: int
     copies: int
     quarantined: int
     files: Mapping[str, int]
@@ -119,6 +124,8 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
         tally = Tally(
             plans=len(plans),
             kept=kept,
+            rt_files=tree.rt_files,
+            used=len({item for plan in plans for item in plan.grouped.files.files}),
             copies=len(tree.linked.copies),
             quarantined=len(strays),
             files=dict(sorted(tree.others.items())),
@@ -241,11 +248,11 @@ def _prepared(
     grouped: Grouped, cases: Mapping[str, CaseRow], options: BatchOptions, protocol: bytes
 ) -> _Prepared:
     header = grouped.files.plan.header
-    row = cases.get((header.patient_id or "").strip().casefold()) if header.patient_id else None
+    row = cases.get(patient_key(header.patient_id))
     facts, problem = _facts(grouped, row)
     problem = grouped.files.problem or problem
     if problem is not None:
-        said = problem if options.phi else hidden(problem, header.patient, [grouped.files.plan])
+        said = problem if options.phi else hidden(problem, grouped.files.files)
         record: bytes | None = error_record(said)
     elif grouped.superseded_by is not None:
         record = error_record(grouped.superseded_by, "UNDECIDED")
@@ -257,6 +264,7 @@ def _prepared(
             files=grouped.files,
             parts=grouped.parts,
             beside=grouped.beside,
+            traces=grouped.traces,
             revisions=grouped.revisions,
             open_question=grouped.open_question,
             facts=facts,

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sbrtcheck import __version__, dicom
 from sbrtcheck.batch.linking import Item, PlanFiles
 from sbrtcheck.batch.places import Place, on_disk
+from sbrtcheck.batch.traces import is_of_targets
 from sbrtcheck.case import Case, Found, Search, assemble_case, case_with, tail
 from sbrtcheck.checks import gather, judge
 from sbrtcheck.checks.course import is_revision, target_levels
 from sbrtcheck.errors import CaseError, ReadError, SbrtCheckError
-from sbrtcheck.model import CaseFacts, Declared, Patient, Plan, StructureSet, Text
-from sbrtcheck.protocol import Basis, Protocol
+from sbrtcheck.model import CaseFacts, Declared, Plan, StructureSet, Text
+from sbrtcheck.protocol import Basis, Protocol, Role
 from sbrtcheck.report.as_json import render_json
 from sbrtcheck.report.words import Voice, printable
 from sbrtcheck.verdict import Finding, Outcome, Verdict
@@ -102,6 +103,8 @@ class PlanTask:
         Plans of the same course whose dose is to be added, each with what belongs to it.
     beside
         Other plans of the patient, of which it is not known whether they give dose.
+    traces
+        Doses of the patient that name plans which are not among the files.
     revisions
         What is said of plans that this one replaces.
     open_question
@@ -111,6 +114,7 @@ class PlanTask:
     files: PlanFiles
     parts: tuple[PlanFiles, ...] = ()
     beside: tuple[Item, ...] = ()
+    traces: tuple[Item, ...] = ()
     revisions: tuple[str, ...] = ()
     open_question: str | None = None
     facts: CaseFacts
@@ -121,7 +125,7 @@ class PlanTask:
     def items(self) -> tuple[Item, ...]:
         """Return all files that are read, each once."""
         parts = [item for part in self.parts for item in part.files]
-        return tuple(dict.fromkeys((*self.files.files, *parts, *self.beside)))
+        return tuple(dict.fromkeys((*self.files.files, *parts, *self.beside, *self.traces)))
 
     def key(self) -> str:
         """Return the hash of all that the answer depends on: contents, facts, protocol, version."""
@@ -132,6 +136,7 @@ class PlanTask:
             self.files.plan.header.sha256,
             [[i.header.sop_class_uid, i.header.sha256] for i in self.items],
             [part.plan.header.sha256 for part in self.parts],
+            [trace.header.sha256 for trace in self.traces],
             self.revisions,
             self.open_question,
             {name: str(value) for name, value in asdict(self.facts).items()},
@@ -311,8 +316,12 @@ def _record(task: PlanTask) -> bytes:
         case = _case(task, paths)
         evidence = gather(case, _unpacked(task.protocol), Declared(facts=task.facts))
         question = task.open_question or _unknown_plans(task, case)
-        verdict = _with_open_question(judge(evidence), question)
-    voice = Voice(case.plan.instance.patient, phi=task.phi)
+        verdict = judge(evidence)
+        if task.traces:
+            verdict = _with(verdict, _finding_of_traces(task, evidence, paths))
+        if question is not None:
+            verdict = _with(verdict, _finding_of_question(question))
+    voice = Voice(*case.patients, phi=task.phi)
     return _packed_record(
         {
             "outcome": verdict.outcome.name,
@@ -409,11 +418,13 @@ def _changed(items: Sequence[Item]) -> str | None:
     return None
 
 
-def _with_open_question(verdict: Verdict, question: str | None) -> Verdict:
-    if question is None:
-        return verdict
+def _with(verdict: Verdict, finding: Finding) -> Verdict:
+    return replace(verdict, findings=(finding, *verdict.findings))
+
+
+def _finding_of_question(question: str) -> Finding:
     message = Text("{question}", question=question)
-    finding = Finding(
+    return Finding(
         id="course.revisions",
         subject="case",
         outcome=Outcome.UNDECIDED,
@@ -422,7 +433,43 @@ def _with_open_question(verdict: Verdict, question: str | None) -> Verdict:
         basis=Basis.CONVENTION,
         source="of revisions of one plan, the one that is approved is treated",
     )
-    return replace(verdict, findings=(finding, *verdict.findings))
+
+
+def _finding_of_traces(
+    task: PlanTask, evidence: "Evidence", paths: Mapping[Place, Path]
+) -> Finding:
+    """Tell what a dose says whose plan is not here: void, or of a part that is not known."""
+    targets = [match.roi for _, match in evidence.of_role(Role.PTV)]
+    targets += evidence.course.added_targets
+    frame_uid = evidence.case.plan.instance.frame_of_reference_uid
+    try:
+        doses = [dicom.load_dose(paths[item.place]) for item in task.traces]
+        is_void = is_of_targets(doses, targets, frame_uid)
+    except ReadError as error:
+        if passing_fault(error) is not None:
+            raise
+        is_void = False
+    if is_void:
+        message = Text(
+            "an RT Dose of this patient names a plan that is not among the files; it is hot at the"
+            " same targets and taken for that of an earlier revision"
+        )
+    else:
+        message = Text(
+            "an RT Dose of this patient names a plan that is not among the files: whether that"
+            " gives dose to the same cord is not known; add its RT Plan, or remove the dose if"
+            " it is void"
+        )
+    return Finding(
+        id="course.unseen",
+        subject="case",
+        outcome=None if is_void else Outcome.UNDECIDED,
+        message=message,
+        reason=None if is_void else message,
+        basis=Basis.CONVENTION,
+        source="two plans, one cord: the cord receives the sum",
+        required=not is_void,
+    )
 
 
 def _curves(evidence: "Evidence", voice: Voice) -> Iterator[dict[str, object]]:
@@ -443,15 +490,16 @@ def _curves(evidence: "Evidence", voice: Voice) -> Iterator[dict[str, object]]:
 
 def _said(error: SbrtCheckError, task: PlanTask) -> str:
     """Return an error as one sentence without path or patient; candidates are only counted."""
-    patient = task.files.plan.header.patient
     sentence = str(error.problem)
-    return sentence if task.phi else hidden(sentence, patient, task.items)
+    return sentence if task.phi else hidden(sentence, task.items)
 
 
-def hidden(sentence: str, patient: Patient, items: Sequence[Item]) -> str:
-    """Return a sentence without names of files and of the patient."""
+def hidden(sentence: str, items: Sequence[Item]) -> str:
+    """Return a sentence without names of files, and of the patient as any of them spells it."""
     for item in items:
         for name in (item.place.path, str(Path(item.place.path).parent)):
             if len(name) > 1:
                 sentence = sentence.replace(name, "***")
-    return patient.masked(sentence)
+    for patient in dict.fromkeys(item.header.patient for item in items):
+        sentence = patient.masked(sentence)
+    return sentence

@@ -19,7 +19,15 @@ from sbrtcheck.case.dose import Chosen, choose_dose, load_course_dose
 from sbrtcheck.case.others import Other, find_others
 from sbrtcheck.case.search import NEAR, Found, Search, class_of, search_around, unpacked
 from sbrtcheck.errors import CaseError, ReadError, UnsupportedError
-from sbrtcheck.model import DoseGrid, DoseHeader, Instance, Plan, StructureSet, Text
+from sbrtcheck.model import (
+    DoseGrid,
+    DoseHeader,
+    Instance,
+    Patient,
+    Plan,
+    StructureSet,
+    Text,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,6 +49,18 @@ class Case:
     def links_of(self, kind: str) -> tuple[Link, ...]:
         """Return the links of one kind of file: "RT Plan", "RT Structure Set", "RT Dose"."""
         return tuple(link for link in self.links if link.kind == kind)
+
+    @property
+    def patients(self) -> tuple[Patient, ...]:
+        """Return who the files say the patient is, the plan first: they may spell a name otherwise."""
+        instances = [self.plan.instance, self.structure_set.instance]
+        instances += [link.instance for link in self.links]
+        for other in self.others:
+            instances.append(other.instance)
+            if other.structure_set is not None:
+                instances.append(other.structure_set.instance)
+        of_parts = [patient for part in self.added for patient in part.patients]
+        return tuple(dict.fromkeys([*(instance.patient for instance in instances), *of_parts]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def dvh(
         reading = read_prescription(case.plan, declared, loaded.schemes.tolerance_gy)
     except SbrtCheckError as error:
         refuse(error, typed, phi=phi)
-    voice = Voice(case.plan.instance.patient, phi=phi)
+    voice = Voice(*case.patients, phi=phi)
     width = page_width()
     if metrics:
         bands = [compute_band(roi, case.dose) for roi in rois]

@@ -40,7 +40,7 @@ def render_json(
     Paths, file names and patient identity are left out unless `phi`.
     """
     plan = verdict.case.plan
-    voice = Voice(plan.instance.patient, phi=phi)
+    voice = Voice(*verdict.case.patients, phi=phi)
     protocol = verdict.protocol
     document = {
         "schema": SCHEMA,

@@ -42,7 +42,7 @@ def exit_code(found: Robustness) -> int:
 
 def render_robustness(found: Robustness, *, phi: bool, width: int, ascii_only: bool = False) -> str:
     """Return a page: worst cases, the smallest shift that breaks each limit, what is left out."""
-    voice = Voice(found.verdict.case.plan.instance.patient, phi=phi)
+    voice = Voice(*found.verdict.case.patients, phi=phi)
     parts = [
         _head(found, voice),
         _worst_cases(found, voice, width),
@@ -184,7 +184,7 @@ def render_robustness_json(found: Robustness, *, phi: bool = False) -> str:
     """Return the same as JSON text, ASCII only."""
     verdict = found.verdict
     case = verdict.case
-    voice = Voice(case.plan.instance.patient, phi=phi)
+    voice = Voice(*case.patients, phi=phi)
     document = {
         "schema": SCHEMA,
         "sbrtcheck": __version__,

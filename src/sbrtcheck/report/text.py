@@ -98,7 +98,7 @@ class _Writer:
     def __init__(self, verdict: Verdict, page: Page) -> None:
         self.verdict = verdict
         self.page = page
-        self.voice = Voice(verdict.case.plan.instance.patient, phi=page.phi)
+        self.voice = Voice(*verdict.case.patients, phi=page.phi)
         self.buffer = io.StringIO()
         self.console = Console(
             file=self.buffer,

@@ -87,13 +87,17 @@ def _with_one_precision(
 class Voice:
     """Says sentences and names, with what identifies the patient masked unless asked for."""
 
-    def __init__(self, patient: Patient, *, phi: bool) -> None:
+    def __init__(self, *patients: Patient, phi: bool) -> None:
+        """Take who the files say the patient is; the first is shown, all are masked."""
         self._phi = phi
-        self._patient = patient
+        self._patients = patients or (Patient(),)
 
     def name(self, text: str) -> str:
         """Return a string from a file, printable and masked."""
-        return printable(text if self._phi else self._patient.masked(text))
+        if not self._phi:
+            for patient in self._patients:
+                text = patient.masked(text)
+        return printable(text)
 
     def say(self, sentence: Text) -> str:
         """Return a sentence in words; strings that fill it are masked, numbers kept."""
@@ -110,9 +114,10 @@ class Voice:
 
     def patient_tail(self) -> str:
         """Return the end of the patient ID, or all of it and the name if asked for."""
-        patient_id = self._patient.patient_id or ""
+        patient = self._patients[0]
+        patient_id = patient.patient_id or ""
         if self._phi:
-            return printable(f"{patient_id or '(no ID)'}  {self._patient.name or ''}").strip()
+            return printable(f"{patient_id or '(no ID)'}  {patient.name or ''}").strip()
         if not patient_id:
             return "(no ID)"
         return "…" + printable(
