@@ -98,9 +98,7 @@ def section(*, small: bool) -> Section:
             unit="%",
             noise=NOISE,
         ),
-        Row(
-            what=f"{images} files found and told, first run", measured=first.seconds, unit="s"
-        ),
+        Row(what=f"{images} files found and told, first run", measured=first.seconds, unit="s"),
         Row(what=f"{images} files, second run", measured=second.seconds, unit="s"),
     )
     body = [
