@@ -208,6 +208,17 @@ def test_the_results_may_lie_within_the_tree(tmp_path: Path) -> None:
     assert (result.tally.plans, result.tally.quarantined, result.tally.kept) == (1, 0, 1)
 
 
+def test_results_of_another_run_are_told_and_not_looked_into(tmp_path: Path) -> None:
+    export(tmp_path, 1)
+    run_here(tmp_path, out=tmp_path / "january", private=tmp_path / "p")
+
+    result = run_here(tmp_path, out=tmp_path / "february", private=tmp_path / "p")
+
+    assert result.tally.plans == 1
+    (row,) = rows(tmp_path / "february/quarantine.csv")
+    assert (row["kind"], row["reason"][:22]) == ("part of the tree", "results of another run")
+
+
 def test_a_folder_of_other_files_is_not_written_into(tmp_path: Path, tree: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.docx").write_text("precious")

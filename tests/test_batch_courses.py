@@ -233,13 +233,20 @@ def test_a_superseded_part_is_not_added(tmp_path: Path) -> None:
     assert outcomes(tmp_path / "out") == {"1": "PASS", "2": "UNDECIDED", "3": "PASS"}
 
 
-def test_plans_without_patient_id_are_one_patient_in_one_study(tmp_path: Path) -> None:
-    export(tmp_path / "in/1", 1, cord_gy=14.0)
+@pytest.mark.parametrize("patient_id", ["P-4711", None])
+def test_plans_without_patient_id_are_one_patient_in_one_study(
+    tmp_path: Path, patient_id: str | None
+) -> None:
+    export(tmp_path / "in/1", 1, cord_gy=14.0, patient_id=patient_id)
     export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0, cord_gy=14.0, patient_id=None)
+    export(tmp_path / "in/3", 3, frame="3", patient_id=None)
 
     run_here(tmp_path / "in", out=tmp_path / "out")
 
-    assert outcomes(tmp_path / "out") == {"1": "FAIL", "2": "FAIL"}
+    assert outcomes(tmp_path / "out") == {"1": "FAIL", "2": "FAIL", "3": "PASS"}
+    patients = [row["patient"] for row in plans(tmp_path / "out").values()]
+    assert len(patients) == 3
+    assert len(set(patients)) == 2
 
 
 @pytest.mark.parametrize("approval", ["APPROVED", "UNAPPROVED"])

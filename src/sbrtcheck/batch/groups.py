@@ -43,6 +43,8 @@ class Grouped:
         Words for plans that this one replaces.
     traces
         Doses of the patient that name plans which are not among the files.
+    patient
+        The patient ID; of a plan without any, that of the plans it is taken together with.
     superseded_by
         Why another plan is judged in place of this one, or None.
     open_question
@@ -54,6 +56,7 @@ class Grouped:
     beside: tuple[Item, ...] = ()
     revisions: tuple[str, ...] = ()
     traces: tuple[Item, ...] = ()
+    patient: str = ""
     superseded_by: str | None = None
     open_question: str | None = None
 
@@ -100,7 +103,17 @@ def group_plans(
         with suppress(OSError):  # it is found again next time
             write_record(records, task.key(), json.dumps(answer).encode() + END)
         grouped += _as_told(asked[task], answer, linked)
-    return grouped, set(keys)
+    patient_of = {plan: name for plans in patients for plan, name in _named(plans).items()}
+    named = [replace(one, patient=patient_of[one.files.identity]) for one in grouped]
+    return named, set(keys)
+
+
+def _named(plans: Sequence[PlanFiles]) -> dict[str, str]:
+    """Return the patient ID of each plan; where it has none, of the plans it is taken together with."""
+    found = {plan.identity: plan.plan.header.patient_id or "" for plan in plans}
+    own = {patient_key(name) for name in found.values()} - {""}
+    shared = own.pop() if len(own) == 1 else f"without ID {min(found)}"
+    return {plan: name if patient_key(name) else shared for plan, name in found.items()}
 
 
 def _as_told(plans: Sequence[PlanFiles], related: Related | None, linked: Linked) -> list[Grouped]:

@@ -14,10 +14,12 @@ from sbrtcheck.case import ARCHIVE_ERRORS, MAX_UNPACKED_BYTES, why_closed
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Text
 
-__all__ = ["ZIP", "Entry", "Fault", "Place", "on_disk", "walk"]
+__all__ = ["RECORDS", "RUN", "ZIP", "Entry", "Fault", "Place", "on_disk", "walk"]
 
 ZIP = ".zip"
 CHUNK_BYTES = 1 << 20
+RUN = "run.json"  # what a folder of results holds
+RECORDS = ".records"
 
 
 class Place(NamedTuple):
@@ -70,6 +72,9 @@ def walk(
                 listed = sorted(rows, key=lambda row: row.name)
         except OSError as error:
             faults.append(Fault(str(folder), f"the folder cannot be read ({error.strerror})"))
+            continue
+        if {RUN, RECORDS}.issubset(row.name for row in listed):
+            faults.append(Fault(str(folder), "results of another run, which are not looked into"))
             continue
         below = []
         for row in listed:

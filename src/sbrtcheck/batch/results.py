@@ -17,6 +17,7 @@ from sbrtcheck import __version__, dicom
 from sbrtcheck.batch import columns
 from sbrtcheck.batch.headers import Header
 from sbrtcheck.batch.junit import write_junit
+from sbrtcheck.batch.places import RUN
 from sbrtcheck.batch.summary import Counted, summarise
 from sbrtcheck.batch.tables import CsvTable, ParquetTable, Row
 from sbrtcheck.batch.work import CURVE_STEP_GY, ERROR, Record
@@ -26,7 +27,6 @@ __all__ = ["OUTCOMES", "Published", "Result", "Stray", "publish"]
 
 OUTCOMES = ("PASS", "VARIATION", "UNDECIDED", "FAIL", ERROR)
 MAKING = ".making"  # the folder where files are made
-RUN = "run.json"
 SUPERSEDED = "superseded"
 MOST_WORDS = 3  # findings whose sentences make the reason of a row
 Document = Mapping[str, Any]

@@ -18,6 +18,7 @@ from sbrtcheck.batch.find import find_tree, place_text, strays_of
 from sbrtcheck.batch.groups import Grouped, group_plans
 from sbrtcheck.batch.headers import patient_key
 from sbrtcheck.batch.options import BatchOptions, Progress
+from sbrtcheck.batch.places import RECORDS, RUN
 from sbrtcheck.batch.results import Published, Result, publish
 from sbrtcheck.batch.runners import Runner
 from sbrtcheck.batch.work import (
@@ -43,9 +44,8 @@ from sbrtcheck.report.words import printable
 
 __all__ = ["BatchResult", "Tally", "run_batch"]
 
-RECORDS = ".records"  # verdicts of single plans, kept for --resume
 LOCK = ".lock"
-OURS = ("run.json", RECORDS, ".making")  # what tells that a folder is of a batch
+OURS = (RUN, RECORDS, ".making")  # what tells that a folder is of a batch
 LIBRARIES = ("numpy", "scipy", "shapely", "pydicom", "pyarrow", "pebble")
 
 
@@ -362,7 +362,7 @@ def _result(plan: _Prepared, options: BatchOptions, failed: Mapping[str, str]) -
     row = plan.row
     return Result(
         plan=names.plan(files.identity),
-        patient=names.patient(header.patient_id or f"without ID {files.identity}"),
+        patient=names.patient(plan.grouped.patient),
         centre=None if plan.facts.centre is None else printable(plan.facts.centre),
         trial_number=None if row is None else row.trial_number,
         case_row=None if row is None else row.line,
