@@ -353,6 +353,10 @@ def test_a_dose_is_of_the_targets_where_it_is_hot_there_and_nowhere_else() -> No
     assert of_target(dose_of((-16, -16, -16), (16, 16, 16)))
     assert not of_target(dose_of((-16, -16, -16), (16, 16, 44)))  # a further vertebra is treated
     assert not of_target(dose_of((-16, -16, 28), (16, 16, 44)))
+    less = dose_of((-16, -16, 36), (16, 16, 44))
+    more = dose_of((-16, -16, -16), (16, 16, 16))
+    both = replace(more, dose_gy=more.dose_gy + 0.6 * less.dose_gy)
+    assert not of_target(both)
     assert not of_target(dose_of((-16, -16, -16), (16, 16, 16)), dose_of((-8, -8, 32), (8, 8, 44)))
 
 
@@ -360,7 +364,8 @@ def test_beams_are_told_by_their_sum_and_plan_sums_are_never_void() -> None:
     across = dose_of((-48, -12, -12), (12, 12, 12), summation_type="BEAM")
     along = dose_of((-12, -48, -12), (12, 12, 12), summation_type="BEAM")
     assert not of_target(across)
-    assert of_target(across, along)
+    down = dose_of((-12, -12, -48), (12, 12, 12), summation_type="BEAM")
+    assert of_target(across, along, down)
     assert not of_target(
         dose_of((-12, -12, -12), (12, 12, 12), referenced_plan_uids=("1.2.3", "1.2.4"))
     )

@@ -13,8 +13,9 @@ from sbrtcheck.summation import sum_doses
 
 __all__ = ["is_of_targets"]
 
-HOT = 0.8  # of its maximum: a plan gives that to its targets and little else
-MARGIN_MM = 10.0  # about the targets, where a plan of them may be as hot
+# What a plan gives to its targets and little else: a part of its maximum, and how far around them in mm.
+# The first tells a neighbouring vertebra, the second one that was given less.
+REACHES = ((0.8, 10.0), (0.5, 20.0))
 MOSTLY = 0.9
 
 
@@ -39,29 +40,35 @@ def is_of_targets(doses: Sequence[DoseGrid], targets: Iterable[ROI], frame_uid: 
         beams = header.summation_type == "BEAM"
         plans.setdefault(header.referenced_plan_uids if beams else number, []).append(dose)
     try:
-        return all(_is_hot_within(sum_doses(parts), boxes) for parts in plans.values())
+        sums = [sum_doses(parts) for parts in plans.values()]
     except ValueError:  # beams on grids that do not meet
         return False
+    return all(_is_hot_within(dose, boxes, *reach) for dose in sums for reach in REACHES)
 
 
 def _box(roi: ROI) -> tuple[FloatArray, FloatArray]:
-    """Return the lowest and highest x, y, z of a target with its margin."""
+    """Return the lowest and highest x, y, z of a target."""
     low, high = [], []
     for contour in roi.contours:
         low.append((*contour.points_mm.min(axis=0), contour.z_mm))
         high.append((*contour.points_mm.max(axis=0), contour.z_mm))
-    return np.min(low, axis=0) - MARGIN_MM, np.max(high, axis=0) + MARGIN_MM
+    return np.min(low, axis=0), np.max(high, axis=0)
 
 
-def _is_hot_within(dose: DoseGrid, boxes: Sequence[tuple[FloatArray, FloatArray]]) -> bool:
+def _is_hot_within(
+    dose: DoseGrid,
+    boxes: Sequence[tuple[FloatArray, FloatArray]],
+    part_of_maximum: float,
+    margin_mm: float,
+) -> bool:
     highest_gy = float(dose.dose_gy.max())
     if highest_gy <= 0.0:
         return True
-    hot = dose.dose_gy >= HOT * highest_gy
+    hot = dose.dose_gy >= part_of_maximum * highest_gy
     near = np.zeros_like(hot)
     for low, high in boxes:
         x, y, z = (
-            slice(*np.searchsorted(axis, (low[at], high[at])))
+            slice(*np.searchsorted(axis, (low[at] - margin_mm, high[at] + margin_mm)))
             for at, axis in enumerate((dose.x_mm, dose.y_mm, dose.z_mm))
         )
         near[z, y, x] = True
