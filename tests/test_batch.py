@@ -175,6 +175,7 @@ def test_what_belongs_to_no_plan_is_quarantined_with_its_reason(tmp_path: Path, 
 
     result = run_here(tmp_path / "in", out=tmp_path / "out")
 
+    assert "2 parts of the tree were not looked at, or not wholly: quarantine.csv" in result.notes
     tally = result.tally
     assert (tally.rt_files, tally.used, tally.copies) == (2, 0, 0)
     reasons = {(row["kind"], row["reason"]) for row in rows(tmp_path / "out/quarantine.csv")}
@@ -208,15 +209,19 @@ def test_the_results_may_lie_within_the_tree(tmp_path: Path) -> None:
     assert (result.tally.plans, result.tally.quarantined, result.tally.kept) == (1, 0, 1)
 
 
-def test_results_of_another_run_are_told_and_not_looked_into(tmp_path: Path) -> None:
+def test_tables_of_another_run_are_told_and_what_lies_between_them_is_found(
+    tmp_path: Path,
+) -> None:
     export(tmp_path, 1)
     run_here(tmp_path, out=tmp_path / "january", private=tmp_path / "p")
 
+    export(tmp_path / "january/plans", 2, patient_id="Other", frame="2")
+
     result = run_here(tmp_path, out=tmp_path / "february", private=tmp_path / "p")
 
-    assert result.tally.plans == 1
+    assert result.tally.plans == 2
     (row,) = rows(tmp_path / "february/quarantine.csv")
-    assert (row["kind"], row["reason"][:22]) == ("part of the tree", "results of another run")
+    assert (row["kind"], row["reason"][:22]) == ("part of the tree", "tables of another run,")
 
 
 def test_a_folder_of_other_files_is_not_written_into(tmp_path: Path, tree: Path) -> None:
@@ -252,8 +257,9 @@ def test_no_result_holds_identity_or_paths(tmp_path: Path) -> None:
     rois = (
         box("Zhang ring", (-6, -46, -24), (6, -45, 24)),
         box("Tschang ring", (-6, -47, -24), (6, -46, 24)),
+        box("Ｐ－４７１１ p_4711", (-6, -48, -24), (6, -47, 24)),
     )
-    spelt = export(secret / "a", 1, label="P-4711 Wei", extra=rois)
+    spelt = export(secret / "a", 1, label="P4711 07.06.1955", extra=rois, approval="BY ZHANG WEI")
     structures = pydicom.dcmread(spelt.structure_set)
     structures.PatientName = "Tschang^Wei"
     structures.save_as(spelt.structure_set)
@@ -264,8 +270,20 @@ def test_no_result_holds_identity_or_paths(tmp_path: Path) -> None:
     (secret / "Zhang.txt").write_text("x")
     cases = secret / "cases.csv"
     cases.write_text("patient_id,centre\nP-4711,Shanghai\nP-9999,Beijing\n")
-    names = ("zhang", "tschang", "wei", "p-4711", "p-0815", "p-9999", "quast", "li^na")
-    identifiers = (*names, "19550607", "1955-06-07", str(tmp_path).casefold())
+    names = (
+        "zhang",
+        "tschang",
+        "wei",
+        "p-4711",
+        "p-0815",
+        "p-9999",
+        "quast",
+        "li^na",
+        "p4711",
+        "p_4711",
+        "ｐ－４",
+    )
+    identifiers = (*names, "19550607", "1955-06-07", "07.06.1955", str(tmp_path).casefold())
 
     run_here(secret, out=tmp_path / "out", cases=cases)
 

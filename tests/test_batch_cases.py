@@ -76,7 +76,7 @@ def test_what_spreadsheet_programs_write_is_read(
         ),
         (
             "patient_id,operated_levels\nA,T13\n",
-            ["line 2: operated_levels.0: 'T13' is not a vertebral level"],
+            ["line 2: operated_levels: 'T13' is not a vertebral level"],
         ),
         ("patient_id,prior_rt\nA,perhaps\n", ["line 2: prior_rt: 'perhaps' is not one of 'none'"]),
         ("patient_id,operated_levels,\nA,T8,T9\n", ["line 2: cell 3 is filled, and its column"]),
@@ -102,6 +102,8 @@ def test_every_wrong_line_is_named(tmp_path: Path, text: str, said: list[str]) -
 @pytest.mark.parametrize(
     "text",
     [
+        '"sep=,"\npatient_id, surgery_date, operated_levels\nP1, 2026年1月9日, "T8,T9"\n',
+        "sep=;;;\npatient_id;surgery_date;operated_levels\nP1;2026-01-09 00:00;T8,T9\n",
         'sep=,\npatient_id,surgery_date,operated_levels\nP1,2026-01-09,"T8,T9"\n',
         "sep=;\r\npatient_id;surgery_date;operated_levels\r\nP1;2026-1-9;T8,T9\r\n",
         "\n\npatient_id;surgery_date;operated_levels\nP1;2026/01/09;T8 T9,\n",

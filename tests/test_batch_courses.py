@@ -4,12 +4,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from batches import outcomes, plans, rows, run_here
 from builders import box, dose_grid
 from exports import export
-from sbrtcheck.batch.traces import is_of_targets
+from sbrtcheck.batch.traces import why_not_void
 from sbrtcheck.batch.work import Failed, PlanTask, judge_plan
 from sbrtcheck.model import DoseGrid
 
@@ -193,7 +194,7 @@ def test_a_dose_that_tells_of_a_plan_that_is_not_there_leaves_the_patient_undeci
     run_here(tmp_path / "in", out=tmp_path / "out")
 
     assert outcomes(tmp_path / "out") == {"1": "UNDECIDED", "3": "PASS"}
-    assert "names a plan that is not among" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
+    assert "names no plan among the files" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
 
 
 @pytest.mark.parametrize(("frame", "outcome"), [("1", "PASS"), ("2", "UNDECIDED")])
@@ -259,6 +260,16 @@ def test_one_id_with_two_names_is_undecided(tmp_path: Path, approval: str) -> No
 
     assert outcomes(tmp_path / "out") == {"1": "UNDECIDED", "2": "UNDECIDED"}
     assert "different names or birth dates" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
+
+
+def test_two_patient_ids_in_one_frame_are_told(tmp_path: Path) -> None:
+    export(tmp_path / "in/1", 1, patient_id="P-4711")
+    export(tmp_path / "in/2", 2, patient_id="P4711", target="PTV_T10", z_mm=40.0)
+    export(tmp_path / "in/3", 3, patient_id="Other", frame="3")
+
+    result = run_here(tmp_path / "in", out=tmp_path / "out")
+
+    assert [note for note in result.notes if note.startswith("1 frames of reference")]
 
 
 def test_plans_of_two_patients_are_not_compared(tmp_path: Path) -> None:
@@ -344,9 +355,13 @@ def dose_of(
 
 
 def of_target(*doses: DoseGrid) -> bool:
-    header = doses[0].header
-    assert header is not None
-    return is_of_targets(doses, [TARGET], header.instance.frame_of_reference_uid)
+    return why_not_void(doses, [TARGET], dose_of((-16, -16, -16), (16, 16, 16))) is None
+
+
+def stamped(dose: DoseGrid, **instance: str | None) -> DoseGrid:
+    assert dose.header is not None
+    header = replace(dose.header, instance=replace(dose.header.instance, **instance))  # type: ignore[arg-type]
+    return replace(dose, header=header)
 
 
 def test_a_dose_is_of_the_targets_where_it_is_hot_there_and_nowhere_else() -> None:
@@ -371,7 +386,87 @@ def test_beams_are_told_by_their_sum_and_plan_sums_are_never_void() -> None:
     )
 
 
+@pytest.mark.parametrize("low_gy", [31.0, 14.0])
+def test_an_island_elsewhere_is_of_another_target(low_gy: float) -> None:
+    island = dose_of((-4, -4, 36), (4, 4, 44))
+    dose = dose_of((-16, -16, -16), (16, 16, 16))
+    gy = np.where(island.dose_gy > 5.0, low_gy, 3.0 * dose.dose_gy)
+    assert not of_target(replace(dose, dose_gy=gy))
+
+
+def test_a_target_of_two_islands_does_not_hide_what_lies_between() -> None:
+    islands = box("PTV", (-12, -12, -48), (12, 12, -30)), box("PTV", (-12, -12, 30), (12, 12, 48))
+    target = replace(islands[0], contours=(*islands[0].contours, *islands[1].contours))
+    between = dose_of((-12, -12, -12), (12, 12, 12))
+
+    assert why_not_void([between], [target], between) is not None
+
+
 def test_a_dose_in_another_frame_says_nothing_of_these_targets() -> None:
     dose = dose_of((-16, -16, -16), (16, 16, 16))
-    assert not is_of_targets([dose], [TARGET], "1.2.3")
-    assert not is_of_targets([dose], [TARGET], None)
+    for frame in ("1.2.3", None):
+        assert not of_target(stamped(dose, frame_of_reference_uid=frame))
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "void"),
+    [
+        ("20260105", "20260105", True),
+        ("20260105", "20251220", True),
+        ("20260105", "20260106", False),
+        ("20260105", "20240105", False),
+        ("20260105", None, False),
+        (None, "20260105", False),
+    ],
+)
+def test_an_earlier_revision_was_made_shortly_before(
+    own: str | None, other: str | None, *, void: bool
+) -> None:
+    dose = dose_of((-16, -16, -16), (16, 16, 16))
+    why = why_not_void([stamped(dose, date=other)], [TARGET], stamped(dose, date=own))
+    assert (why is None) is void
+
+
+def test_names_that_systems_write_otherwise_are_of_one_patient(tmp_path: Path) -> None:
+    for number, name in enumerate(
+        ("Zhang^Wei", "ZHANG^WEI^^", "Zhang^Wei=张^伟", "Zhang, Wei", "Zhang^Wei^^^Mr"), 1
+    ):
+        export(tmp_path / "in" / str(number), number, patient_name=name, approval="REJECTED")
+    export(tmp_path / "in/6", 6)
+
+    run_here(tmp_path / "in", out=tmp_path / "out")
+
+    assert outcomes(tmp_path / "out")["6"] == "PASS"
+
+
+def test_a_damaged_plan_whose_patient_id_is_chinese_leaves_the_others_undecided(
+    tmp_path: Path,
+) -> None:
+    export(tmp_path / "in/1", 1, patient_id="病历4711")
+    cut = export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0, patient_id="病历4711")
+    cut.plan.write_bytes(cut.plan.read_bytes()[:-40])
+
+    run_here(tmp_path / "in", out=tmp_path / "out")
+
+    assert outcomes(tmp_path / "out") == {"1": "UNDECIDED", "2": "ERROR"}
+
+
+@pytest.mark.parametrize("how", ["names none", "cut", "empty"])
+def test_a_dose_that_names_no_plan_leaves_the_patient_undecided(tmp_path: Path, how: str) -> None:
+    import pydicom
+
+    export(tmp_path / "in/1", 1)
+    lost = export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0)
+    lost.plan.unlink()
+    dose = pydicom.dcmread(lost.dose)
+    if how == "empty":
+        dose.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID = ""
+    else:
+        del dose.ReferencedRTPlanSequence
+    dose.save_as(lost.dose)
+    if how == "cut":
+        lost.dose.write_bytes(lost.dose.read_bytes()[:900])
+
+    run_here(tmp_path / "in", out=tmp_path / "out")
+
+    assert outcomes(tmp_path / "out") == {"1": "UNDECIDED"}

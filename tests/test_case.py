@@ -25,7 +25,7 @@ from builders import (
 from sbrtcheck import CaseError, ReadError, UnsupportedError, load_case
 from sbrtcheck.case import Case
 from sbrtcheck.case.dose import REFUSED_SUMMATIONS
-from sbrtcheck.dicom import RT_ION_PLAN, RT_STRUCTURE_SET, peek
+from sbrtcheck.dicom import RT_ION_PLAN, RT_STRUCTURE_SET, Peek, peek
 from sbrtcheck.dicom.write import save_dose, save_plan, save_structure_set
 from sbrtcheck.model import DoseGrid, FractionGroup, Plan, StructureSet
 
@@ -359,7 +359,7 @@ def hide_uid(path: Path, uid: str) -> None:
     syntax = DeflatedExplicitVRLittleEndian
     save_structure_set(small_structure_set(uid), path, transfer_syntax=syntax)
     path.write_bytes(path.read_bytes().replace(b"\2\0\3\0UI", b"\2\0\3\1UI", 1))
-    assert peek(path) == (RT_STRUCTURE_SET, None, None)
+    assert peek(path) == Peek(RT_STRUCTURE_SET, None)
 
 
 def test_a_structure_set_whose_first_bytes_hide_its_uid_is_found(files: Files) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from sbrtcheck import Outcome, Verdict, check, load_case, load_protocol
 from sbrtcheck.metric import parse_constraint
-from sbrtcheck.model import Patient, Text, Value
+from sbrtcheck.model import Patient, Text, Value, approval_term
 from sbrtcheck.report.as_json import render_json
 from sbrtcheck.report.text import Page, render_text
 from sbrtcheck.report.words import Voice, decided_number, number, number_and_interval, printable
@@ -165,6 +165,25 @@ def test_what_names_the_patient_is_masked_in_strings_from_files(text: str) -> No
     assert "zhang" not in said
     assert "00042" not in said
     assert "***" in said
+
+
+def test_the_approval_of_another_plan_shows_terms_of_dicom_only() -> None:
+    assert approval_term(" approved") == "APPROVED"
+    assert approval_term("BY DR ZHANG") == "other"
+    assert approval_term("") is approval_term(None) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["P4711", "p_4711", "Ｐ－４７１１", "07061955", "06/07/1955", "1955.06.07"]
+)
+def test_other_ways_to_write_an_id_or_a_birth_date_are_masked(text: str) -> None:
+    patient = Patient(patient_id="P-4711", birth_date="19550607")
+    assert patient.masked(f"ring {text} cm") == "ring *** cm"
+
+
+def test_a_short_id_hits_no_other_number() -> None:
+    assert Patient(patient_id="T-8").masked("PTV_T8 2 mm") == "PTV_T8 2 mm"
+    assert Patient(patient_id="P-4711").masked("ＰＴＶ 胸８") == "ＰＴＶ 胸８"
 
 
 def test_a_name_is_masked_as_each_of_the_files_spells_it(passed: Verdict) -> None:

@@ -122,14 +122,14 @@ def _refusal(problems: list[str], *, path: Path | None) -> CaseError:
 
 def _problem(error: "ErrorDetails") -> str:
     location, message = error["loc"], error["msg"]
-    if error["type"] in ("string_pattern_mismatch", "literal_error"):
-        wanted = (
-            "a vertebral level such as T8"
-            if error["type"] == "string_pattern_mismatch"
-            else f"one of {error['ctx']['expected']}"
-        )
-        message = f"{error['input']!r} is not {wanted}"
-    place = ".".join(map(str, location))
+    kind, given = error["type"], error["input"]
+    if kind == "string_pattern_mismatch":
+        message = f"{given!r} is not a vertebral level such as T8"
+    elif kind == "literal_error":
+        message = f"{given!r} is not one of {error['ctx']['expected']}"
+    elif kind.startswith("date"):
+        message = f"{given!r} is not a date such as 2026-01-31"
+    place = ".".join(str(name) for name in location if isinstance(name, str))
     known = list(_File.__dataclass_fields__)
     if place in known or len(location) > 1:
         return f"{place}: {message}"

@@ -8,6 +8,7 @@ back, z to the head (PS3.3 C.7.6.2.1.1).
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -41,10 +42,13 @@ __all__ = [
     "StructureSet",
     "Text",
     "Value",
+    "approval_term",
 ]
 
 FloatArray = NDArray[np.float64]
 MASK = "***"
+APPROVALS = ("APPROVED", "UNAPPROVED", "REJECTED")  # PS3.3 C.8.8.16
+TELLING_ID = 5  # letters and digits of an ID that tell a patient also without what stands between
 
 
 def _plain(value: object) -> str:
@@ -118,6 +122,9 @@ class Patient:
         """
         words = {self.patient_id or ""}
         patterns = set()
+        pieces = re.findall(r"[^\W_]+", self.patient_id or "")
+        if len("".join(pieces)) >= TELLING_ID:
+            patterns.add(r"[\W_]*".join(map(re.escape, pieces)))
         for group in (self.name or "").split("="):
             parts = [part for part in re.split(r"[\s^,]+", group) if part]
             words |= {*parts, "".join(parts)}
@@ -126,12 +133,26 @@ class Patient:
                     patterns.add(r"[\s^_.,-]*".join(map(re.escape, order)))
         birth = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", self.birth_date or "")
         if birth is not None:
-            patterns.add(r"[-/._\s]?".join(birth.groups()))
+            year, month, day = birth.groups()
+            for digits in ((year, month, day), (day, month, year), (month, day, year)):
+                patterns.add(r"[-/._\s]?".join(digits))
         # Shorter parts would hit ordinary words; Chinese names are telling from two characters.
         telling = [word for word in words if len(word) >= (3 if word.isascii() else 2)]
         patterns |= {re.escape(word) for word in telling}
-        pattern = "|".join(sorted(patterns, key=len, reverse=True))
-        return re.sub(pattern, MASK, text, flags=re.IGNORECASE) if pattern else text
+        if not patterns:
+            return text
+        pattern = re.compile("|".join(sorted(patterns, key=len, reverse=True)), re.IGNORECASE)
+        masked = pattern.sub(MASK, text)
+        folded = unicodedata.normalize("NFKC", masked)  # typed in full width
+        return pattern.sub(MASK, folded) if pattern.search(folded) else masked
+
+
+def approval_term(status: str | None) -> str | None:
+    """Return an approval status in a term of DICOM, or "other": words of its own may name a person."""
+    if not status:
+        return None
+    term = status.strip().upper()
+    return term if term in APPROVALS else "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,11 +30,11 @@ COLUMNS = (
 )
 DATES = ("surgery_date", "first_fraction", "last_fraction")
 DATE = re.compile(
-    r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})"
+    r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?( 0?0:00(:00)?)?"
 )  # as ISO 8601 has it, or Excel rewrites it
 SEPARATORS = ",;\t"
 LISTED = " \t,;、"  # between the levels of one cell
-SEPARATOR_LINE = re.compile(r"sep=([,;\t])", re.IGNORECASE)  # Excel's own first line
+SEPARATOR_LINE = re.compile(r'"?sep=([,;\t])"?[,;\t]*', re.IGNORECASE)  # Excel's own first line
 GUARDED = re.compile(r"""="(.*)"|'([=+@-].*)""")  # text that Excel must not take for a number
 
 
@@ -64,7 +64,7 @@ def load_cases(path: Path) -> dict[str, CaseRow]:
         raise CaseError(Text(error.strerror or "cannot be opened"), path=path) from error
     except UnicodeDecodeError as error:
         raise CaseError(
-            Text("the cases are neither in UTF-8 nor in GB18030; save them as 'CSV UTF-8'"),
+            Text("the cases are not in UTF-8, UTF-16 or GB18030; save them as 'CSV UTF-8'"),
             path=path,
         ) from error
     rows: dict[str, CaseRow] = {}
@@ -114,7 +114,9 @@ def _cells(text: str, problems: list[str]) -> Iterator[tuple[int, Mapping[str, s
     head = next((line for line in text.splitlines() if line.strip()), "")
     told = SEPARATOR_LINE.fullmatch(head.strip())
     separator = told[1] if told else max(SEPARATORS, key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True
+    )
     names: list[str] | None = None
     try:
         for cells in reader:
@@ -122,7 +124,7 @@ def _cells(text: str, problems: list[str]) -> Iterator[tuple[int, Mapping[str, s
             filled = [_plain(cell) for cell in cells]
             if not any(filled):
                 continue
-            if names is None and told and separator.join(cells).strip() == head.strip():
+            if names is None and told and SEPARATOR_LINE.fullmatch(separator.join(cells).strip()):
                 continue
             if names is None:
                 names = [re.sub(r"[\s-]+", "_", _folded(cell).lower()) for cell in filled]
@@ -171,7 +173,7 @@ def _wrong_names(names: list[str], line: int) -> list[str]:
 def _day(cell: str) -> date | None:
     found = DATE.fullmatch(cell)
     try:
-        return None if found is None else date(*map(int, found.groups()))
+        return None if found is None else date(*map(int, found.groups()[:3]))
     except ValueError:  # 30 February
         return None
 
@@ -190,7 +192,7 @@ def _row(line: int, cells: Mapping[str, str]) -> tuple[CaseRow | None, list[str]
                 problems.append(f"{name}: '{cells[name]}' is not a date; write 2026-01-31")
     if "operated_levels" in table:
         levels = str(table["operated_levels"]).upper().strip(LISTED)
-        table["operated_levels"] = re.split(f"[{LISTED}]+", levels)
+        table["operated_levels"] = [level for level in re.split(f"[{LISTED}]+", levels) if level]
     if "conus_level" in table:
         table["conus_level"] = str(table["conus_level"]).upper()
     if "prior_rt" in table:

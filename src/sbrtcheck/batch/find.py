@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sbrtcheck import dicom
-from sbrtcheck.batch.headers import NOT_DICOM, Contents, Header, look, read_contents
+from sbrtcheck.batch.headers import (
+    NOT_DICOM,
+    Contents,
+    Header,
+    look,
+    patient_key,
+    read_contents,
+)
 from sbrtcheck.batch.index import Index
 from sbrtcheck.batch.linking import Item, Linked, link
 from sbrtcheck.batch.options import BatchOptions, Progress
@@ -70,7 +77,26 @@ def find_tree(options: BatchOptions, runner: Runner, progress: Progress) -> Tree
     used = {str(Path(files.plan.place.path).with_name(FILE_NAME)) for files in tree.linked.plans}
     for entry in entries:
         _note_others(tree, entry, contents[entry.path], own, used)
+    tree.notes += _doubts(tree)
     return tree
+
+
+def _doubts(tree: Tree) -> Iterator[str]:
+    """Say what may hide a plan, or that two plans are of one patient."""
+    parts = len(tree.faults) + sum(entry.path.lower().endswith(ZIP) for entry, _ in tree.closed)
+    if parts:
+        yield f"{parts} parts of the tree were not looked at, or not wholly: quarantine.csv"
+    frames: dict[str, set[str]] = {}
+    for files in tree.linked.plans:
+        header = files.plan.header
+        if header.frame_uid and header.patient_id:
+            frames.setdefault(header.frame_uid, set()).add(patient_key(header.patient_id))
+    shared = sum(len(ids) > 1 for ids in frames.values())
+    if shared:
+        yield (
+            f"{shared} frames of reference stand under several patient IDs: if these are one"
+            " patient, doses of its plans were not added"
+        )
 
 
 def _read(

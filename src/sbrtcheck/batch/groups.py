@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 from sbrtcheck import dicom
@@ -179,11 +180,17 @@ def _of_patient(
 def _names_two_people(plans: Sequence[PlanFiles]) -> bool:
     """Tell whether files of one patient ID state different names or birth dates."""
     headers = [plan.plan.header for plan in plans if plan.is_one]
-    names = {
-        " ".join(re.split(r"[\s^=]+", h.patient_name.casefold())) for h in headers if h.patient_name
-    }
+    names = [_spellings(header.patient_name) for header in headers if header.patient_name]
     births = {header.birth_date for header in headers if header.birth_date}
-    return len(names) > 1 or len(births) > 1
+    alike = all(one & other for one, other in combinations(names, 2) if one and other)
+    return not alike or len(births) > 1
+
+
+def _spellings(name: str) -> set[tuple[str, ...]]:
+    """Return family, given and middle name in each script that a name is written in (PS3.5 6.2.1)."""
+    scripts = [script.split("^")[:3] for script in name.casefold().split("=")]
+    words = [tuple(re.findall(r"[^\s^,.]+", " ".join(script))) for script in scripts]
+    return {spelling for spelling in words if spelling}
 
 
 def _of_two_people(plans: Sequence[PlanFiles]) -> list[Grouped]:
@@ -246,13 +253,13 @@ def _treated(group: Sequence[PlanFiles], same: AbstractSet[frozenset[str]]) -> P
 
 
 def _is_approved(plan: PlanFiles) -> bool:
-    return (plan.plan.header.approval or "").upper() == APPROVED
+    return plan.plan.header.approved == APPROVED
 
 
 def _told(plan: PlanFiles) -> str:
     header = plan.plan.header
     date = f" of {header.date}" if header.date else ""
-    return f"{tail(header.sop_instance_uid)}{date}, {header.approval or 'no approval status'}"
+    return f"{tail(header.sop_instance_uid)}{date}, {header.approved or 'no approval status'}"
 
 
 def _is_of(item: Item, plans: Sequence[PlanFiles]) -> bool:

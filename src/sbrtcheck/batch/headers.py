@@ -12,7 +12,7 @@ from sbrtcheck import dicom
 from sbrtcheck.batch.places import ZIP, Place, on_disk, readable_archive
 from sbrtcheck.case import RT_CLASSES
 from sbrtcheck.errors import ReadError
-from sbrtcheck.model import Instance, Patient
+from sbrtcheck.model import Instance, Patient, approval_term
 
 __all__ = ["NOT_DICOM", "Contents", "Header", "look", "patient_key", "read_contents"]
 
@@ -31,7 +31,7 @@ def patient_key(patient_id: str | None) -> str:
 class Header:
     """What an RT file says of itself; `problem` is why it cannot be read, or None.
 
-    Of a file that cannot be read, UID and patient ID are those of its first bytes.
+    Of a file that cannot be read, UIDs and patient ID are those of its first bytes.
     """
 
     sop_class_uid: str
@@ -49,6 +49,11 @@ class Header:
     structure_set_uid: str | None = None
     plan_uids: tuple[str, ...] = ()
     problem: str | None = None
+
+    @property
+    def approved(self) -> str | None:
+        """Return the approval status in a term of DICOM, or "other"."""
+        return approval_term(self.approval)
 
     @property
     def patient(self) -> Patient:
@@ -165,11 +170,18 @@ def _read_member(path: str, number: int) -> Header | str:
         return _header(paths[place], peek)
 
 
+def _ascii(patient_id: bytes) -> str | None:
+    """Return a patient ID that any character set reads alike; others tell no patient from another."""
+    return patient_id.decode("ascii") or None if patient_id.isascii() else None
+
+
 def _header(path: Path, peek: dicom.Peek) -> Header:
     header = Header(
         sop_class_uid=peek.sop_class_uid,
         sop_instance_uid=peek.sop_instance_uid or "",
-        patient_id=(peek.patient_id or b"").decode("ascii", "replace") or None,
+        patient_id=_ascii(peek.patient_id or b""),
+        study_uid=peek.study_uid,
+        frame_uid=peek.frame_uid,
     )
     try:
         with path.open("rb") as file:

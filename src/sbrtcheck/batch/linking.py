@@ -1,6 +1,6 @@
 """Which files belong to which plan, by UID across all folders; and which belong to none."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ class PlanFiles:
 class Linked:
     """All plans with their files, and the RT files that belong to none, each with the reason.
 
-    `traces` are doses that tell of plans which are not among the files; `copies` are further
+    `traces` are doses that name no plan, or one which is not among the files; `copies` are further
     files of the same UID and content.
     """
 
@@ -75,11 +75,12 @@ def link(items: Iterable[Item]) -> Linked:
     ion_plans = kinds.get(dicom.RT_ION_PLAN, [])
     plan_uids = {files.plan.header.sop_instance_uid for files in plans}
     wanted = {files.plan.header.structure_set_uid for files in plans}
+    structure_sets = {uid: rows for uid, rows in structure_sets.items() if uid in wanted}
     known_uids = plan_uids | {item.header.sop_instance_uid for item in ion_plans}
     traces = [
         item
         for item in kinds.get(dicom.RT_DOSE, [])
-        if not known_uids.issuperset(item.header.plan_uids)
+        if not item.header.plan_uids or not known_uids.issuperset(item.header.plan_uids)
     ]
     strays = [(item, "RT Ion Plan: only photon RT Plans are judged") for item in ion_plans]
     strays += [
@@ -88,7 +89,7 @@ def link(items: Iterable[Item]) -> Linked:
         for item in group[1:]
     ]
     strays += [
-        (item, _why_stray(item.header, plan_uids, wanted))
+        (item, _why_stray(item.header, plan_uids, structure_sets))
         for kind in (dicom.RT_STRUCTURE_SET, dicom.RT_DOSE)
         for item in kinds.get(kind, [])
         if item not in used
@@ -223,12 +224,14 @@ def _two_contents(kind: str, uid: str) -> str:
     )
 
 
-def _why_stray(header: Header, plan_uids: set[str], wanted: set[str | None]) -> str:
+def _why_stray(header: Header, plan_uids: set[str], wanted: Mapping[str, Sequence[Item]]) -> str:
     if header.problem is not None:
         return header.problem
     if header.sop_class_uid == dicom.RT_STRUCTURE_SET:
-        if header.sop_instance_uid in wanted:
+        if len(wanted.get(header.sop_instance_uid, ())) > 1:
             return _two_contents("RT Structure Set", header.sop_instance_uid)
+        if header.sop_instance_uid in wanted:
+            return "the plan that names this structure set cannot be read, or carries two contents"
         return "no RT Plan among the files names this structure set"
     if not header.plan_uids:
         return "the dose names no plan"

@@ -1,6 +1,7 @@
 """Where the files of a run lie: in folders, or as members of zip archives; and what each one is."""
 
 import os
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +15,20 @@ from sbrtcheck.case import ARCHIVE_ERRORS, MAX_UNPACKED_BYTES, why_closed
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Text
 
-__all__ = ["RECORDS", "RUN", "ZIP", "Entry", "Fault", "Place", "on_disk", "walk"]
+__all__ = ["LOCK", "MAKING", "RECORDS", "RUN", "ZIP", "Entry", "Fault", "Place", "on_disk", "walk"]
 
 ZIP = ".zip"
 CHUNK_BYTES = 1 << 20
 RUN = "run.json"  # what a folder of results holds
 RECORDS = ".records"
+LOCK = ".lock"
+MAKING = ".making"  # where files are made
+WRITTEN = (
+    *(RUN, RECORDS, LOCK, MAKING),
+    *("plans.csv", "findings.csv", "metrics.csv", "metrics.parquet", "dvh.parquet"),
+    *("summary.csv", "quarantine.csv", "junit.xml"),
+)
+VERDICT = re.compile(r"plan-[0-9a-f]{16}\.json")
 
 
 class Place(NamedTuple):
@@ -73,9 +82,7 @@ def walk(
         except OSError as error:
             faults.append(Fault(str(folder), f"the folder cannot be read ({error.strerror})"))
             continue
-        if {RUN, RECORDS}.issubset(row.name for row in listed):
-            faults.append(Fault(str(folder), "results of another run, which are not looked into"))
-            continue
+        listed = _without_tables(folder, listed, faults)
         below = []
         for row in listed:
             if row.is_dir(follow_symlinks=False):
@@ -86,6 +93,18 @@ def walk(
                 _note_file(row.path, row.stat, entries, faults)
         waiting += reversed(below)
     return list(entries.values()), faults
+
+
+def _without_tables(
+    folder: Path, listed: list[os.DirEntry[str]], faults: list[Fault]
+) -> list[os.DirEntry[str]]:
+    """Leave out what a run has written; all else that lies beside it is looked at."""
+    if {RUN, RECORDS}.issubset(row.name for row in listed):
+        faults.append(Fault(str(folder), "tables of another run, which are passed over"))
+        return [row for row in listed if row.name not in WRITTEN]
+    if folder.with_name(RUN).is_file() and folder.with_name(RECORDS).is_dir():
+        return [row for row in listed if VERDICT.fullmatch(row.name) is None]
+    return listed
 
 
 def _note_file(

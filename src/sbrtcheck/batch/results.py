@@ -17,7 +17,7 @@ from sbrtcheck import __version__, dicom
 from sbrtcheck.batch import columns
 from sbrtcheck.batch.headers import Header
 from sbrtcheck.batch.junit import write_junit
-from sbrtcheck.batch.places import RUN
+from sbrtcheck.batch.places import MAKING, RUN
 from sbrtcheck.batch.summary import Counted, summarise
 from sbrtcheck.batch.tables import CsvTable, ParquetTable, Row
 from sbrtcheck.batch.work import CURVE_STEP_GY, ERROR, Record
@@ -26,7 +26,6 @@ from sbrtcheck.report.words import printable
 __all__ = ["OUTCOMES", "Published", "Result", "Stray", "publish"]
 
 OUTCOMES = ("PASS", "VARIATION", "UNDECIDED", "FAIL", ERROR)
-MAKING = ".making"  # the folder where files are made
 SUPERSEDED = "superseded"
 MOST_WORDS = 3  # findings whose sentences make the reason of a row
 Document = Mapping[str, Any]
@@ -281,7 +280,7 @@ def _plan_row(result: Result, record: Record) -> dict[str, object]:
         "role": result.role,
         "outcome": record.outcome,
         "reason": record.reason,
-        "approval": header.approval,
+        "approval": header.approved,
         "date": header.date,
         "case_row": result.case_row,
         "sop_instance_uid": header.sop_instance_uid,

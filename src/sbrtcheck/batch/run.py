@@ -18,7 +18,7 @@ from sbrtcheck.batch.find import find_tree, place_text, strays_of
 from sbrtcheck.batch.groups import Grouped, group_plans
 from sbrtcheck.batch.headers import patient_key
 from sbrtcheck.batch.options import BatchOptions, Progress
-from sbrtcheck.batch.places import RECORDS, RUN
+from sbrtcheck.batch.places import LOCK, MAKING, RECORDS, RUN
 from sbrtcheck.batch.results import Published, Result, publish
 from sbrtcheck.batch.runners import Runner
 from sbrtcheck.batch.work import (
@@ -44,8 +44,7 @@ from sbrtcheck.report.words import printable
 
 __all__ = ["BatchResult", "Tally", "run_batch"]
 
-LOCK = ".lock"
-OURS = (RUN, RECORDS, ".making")  # what tells that a folder is of a batch
+OURS = (RUN, RECORDS, MAKING)  # what tells that a folder is of a batch
 LIBRARIES = ("numpy", "scipy", "shapely", "pydicom", "pyarrow", "pebble")
 
 

@@ -1,75 +1,100 @@
-"""Doses that tell of plans which are not among the files: of this target, or of another?
+"""Doses that tell of plans which are not among the files: left behind by a revision, or of a part?
 
 Planning systems leave the dose of a plan behind whose revision was exported again. Such a dose is hot
-where the target is. Any other may be that of a further part of the course, and reach the same cord.
+where the targets are, and nowhere else. Any other may be that of a further part of the course, or of an
+earlier one, and reach the same cord.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import numpy as np
 
 from sbrtcheck.model import ROI, DoseGrid, FloatArray
 from sbrtcheck.summation import sum_doses
 
-__all__ = ["is_of_targets"]
+__all__ = ["why_not_void"]
 
-# What a plan gives to its targets and little else: a part of its maximum, and how far around them in mm.
-# The first tells a neighbouring vertebra, the second one that was given less.
-REACHES = ((0.8, 10.0), (0.5, 20.0))
-MOSTLY = 0.9
+HOT, NEAR_MM, MOSTLY = 0.8, 10.0, 0.9  # of its maximum, about the targets: tells a neighbour
+WARM = (0.3, 0.5, 0.8)  # a part that is apart from the targets is an island at one of these
+REVISED_WITHIN_DAYS = 90  # a longer time lies between courses, not between revisions
 
 
-def is_of_targets(doses: Sequence[DoseGrid], targets: Iterable[ROI], frame_uid: str | None) -> bool:
-    """Tell whether doses are surely those of plans of these targets alone.
+def why_not_void(doses: Sequence[DoseGrid], targets: Iterable[ROI], own: DoseGrid) -> str | None:
+    """Say why doses may be given beside a plan; None if they are surely of revisions before it.
 
     Parameters
     ----------
     doses
         With their headers; those of single beams count together for each plan that they name.
     targets
-        In the frame of reference `frame_uid`.
+        Of the plan and of those that are added to it, in its frame of reference.
+    own
+        The dose of the plan: revisions were made before it.
     """
-    boxes = [_box(roi) for roi in targets if roi.contours]
+    if own.header is None:
+        return "it cannot be compared"
+    instance = own.header.instance
+    frame_uid = instance.frame_of_reference_uid
     plans: dict[object, list[DoseGrid]] = {}
     for number, dose in enumerate(doses):
         header = dose.header
-        if header is None or len(header.referenced_plan_uids) != 1:
-            return False  # the sum of several plans says itself that they are added
+        if header is None or len(header.referenced_plan_uids) > 1:
+            return "it is the sum of several plans"
         if frame_uid is None or header.instance.frame_of_reference_uid != frame_uid:
-            return False
+            return "it lies in another frame of reference"
+        days = _days(header.instance.date, instance.date)
+        if days is None:
+            return "the files do not say when it was made"
+        if not 0 <= days <= REVISED_WITHIN_DAYS:
+            return "it was made after the dose of the plan, or long before it"
         beams = header.summation_type == "BEAM"
         plans.setdefault(header.referenced_plan_uids if beams else number, []).append(dose)
+    boxes = [box for roi in targets for box in _boxes(roi)]
     try:
         sums = [sum_doses(parts) for parts in plans.values()]
-    except ValueError:  # beams on grids that do not meet
-        return False
-    return all(_is_hot_within(dose, boxes, *reach) for dose in sums for reach in REACHES)
+    except ValueError:
+        return "its beams lie on grids that do not meet"
+    if not all(_is_of_boxes(dose, boxes) for dose in sums):
+        return "it is not of this plan's targets alone"
+    return None
 
 
-def _box(roi: ROI) -> tuple[FloatArray, FloatArray]:
-    """Return the lowest and highest x, y, z of a target."""
-    low, high = [], []
+def _days(earlier: str | None, later: str | None) -> int | None:
+    """Return the days between two dates of DICOM (YYYYMMDD)."""
+    try:
+        first, second = (datetime.strptime(day or "", "%Y%m%d") for day in (earlier, later))  # noqa: DTZ007
+    except ValueError:
+        return None
+    return (second - first).days
+
+
+def _boxes(roi: ROI) -> Iterable[tuple[FloatArray, FloatArray]]:
+    """Yield the lowest and highest x, y, z of each contour: a target may have islands."""
     for contour in roi.contours:
-        low.append((*contour.points_mm.min(axis=0), contour.z_mm))
-        high.append((*contour.points_mm.max(axis=0), contour.z_mm))
-    return np.min(low, axis=0), np.max(high, axis=0)
+        low, high = contour.points_mm.min(axis=0), contour.points_mm.max(axis=0)
+        yield np.array([*low, contour.z_mm]), np.array([*high, contour.z_mm])
 
 
-def _is_hot_within(
-    dose: DoseGrid,
-    boxes: Sequence[tuple[FloatArray, FloatArray]],
-    part_of_maximum: float,
-    margin_mm: float,
-) -> bool:
+def _is_of_boxes(dose: DoseGrid, boxes: Sequence[tuple[FloatArray, FloatArray]]) -> bool:
+    """Tell whether a dose is hot within boxes, and has no island of its own elsewhere."""
+    from scipy import ndimage
+
     highest_gy = float(dose.dose_gy.max())
     if highest_gy <= 0.0:
         return True
-    hot = dose.dose_gy >= part_of_maximum * highest_gy
-    near = np.zeros_like(hot)
+    near = np.zeros(dose.dose_gy.shape, dtype=bool)
     for low, high in boxes:
         x, y, z = (
-            slice(*np.searchsorted(axis, (low[at] - margin_mm, high[at] + margin_mm)))
+            slice(*np.searchsorted(axis, (low[at] - NEAR_MM, high[at] + NEAR_MM)))
             for at, axis in enumerate((dose.x_mm, dose.y_mm, dose.z_mm))
         )
         near[z, y, x] = True
-    return bool(np.count_nonzero(hot & near) >= MOSTLY * np.count_nonzero(hot))
+    hot = dose.dose_gy >= HOT * highest_gy
+    if np.count_nonzero(hot & near) < MOSTLY * np.count_nonzero(hot):
+        return False
+    for level in WARM:
+        islands, count = ndimage.label(dose.dose_gy >= level * highest_gy)
+        if np.unique(islands[near]).size - bool((islands[near] == 0).any()) < count:
+            return False
+    return True

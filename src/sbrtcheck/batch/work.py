@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sbrtcheck import __version__, dicom
 from sbrtcheck.batch.linking import Item, PlanFiles
 from sbrtcheck.batch.places import Place, on_disk
-from sbrtcheck.batch.traces import is_of_targets
+from sbrtcheck.batch.traces import why_not_void
 from sbrtcheck.case import Case, Found, Search, assemble_case, case_with, tail
 from sbrtcheck.checks import gather, judge
 from sbrtcheck.checks.course import is_revision, target_levels
@@ -441,34 +441,34 @@ def _finding_of_traces(
     """Tell what a dose says whose plan is not here: void, or of a part that is not known."""
     targets = [match.roi for _, match in evidence.of_role(Role.PTV)]
     targets += evidence.course.added_targets
-    frame_uid = evidence.case.plan.instance.frame_of_reference_uid
     try:
         doses = [dicom.load_dose(paths[item.place]) for item in task.traces]
-        is_void = is_of_targets(doses, targets, frame_uid)
+        why = why_not_void(doses, targets, evidence.case.dose)
     except ReadError as error:
         if passing_fault(error) is not None:
             raise
-        is_void = False
-    if is_void:
+        why = f"it cannot be read: {error.problem}"
+    if why is None:
         message = Text(
-            "an RT Dose of this patient names a plan that is not among the files; it is hot at the"
-            " same targets and taken for that of an earlier revision"
+            "an RT Dose of this patient names no plan among the files; it is hot at the same"
+            " targets and taken for that of an earlier revision"
         )
     else:
         message = Text(
-            "an RT Dose of this patient names a plan that is not among the files: whether that"
-            " gives dose to the same cord is not known; add its RT Plan, or remove the dose if"
-            " it is void"
+            "an RT Dose of this patient names no plan among the files, and {why}: whether it is"
+            " given to the same cord is not known; add its RT Plan, or remove the dose if it is"
+            " void",
+            why=why,
         )
     return Finding(
         id="course.unseen",
         subject="case",
-        outcome=None if is_void else Outcome.UNDECIDED,
+        outcome=None if why is None else Outcome.UNDECIDED,
         message=message,
-        reason=None if is_void else message,
+        reason=None if why is None else message,
         basis=Basis.CONVENTION,
         source="two plans, one cord: the cord receives the sum",
-        required=not is_void,
+        required=why is not None,
     )
 
 

@@ -14,6 +14,7 @@ from sbrtcheck.model import (
     Prescription,
     StructureSet,
     Text,
+    approval_term,
 )
 from sbrtcheck.names import MatchedROI, match_rois, normalise, read_levels
 from sbrtcheck.protocol import Basis, Role
@@ -254,7 +255,8 @@ def _told(plans: Sequence[Other]) -> str:
 
 def _states(plans: Sequence[Other]) -> list[str]:
     """Return the approval states of plans, each once."""
-    return list(dict.fromkeys(p.instance.approval_status or "no approval status" for p in plans))
+    states = (approval_term(plan.instance.approval_status) for plan in plans)
+    return list(dict.fromkeys(state or "no approval status" for state in states))
 
 
 def _finding(subject: str, message: Text, outcome: Outcome | None) -> Finding:

@@ -12,15 +12,18 @@ LONGEST_ID = 64  # characters of an LO element (PS3.5 6.2)
 PLAN_MODALITY = re.compile(rb"\x08\x00\x60\x00.{4}RTPLAN", re.DOTALL)
 PATIENT_ID = re.compile(rb"\x10\x00\x20\x00(..)(..)", re.DOTALL)
 SOP_CLASS, SOP_INSTANCE = (b"\x08\x00\x16\x00", b"\x08\x00\x18\x00")
+STUDY, FRAME = (b"\x20\x00\x0d\x00", b"\x20\x00\x52\x00")
 META_SOP_CLASS, META_SOP_INSTANCE = (b"\x02\x00\x02\x00", b"\x02\x00\x03\x00")
 
 
 class Peek(NamedTuple):
-    """SOP class and instance of a file; instance and patient only of RT files, where they say."""
+    """SOP class and instance of a file; all else only of RT files, where their first bytes say it."""
 
     sop_class_uid: str
     sop_instance_uid: str | None
     patient_id: bytes | None = None
+    study_uid: str | None = None
+    frame_uid: str | None = None
 
 
 def peek(path: Path) -> Peek | None:
@@ -51,7 +54,8 @@ def peek_bytes(head: bytes) -> Peek | None:
     if not sop_class.startswith(STANDARD_ROOT) and PLAN_MODALITY.search(body):
         sop_class = RT_PLAN  # a vendor's own class (Halcyon); reading it decides
     patient = PATIENT_ID.search(body)
-    return Peek(sop_class, instance, None if patient is None else _value(patient))
+    patient_id = None if patient is None else _value(patient)
+    return Peek(sop_class, instance, patient_id, _uid(body, STUDY), _uid(body, FRAME))
 
 
 def _value(found: re.Match[bytes]) -> bytes | None:

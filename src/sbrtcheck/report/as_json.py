@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sbrtcheck import __version__
 from sbrtcheck.case import Case, Link, Other
 from sbrtcheck.checks.prescription import read_prescription
-from sbrtcheck.model import CaseFacts, Declared, Prescription, Text, Value
+from sbrtcheck.model import CaseFacts, Declared, Prescription, Text, Value, approval_term
 from sbrtcheck.protocol import Protocol
 from sbrtcheck.report.words import Voice, printable
 from sbrtcheck.verdict import Finding, JudgedROI, Verdict, exit_code
@@ -99,7 +99,7 @@ def plan_record(case: Case, prescription: Prescription | None, voice: Voice) -> 
         "label": voice.name(instance.label or ""),
         "sop_instance_uid": instance.sop_instance_uid,
         "sha256": instance.sha256,
-        "approval_status": instance.approval_status,
+        "approval_status": voice.name(instance.approval_status or "") or None,
         "prescription": None
         if prescription is None
         else {
@@ -126,7 +126,9 @@ def _other(other: Other, *, phi: bool) -> dict[str, object]:
         # It may name another patient, whom no mask knows.
         "label": printable(instance.label or "") if phi else None,
         "sop_instance_uid": instance.sop_instance_uid,
-        "approval_status": instance.approval_status,
+        "approval_status": instance.approval_status
+        if phi
+        else approval_term(instance.approval_status),
         "where": other.where,
     }
 
