@@ -27,9 +27,9 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and limits of P
 GIGABYTE = 1 << 30
 UID = "1.2.826.0.1.3680043.10.999"
 PLANS = 8
-WITHIN = 15  # kills while files are written or moved
+WITHIN = 13  # kills while files are written or moved
 KILLS_AT_MOST = 4  # of one run, before it may end
-WITHOUT = 10  # kills of the run or of one of its processes at any moment
+WITHOUT = 9  # kills of the run or of one of its processes at any moment
 SEED = 20261123
 
 
