@@ -1,6 +1,5 @@
 """What a batch costs: plans a second, cores, memory, growth, finding files, a second run."""
 
-import json
 import math
 import subprocess
 import sys
@@ -8,7 +7,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -42,7 +40,6 @@ class Run:
     seconds: float
     worker_mb: float
     parent_mb: float
-    about: dict[str, Any]
 
 
 def section(*, small: bool) -> Section:
@@ -150,7 +147,6 @@ def _run(tree: Path, out: Path, jobs: int, *more: str) -> Run:
         seconds=time.perf_counter() - start,
         worker_mb=max(workers.values(), default=0) / MEGABYTE,
         parent_mb=parent / MEGABYTE,
-        about=json.loads((out / "run.json").read_text(encoding="ascii")),
     )
 
 

@@ -154,6 +154,12 @@ def test_one_uid_with_two_contents_is_refused(tmp_path: Path, kind: str) -> None
     (row,) = plans(tmp_path / "out").values()
     assert row["outcome"] == "ERROR"
     assert "carry the same SOP Instance UID" in row["reason"]
+    for stray in rows(
+        tmp_path / "out/quarantine.csv"
+    ):  # one copy of a structure set contradicts none
+        kinds = {"plan": "RT Plan", "structure_set": "RT Structure Set", "dose": "RT Dose"}
+        same = "carry the same SOP Instance UID" in stray["reason"]
+        assert same is (stray["kind"] == kinds[kind]), stray
 
 
 def test_a_plan_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
@@ -175,7 +181,7 @@ def test_what_belongs_to_no_plan_is_quarantined_with_its_reason(tmp_path: Path, 
 
     result = run_here(tmp_path / "in", out=tmp_path / "out")
 
-    assert "2 parts of the tree were not looked at, or not wholly: quarantine.csv" in result.notes
+    assert "parts of the tree not looked at, or not wholly: 2 (quarantine.csv)" in result.notes
     tally = result.tally
     assert (tally.rt_files, tally.used, tally.copies) == (2, 0, 0)
     reasons = {(row["kind"], row["reason"]) for row in rows(tmp_path / "out/quarantine.csv")}
@@ -209,7 +215,7 @@ def test_the_results_may_lie_within_the_tree(tmp_path: Path) -> None:
     assert (result.tally.plans, result.tally.quarantined, result.tally.kept) == (1, 0, 1)
 
 
-def test_tables_of_another_run_are_told_and_what_lies_between_them_is_found(
+def test_results_of_another_run_are_passed_over_and_what_lies_between_them_is_found(
     tmp_path: Path,
 ) -> None:
     export(tmp_path, 1)
@@ -220,8 +226,7 @@ def test_tables_of_another_run_are_told_and_what_lies_between_them_is_found(
     result = run_here(tmp_path, out=tmp_path / "february", private=tmp_path / "p")
 
     assert result.tally.plans == 2
-    (row,) = rows(tmp_path / "february/quarantine.csv")
-    assert (row["kind"], row["reason"][:22]) == ("part of the tree", "tables of another run,")
+    assert rows(tmp_path / "february/quarantine.csv") == []
 
 
 def test_a_folder_of_other_files_is_not_written_into(tmp_path: Path, tree: Path) -> None:
@@ -302,6 +307,7 @@ def test_no_result_holds_identity_or_paths(tmp_path: Path) -> None:
 
     run_here(secret, out=tmp_path / "open", cases=cases, phi=True)
     row = plans(tmp_path / "open")[f"{UID}.1.1"]
+    assert row["approval"] == "other"
     assert row["patient_id"] == "P-4711"
     assert row["path"].startswith(str(secret))
 

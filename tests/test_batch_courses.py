@@ -10,7 +10,7 @@ import pytest
 from batches import outcomes, plans, rows, run_here
 from builders import box, dose_grid
 from exports import export
-from sbrtcheck.batch.traces import why_not_void
+from sbrtcheck.batch.orphans import why_not_superseded
 from sbrtcheck.batch.work import Failed, PlanTask, judge_plan
 from sbrtcheck.model import DoseGrid
 
@@ -269,7 +269,11 @@ def test_two_patient_ids_in_one_frame_are_told(tmp_path: Path) -> None:
 
     result = run_here(tmp_path / "in", out=tmp_path / "out")
 
-    assert [note for note in result.notes if note.startswith("1 frames of reference")]
+    assert [
+        note
+        for note in result.notes
+        if note.startswith("frames of reference under several patient IDs: 1;")
+    ]
 
 
 def test_plans_of_two_patients_are_not_compared(tmp_path: Path) -> None:
@@ -355,7 +359,7 @@ def dose_of(
 
 
 def of_target(*doses: DoseGrid) -> bool:
-    return why_not_void(doses, [TARGET], dose_of((-16, -16, -16), (16, 16, 16))) is None
+    return why_not_superseded(doses, [TARGET], dose_of((-16, -16, -16), (16, 16, 16))) is None
 
 
 def stamped(dose: DoseGrid, **instance: str | None) -> DoseGrid:
@@ -375,7 +379,7 @@ def test_a_dose_is_of_the_targets_where_it_is_hot_there_and_nowhere_else() -> No
     assert not of_target(dose_of((-16, -16, -16), (16, 16, 16)), dose_of((-8, -8, 32), (8, 8, 44)))
 
 
-def test_beams_are_told_by_their_sum_and_plan_sums_are_never_void() -> None:
+def test_beams_are_told_by_their_sum_and_plan_sums_are_never_superseded() -> None:
     across = dose_of((-48, -12, -12), (12, 12, 12), summation_type="BEAM")
     along = dose_of((-12, -48, -12), (12, 12, 12), summation_type="BEAM")
     assert not of_target(across)
@@ -399,7 +403,7 @@ def test_a_target_of_two_islands_does_not_hide_what_lies_between() -> None:
     target = replace(islands[0], contours=(*islands[0].contours, *islands[1].contours))
     between = dose_of((-12, -12, -12), (12, 12, 12))
 
-    assert why_not_void([between], [target], between) is not None
+    assert why_not_superseded([between], [target], between) is not None
 
 
 def test_a_dose_in_another_frame_says_nothing_of_these_targets() -> None:
@@ -409,7 +413,7 @@ def test_a_dose_in_another_frame_says_nothing_of_these_targets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "other", "void"),
+    ("own", "other", "superseded"),
     [
         ("20260105", "20260105", True),
         ("20260105", "20251220", True),
@@ -420,11 +424,11 @@ def test_a_dose_in_another_frame_says_nothing_of_these_targets() -> None:
     ],
 )
 def test_an_earlier_revision_was_made_shortly_before(
-    own: str | None, other: str | None, *, void: bool
+    own: str | None, other: str | None, *, superseded: bool
 ) -> None:
     dose = dose_of((-16, -16, -16), (16, 16, 16))
-    why = why_not_void([stamped(dose, date=other)], [TARGET], stamped(dose, date=own))
-    assert (why is None) is void
+    why = why_not_superseded([stamped(dose, date=other)], [TARGET], stamped(dose, date=own))
+    assert (why is None) is superseded
 
 
 def test_names_that_systems_write_otherwise_are_of_one_patient(tmp_path: Path) -> None:

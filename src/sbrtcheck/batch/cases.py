@@ -34,7 +34,9 @@ DATE = re.compile(
 )  # as ISO 8601 has it, or Excel rewrites it
 SEPARATORS = ",;\t"
 LISTED = " \t,;、"  # between the levels of one cell
-SEPARATOR_LINE = re.compile(r'"?sep=([,;\t])"?[,;\t]*', re.IGNORECASE)  # Excel's own first line
+SEPARATOR_LINE = re.compile(
+    r'\s*"?sep=([,;\t])"?[,;\t ]*\r?\n', re.IGNORECASE
+)  # Excel's own first line
 GUARDED = re.compile(r"""="(.*)"|'([=+@-].*)""")  # text that Excel must not take for a number
 
 
@@ -111,8 +113,10 @@ def _decoded(content: bytes) -> str:
 
 def _cells(text: str, problems: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Yield the line and the filled cells of each row; note what is wrong with the table."""
+    told = SEPARATOR_LINE.match(text)
+    if told is not None:
+        text = "\n" * told[0].count("\n") + text[told.end() :]  # lines keep their numbers
     head = next((line for line in text.splitlines() if line.strip()), "")
-    told = SEPARATOR_LINE.fullmatch(head.strip())
     separator = told[1] if told else max(SEPARATORS, key=head.count)
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True
@@ -123,8 +127,6 @@ def _cells(text: str, problems: list[str]) -> Iterator[tuple[int, Mapping[str, s
             line = reader.line_num
             filled = [_plain(cell) for cell in cells]
             if not any(filled):
-                continue
-            if names is None and told and SEPARATOR_LINE.fullmatch(separator.join(cells).strip()):
                 continue
             if names is None:
                 names = [re.sub(r"[\s-]+", "_", _folded(cell).lower()) for cell in filled]

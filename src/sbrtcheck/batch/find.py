@@ -85,7 +85,7 @@ def _doubts(tree: Tree) -> Iterator[str]:
     """Say what may hide a plan, or that two plans are of one patient."""
     parts = len(tree.faults) + sum(entry.path.lower().endswith(ZIP) for entry, _ in tree.closed)
     if parts:
-        yield f"{parts} parts of the tree were not looked at, or not wholly: quarantine.csv"
+        yield f"parts of the tree not looked at, or not wholly: {parts} (quarantine.csv)"
     frames: dict[str, set[str]] = {}
     for files in tree.linked.plans:
         header = files.plan.header
@@ -94,8 +94,8 @@ def _doubts(tree: Tree) -> Iterator[str]:
     shared = sum(len(ids) > 1 for ids in frames.values())
     if shared:
         yield (
-            f"{shared} frames of reference stand under several patient IDs: if these are one"
-            " patient, doses of its plans were not added"
+            f"frames of reference under several patient IDs: {shared}; where these are one patient,"
+            " doses of the plans were not added"
         )
 
 

@@ -42,7 +42,7 @@ class Grouped:
         Files of further plans, of which it is not known whether they give dose.
     revisions
         Words for plans that this one replaces.
-    traces
+    orphans
         Doses of the patient that name plans which are not among the files.
     patient
         The patient ID; of a plan without any, that of the plans it is taken together with.
@@ -56,7 +56,7 @@ class Grouped:
     parts: tuple[PlanFiles, ...] = ()
     beside: tuple[Item, ...] = ()
     revisions: tuple[str, ...] = ()
-    traces: tuple[Item, ...] = ()
+    orphans: tuple[Item, ...] = ()
     patient: str = ""
     superseded_by: str | None = None
     open_question: str | None = None
@@ -150,7 +150,7 @@ def _of_patient(
     broken = [plan for plan in plans if not _is_drawn(plan)]
     grouped = [Grouped(files=plan) for plan in broken]
     ions = [item for item in linked.ion_plans if _is_of(item, plans)]
-    traces = tuple(item for item in linked.traces if _is_of(item, plans))
+    orphans = tuple(item for item in linked.orphans if _is_of(item, plans))
     unread = sum(not plan.is_one for plan in broken)
     question = None
     if unread:
@@ -171,7 +171,7 @@ def _of_patient(
                 (parts if treated.problem is None else unsure).append(treated)
         beside = [item for plan in unsure for item in _without_dose(plan)] + ions
         grouped += [
-            replace(one, open_question=one.open_question or question, traces=traces)
+            replace(one, open_question=one.open_question or question, orphans=orphans)
             for one in _of_group(group, chosen[number], tuple(parts), tuple(dict.fromkeys(beside)))
         ]
     return grouped
@@ -253,13 +253,13 @@ def _treated(group: Sequence[PlanFiles], same: AbstractSet[frozenset[str]]) -> P
 
 
 def _is_approved(plan: PlanFiles) -> bool:
-    return plan.plan.header.approved == APPROVED
+    return plan.plan.header.approval == APPROVED
 
 
 def _told(plan: PlanFiles) -> str:
     header = plan.plan.header
     date = f" of {header.date}" if header.date else ""
-    return f"{tail(header.sop_instance_uid)}{date}, {header.approved or 'no approval status'}"
+    return f"{tail(header.sop_instance_uid)}{date}, {header.approval or 'no approval status'}"
 
 
 def _is_of(item: Item, plans: Sequence[PlanFiles]) -> bool:

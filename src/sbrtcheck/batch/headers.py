@@ -51,11 +51,6 @@ class Header:
     problem: str | None = None
 
     @property
-    def approved(self) -> str | None:
-        """Return the approval status in a term of DICOM, or "other"."""
-        return approval_term(self.approval)
-
-    @property
     def patient(self) -> Patient:
         """Return who the file says the patient is."""
         return Patient(
@@ -204,7 +199,7 @@ def _header(path: Path, peek: dicom.Peek) -> Header:
         frame_uid=instance.frame_of_reference_uid,
         label=instance.label,
         date=instance.date,
-        approval=instance.approval_status,
+        approval=approval_term(instance.approval_status),
         structure_set_uid=structure_set_uid,
         plan_uids=plan_uids,
     )

@@ -16,7 +16,7 @@ from sbrtcheck.batch.places import Entry
 __all__ = ["Index"]
 
 FILE_NAME = "index.sqlite"
-VERSION = f"1 {__version__}"  # what another version read may be read otherwise now
+VERSION = f"2 {__version__}"  # what another version read may be read otherwise now
 SETTLED_NS = 2_000_000_000  # a file changed so shortly before it was read may change unseen
 ALL = "SELECT path, size, mtime_ns, ctime_ns, read_ns, contents FROM files"
 TABLES = """

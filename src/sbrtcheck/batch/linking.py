@@ -49,13 +49,13 @@ class PlanFiles:
 class Linked:
     """All plans with their files, and the RT files that belong to none, each with the reason.
 
-    `traces` are doses that name no plan, or one which is not among the files; `copies` are further
+    `orphans` are doses that name no plan, or one which is not among the files; `copies` are further
     files of the same UID and content.
     """
 
     plans: tuple[PlanFiles, ...]
     ion_plans: tuple[Item, ...]
-    traces: tuple[Item, ...]
+    orphans: tuple[Item, ...]
     strays: tuple[tuple[Item, str], ...]
     copies: tuple[Item, ...]
 
@@ -74,10 +74,10 @@ def link(items: Iterable[Item]) -> Linked:
     used = {item for files in plans for item in files.files}
     ion_plans = kinds.get(dicom.RT_ION_PLAN, [])
     plan_uids = {files.plan.header.sop_instance_uid for files in plans}
-    wanted = {files.plan.header.structure_set_uid for files in plans}
-    structure_sets = {uid: rows for uid, rows in structure_sets.items() if uid in wanted}
+    named = {files.plan.header.structure_set_uid for files in plans}
+    wanted = {uid: rows for uid, rows in structure_sets.items() if uid in named}
     known_uids = plan_uids | {item.header.sop_instance_uid for item in ion_plans}
-    traces = [
+    orphans = [
         item
         for item in kinds.get(dicom.RT_DOSE, [])
         if not item.header.plan_uids or not known_uids.issuperset(item.header.plan_uids)
@@ -89,7 +89,7 @@ def link(items: Iterable[Item]) -> Linked:
         for item in group[1:]
     ]
     strays += [
-        (item, _why_stray(item.header, plan_uids, structure_sets))
+        (item, _why_stray(item.header, plan_uids, wanted))
         for kind in (dicom.RT_STRUCTURE_SET, dicom.RT_DOSE)
         for item in kinds.get(kind, [])
         if item not in used
@@ -97,7 +97,7 @@ def link(items: Iterable[Item]) -> Linked:
     return Linked(
         plans=tuple(plans),
         ion_plans=tuple(ion_plans),
-        traces=tuple(traces),
+        orphans=tuple(orphans),
         strays=tuple(strays),
         copies=tuple(copies),
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from sbrtcheck import __version__
 from sbrtcheck.batch.results import OUTCOMES
 from sbrtcheck.batch.run import BatchResult
-from sbrtcheck.report.tables import as_ascii, table
+from sbrtcheck.report.tables import as_ascii, table, wrapped
 from sbrtcheck.report.words import DRAFT, printable
 
 __all__ = ["render_batch"]
@@ -23,17 +23,19 @@ def render_batch(result: BatchResult, *, width: int, ascii_only: bool = False) -
     lines = [f"sbrtcheck {__version__}   protocol {about.id} {about.version}"]
     if about.status == "draft":
         lines.append(DRAFT)
-    lines += ["", f"{tally.plans} plans: {counts}"]
+    lines += ["", f"{tally.plans} plan{'' if tally.plans == 1 else 's'}: {counts}"]
+    met: list[str] = []
     if published.conditional:
-        lines.append(
-            f"  {published.conditional} of PASS and VARIATION hold only if there was no earlier"
-            " irradiation at this level (not provided)"
+        met.append(
+            f"PASS or VARIATION only if there was no earlier irradiation at this level (not"
+            f" provided): {published.conditional}"
         )
     if published.superseded:
-        lines.append(
-            f"  {published.superseded} of the UNDECIDED are superseded by an approved revision"
+        met.append(
+            f"UNDECIDED because an approved revision supersedes them: {published.superseded}"
         )
-    lines += _met(result)
+    met += _met(result)
+    lines += [line for sentence in met for line in wrapped(sentence, width, 2)]
     text = "\n".join(lines) + "\n"
     if published.summary:
         text += "\nDeviations (exact 95 % intervals of decided plans; superseded plans left out)\n"
@@ -53,33 +55,33 @@ def _met(result: BatchResult) -> list[str]:
     lines = []
     if tally.kept:
         lines.append(
-            f"  {tally.kept} verdicts of an earlier run were kept: nothing they rest on has changed"
+            f"verdicts of an earlier run were kept, as nothing they rest on has changed: {tally.kept}"
         )
     strays = tally.rt_files - tally.used - tally.copies
     lines.append(
-        f"  {tally.rt_files} RT files: {tally.used} of these plans, {tally.copies} copies of others,"
-        f" {strays} of no plan"
+        f"RT files: {tally.rt_files} ({tally.used} of these plans, {tally.copies} copies of others,"
+        f" {strays} of no plan)"
     )
     if tally.quarantined:
-        lines.append(
-            f"  {tally.quarantined} rows in quarantine.csv: files that are not used, and why"
-        )
+        lines.append(f"not used, each with its reason in quarantine.csv: {tally.quarantined}")
     if tally.files:
         kinds = sorted(tally.files.items(), key=lambda pair: -pair[1])
         told = ", ".join(f"{count} {kind}" for kind, count in kinds[:MOST_KINDS])
         more = len(kinds) - MOST_KINDS
-        lines.append(f"  other files: {told}" + (f" and {more} more kinds" if more > 0 else ""))
+        lines.append(f"other files: {told}" + (f" and {more} more kinds" if more > 0 else ""))
     if tally.without_row:
         told = ", ".join(tally.without_row[:MOST_ROWS])
         lines.append(
-            f"  {len(tally.without_row)} plans have no row in the cases: {_cut(told, tally.without_row)}"
+            f"plans without a row in the cases: {len(tally.without_row)}"
+            f" ({_cut(told, tally.without_row)})"
         )
     if tally.without_plan:
         told = ", ".join(str(line) for line in tally.without_plan[:MOST_ROWS])
         lines.append(
-            f"  {len(tally.without_plan)} rows of the cases have no plan: lines {_cut(told, tally.without_plan)}"
+            f"rows of the cases without a plan: {len(tally.without_plan)}"
+            f" (line {_cut(told, tally.without_plan)})"
         )
-    return [*lines, *(f"  {printable(note)}" for note in result.notes)]
+    return [*lines, *(printable(note) for note in result.notes)]
 
 
 def _cut(told: str, rows: Sequence[object]) -> str:

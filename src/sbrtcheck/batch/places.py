@@ -82,7 +82,7 @@ def walk(
         except OSError as error:
             faults.append(Fault(str(folder), f"the folder cannot be read ({error.strerror})"))
             continue
-        listed = _without_tables(folder, listed, faults)
+        listed = _without_results(folder, listed)
         below = []
         for row in listed:
             if row.is_dir(follow_symlinks=False):
@@ -95,12 +95,9 @@ def walk(
     return list(entries.values()), faults
 
 
-def _without_tables(
-    folder: Path, listed: list[os.DirEntry[str]], faults: list[Fault]
-) -> list[os.DirEntry[str]]:
-    """Leave out what a run has written; all else that lies beside it is looked at."""
+def _without_results(folder: Path, listed: list[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
+    """Leave out what another run has written; all else that lies beside it is looked at."""
     if {RUN, RECORDS}.issubset(row.name for row in listed):
-        faults.append(Fault(str(folder), "tables of another run, which are passed over"))
         return [row for row in listed if row.name not in WRITTEN]
     if folder.with_name(RUN).is_file() and folder.with_name(RECORDS).is_dir():
         return [row for row in listed if VERDICT.fullmatch(row.name) is None]

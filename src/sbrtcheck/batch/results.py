@@ -280,7 +280,7 @@ def _plan_row(result: Result, record: Record) -> dict[str, object]:
         "role": result.role,
         "outcome": record.outcome,
         "reason": record.reason,
-        "approval": header.approved,
+        "approval": header.approval,
         "date": header.date,
         "case_row": result.case_row,
         "sop_instance_uid": header.sop_instance_uid,

@@ -263,7 +263,7 @@ def _prepared(
             files=grouped.files,
             parts=grouped.parts,
             beside=grouped.beside,
-            traces=grouped.traces,
+            orphans=grouped.orphans,
             revisions=grouped.revisions,
             open_question=grouped.open_question,
             facts=facts,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sbrtcheck import __version__, dicom
 from sbrtcheck.batch.linking import Item, PlanFiles
+from sbrtcheck.batch.orphans import finding_of_orphans, why_not_superseded
 from sbrtcheck.batch.places import Place, on_disk
-from sbrtcheck.batch.traces import why_not_void
 from sbrtcheck.case import Case, Found, Search, assemble_case, case_with, tail
 from sbrtcheck.checks import gather, judge
 from sbrtcheck.checks.course import is_revision, target_levels
@@ -49,7 +49,7 @@ __all__ = [
     "relate",
 ]
 
-RECORD = 1  # the form of a record; a change makes all kept ones worthless
+RECORD = 2  # the form of a record; a change makes all kept ones worthless
 ERROR = "ERROR"
 CURVE_STEP_GY = 0.1
 TOO_LARGE = "it needs more memory than a plan may have"
@@ -103,7 +103,7 @@ class PlanTask:
         Plans of the same course whose dose is to be added, each with what belongs to it.
     beside
         Other plans of the patient, of which it is not known whether they give dose.
-    traces
+    orphans
         Doses of the patient that name plans which are not among the files.
     revisions
         What is said of plans that this one replaces.
@@ -114,7 +114,7 @@ class PlanTask:
     files: PlanFiles
     parts: tuple[PlanFiles, ...] = ()
     beside: tuple[Item, ...] = ()
-    traces: tuple[Item, ...] = ()
+    orphans: tuple[Item, ...] = ()
     revisions: tuple[str, ...] = ()
     open_question: str | None = None
     facts: CaseFacts
@@ -125,7 +125,7 @@ class PlanTask:
     def items(self) -> tuple[Item, ...]:
         """Return all files that are read, each once."""
         parts = [item for part in self.parts for item in part.files]
-        return tuple(dict.fromkeys((*self.files.files, *parts, *self.beside, *self.traces)))
+        return tuple(dict.fromkeys((*self.files.files, *parts, *self.beside, *self.orphans)))
 
     def key(self) -> str:
         """Return the hash of all that the answer depends on: contents, facts, protocol, version."""
@@ -136,7 +136,7 @@ class PlanTask:
             self.files.plan.header.sha256,
             [[i.header.sop_class_uid, i.header.sha256] for i in self.items],
             [part.plan.header.sha256 for part in self.parts],
-            [trace.header.sha256 for trace in self.traces],
+            [orphan.header.sha256 for orphan in self.orphans],
             self.revisions,
             self.open_question,
             {name: str(value) for name, value in asdict(self.facts).items()},
@@ -317,8 +317,8 @@ def _record(task: PlanTask) -> bytes:
         evidence = gather(case, _unpacked(task.protocol), Declared(facts=task.facts))
         question = task.open_question or _unknown_plans(task, case)
         verdict = judge(evidence)
-        if task.traces:
-            verdict = _with(verdict, _finding_of_traces(task, evidence, paths))
+        if task.orphans:
+            verdict = _with(verdict, _finding_of_orphans(task, evidence, paths))
         if question is not None:
             verdict = _with(verdict, _finding_of_question(question))
     voice = Voice(*case.patients, phi=task.phi)
@@ -435,41 +435,20 @@ def _finding_of_question(question: str) -> Finding:
     )
 
 
-def _finding_of_traces(
+def _finding_of_orphans(
     task: PlanTask, evidence: "Evidence", paths: Mapping[Place, Path]
 ) -> Finding:
-    """Tell what a dose says whose plan is not here: void, or of a part that is not known."""
+    """Tell what doses say whose plan is not here."""
     targets = [match.roi for _, match in evidence.of_role(Role.PTV)]
     targets += evidence.course.added_targets
     try:
-        doses = [dicom.load_dose(paths[item.place]) for item in task.traces]
-        why = why_not_void(doses, targets, evidence.case.dose)
+        doses = [dicom.load_dose(paths[item.place]) for item in task.orphans]
+        why = why_not_superseded(doses, targets, evidence.case.dose)
     except ReadError as error:
         if passing_fault(error) is not None:
             raise
         why = f"it cannot be read: {error.problem}"
-    if why is None:
-        message = Text(
-            "an RT Dose of this patient names no plan among the files; it is hot at the same"
-            " targets and taken for that of an earlier revision"
-        )
-    else:
-        message = Text(
-            "an RT Dose of this patient names no plan among the files, and {why}: whether it is"
-            " given to the same cord is not known; add its RT Plan, or remove the dose if it is"
-            " void",
-            why=why,
-        )
-    return Finding(
-        id="course.unseen",
-        subject="case",
-        outcome=None if why is None else Outcome.UNDECIDED,
-        message=message,
-        reason=None if why is None else message,
-        basis=Basis.CONVENTION,
-        source="two plans, one cord: the cord receives the sum",
-        required=why is not None,
-    )
+    return finding_of_orphans(why)
 
 
 def _curves(evidence: "Evidence", voice: Voice) -> Iterator[dict[str, object]]:

@@ -1,16 +1,13 @@
 """What shifts and rotations make of a plan, as a page for the terminal and as JSON."""
 
 import json
-from collections.abc import Iterator
 from importlib.resources import files
-
-from rich.cells import cell_len
 
 from sbrtcheck import __version__
 from sbrtcheck.metric import Constraint
 from sbrtcheck.model import Value
 from sbrtcheck.report.as_json import declared_record, plan_record, protocol_record
-from sbrtcheck.report.tables import table
+from sbrtcheck.report.tables import table, wrapped
 from sbrtcheck.report.text import ASCII_SIGNS, MARKS
 from sbrtcheck.report.words import DRAFT, Voice, decided_number
 from sbrtcheck.robustness import Break, Pose, Robustness, Rotation, Row, Shift, Worst
@@ -95,7 +92,7 @@ def _worst_cases(found: Robustness, voice: Voice, width: int) -> str:
     if len(cells) == 1:
         return ""
     return table(cells, width, right=(3,)) + "".join(
-        f"{line}\n" for text in legend for line in _wrapped(text, width, 2)
+        f"{line}\n" for text in legend for line in wrapped(text, width, 2)
     )
 
 
@@ -155,19 +152,8 @@ def break_words(limit: Break) -> str:
 
 
 def _section(heading: str, sentences: list[str], width: int) -> str:
-    lines = [line for text in sentences for line in _wrapped(text, width, 2)]
+    lines = [line for text in sentences for line in wrapped(text, width, 2)]
     return "".join(f"{line}\n" for line in (heading, *lines)) if lines else ""
-
-
-def _wrapped(text: str, width: int, indent: int) -> Iterator[str]:
-    """Yield lines no wider than the page; further lines hang below the first."""
-    line = " " * indent
-    for word in text.split():
-        if cell_len(f"{line} {word}") > width and line.strip():
-            yield line
-            line = " " * (indent + 2)
-        line += word if not line.strip() else f" {word}"
-    yield line
 
 
 # --- JSON ---------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """Plain tables: the ROIs of a structure set, the files around a plan, a protocol."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -138,6 +139,17 @@ def table(rows: Sequence[tuple[str, ...]], width: int, right: tuple[int, ...] = 
     buffer = io.StringIO()
     Console(file=buffer, width=width, highlight=False, markup=False, emoji=False).print(page)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+
+def wrapped(text: str, width: int, indent: int) -> Iterator[str]:
+    """Yield lines no wider than the page; further lines hang below the first."""
+    line = " " * indent
+    for word in text.split():
+        if cell_len(f"{line} {word}") > width and line.strip():
+            yield line
+            line = " " * (indent + 2)
+        line += word if not line.strip() else f" {word}"
+    yield line
 
 
 def as_ascii(text: str) -> str:

@@ -1,7 +1,7 @@
-"""Doses that tell of plans which are not among the files: left behind by a revision, or of a part?
+"""Orphaned doses, which name no plan among the files: left behind by a revision, or of a part?
 
-Planning systems leave the dose of a plan behind whose revision was exported again. Such a dose is hot
-where the targets are, and nowhere else. Any other may be that of a further part of the course, or of an
+Exports leave the dose of a plan behind whose revision was exported again. Its high dose lies at the
+targets, and nowhere else. Any other may be that of a further part of the course, or of an
 earlier one, and reach the same cord.
 """
 
@@ -10,17 +10,21 @@ from datetime import datetime
 
 import numpy as np
 
-from sbrtcheck.model import ROI, DoseGrid, FloatArray
+from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text
+from sbrtcheck.protocol import Basis
 from sbrtcheck.summation import sum_doses
+from sbrtcheck.verdict import Finding, Outcome
 
-__all__ = ["why_not_void"]
+__all__ = ["finding_of_orphans", "why_not_superseded"]
 
-HOT, NEAR_MM, MOSTLY = 0.8, 10.0, 0.9  # of its maximum, about the targets: tells a neighbour
-WARM = (0.3, 0.5, 0.8)  # a part that is apart from the targets is an island at one of these
+HIGH, NEAR_MM, MOSTLY = 0.8, 10.0, 0.9  # of its maximum, about the targets: tells a neighbour
+ISODOSES = (0.3, 0.5, 0.8)  # a part that is apart from the targets is an island of one of these
 REVISED_WITHIN_DAYS = 90  # a longer time lies between courses, not between revisions
 
 
-def why_not_void(doses: Sequence[DoseGrid], targets: Iterable[ROI], own: DoseGrid) -> str | None:
+def why_not_superseded(
+    doses: Sequence[DoseGrid], targets: Iterable[ROI], own: DoseGrid
+) -> str | None:
     """Say why doses may be given beside a plan; None if they are surely of revisions before it.
 
     Parameters
@@ -77,7 +81,7 @@ def _boxes(roi: ROI) -> Iterable[tuple[FloatArray, FloatArray]]:
 
 
 def _is_of_boxes(dose: DoseGrid, boxes: Sequence[tuple[FloatArray, FloatArray]]) -> bool:
-    """Tell whether a dose is hot within boxes, and has no island of its own elsewhere."""
+    """Tell whether the high dose lies within boxes, and no island of its own elsewhere."""
     from scipy import ndimage
 
     highest_gy = float(dose.dose_gy.max())
@@ -90,11 +94,37 @@ def _is_of_boxes(dose: DoseGrid, boxes: Sequence[tuple[FloatArray, FloatArray]])
             for at, axis in enumerate((dose.x_mm, dose.y_mm, dose.z_mm))
         )
         near[z, y, x] = True
-    hot = dose.dose_gy >= HOT * highest_gy
-    if np.count_nonzero(hot & near) < MOSTLY * np.count_nonzero(hot):
+    high_dose = dose.dose_gy >= HIGH * highest_gy
+    if np.count_nonzero(high_dose & near) < MOSTLY * np.count_nonzero(high_dose):
         return False
-    for level in WARM:
+    for level in ISODOSES:
         islands, count = ndimage.label(dose.dose_gy >= level * highest_gy)
         if np.unique(islands[near]).size - bool((islands[near] == 0).any()) < count:
             return False
     return True
+
+
+def finding_of_orphans(why: str | None) -> Finding:
+    """Return what is said of orphaned doses; `why` they are not surely superseded, or None."""
+    if why is None:
+        message = Text(
+            "an RT Dose of this patient names no plan among the files; its high dose lies"
+            " at the same targets, and it is taken for that of an earlier revision"
+        )
+    else:
+        message = Text(
+            "an RT Dose of this patient names no plan among the files, and {why}: whether it is"
+            " given to the same cord is not known; add its RT Plan, or remove the dose if it is"
+            " superseded",
+            why=why,
+        )
+    return Finding(
+        id="course.unseen",
+        subject="case",
+        outcome=None if why is None else Outcome.UNDECIDED,
+        message=message,
+        reason=None if why is None else message,
+        basis=Basis.CONVENTION,
+        source="two plans, one cord: the cord receives the sum",
+        required=why is not None,
+    )
