@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 
 from sbrtcheck import SbrtCheckError, compute_dvh, load_case, load_protocol
-from sbrtcheck.names import match_rois
+from sbrtcheck.protocol.names import match_rois
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

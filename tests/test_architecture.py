@@ -1,6 +1,7 @@
 """The rooms and their order, read from the source itself."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -11,21 +12,12 @@ SOURCE = Path(sbrtcheck.__file__).parent
 ROOMS = (
     "errors",
     "model",
-    "summation",
+    "phantoms",
     "dicom",
-    "case",
-    "occupancy",
+    "dossier",
     "contours",
     "dvh",
-    "isodose",
-    "phantoms",
-    "metric",
-    "records",
     "protocol",
-    "facts",
-    "names",
-    "lint",
-    "verdict",
     "checks",
     "selftest",
     "crosscheck",
@@ -37,28 +29,22 @@ ROOMS = (
 HOMES = {
     "pydicom": {"dicom"},
     "shapely": {"contours"},
-    "pydantic": {"protocol", "facts"},
-    "tomllib": {"protocol", "facts"},
+    "pydantic": {"protocol", "dossier"},
+    "tomllib": {"protocol", "dossier"},
     "rich": {"report"},
     "typer": {"cli"},
-    "rapidfuzz": {"names"},
-    "scipy": {"contours", "dvh", "isodose", "batch"},
+    "rapidfuzz": {"protocol"},
+    "scipy": {"contours", "dvh", "batch"},
     "dicompylercore": {"crosscheck"},
     "pebble": {"batch"},
     "distributed": {"batch"},
     "pyarrow": {"batch"},
 }
 PURE = (
-    "summation",
-    "occupancy",
+    "model",
     "contours",
     "dvh",
-    "isodose",
     "phantoms",
-    "metric",
-    "records",
-    "names",
-    "verdict",
     "checks",
     "robustness",
     "report",
@@ -86,7 +72,7 @@ def imports_of(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_a_module_imports_only_from_rooms_above_it(path: Path) -> None:
     room = room_of(path)
-    if room == "__init__":
+    if room == "__init__" or path.stem == "__main__":
         return
     for name in imports_of(path):
         package, _, rest = name.partition(".")
@@ -124,6 +110,13 @@ def test_every_room_is_listed() -> None:
     rooms = {room_of(path) for path in MODULES} - {"__init__"}
 
     assert rooms <= set(ROOMS)
+
+
+def test_the_order_in_the_guide_is_that_of_the_rooms() -> None:
+    guide = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = guide.partition("in this order:")[2].partition("`tests/")[0]
+
+    assert tuple(re.findall(r"`(\w+)`", listed)) == ROOMS
 
 
 def test_all_is_exact() -> None:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from sbrtcheck.dvh import compute_band, compute_dvh
-from sbrtcheck.metric import Dosimetry, evaluate, parse_metric
 from sbrtcheck.model import ROI, Contour, Convention, DoseGrid, Value
 from sbrtcheck.phantoms import Box, Cylinder, Sphere, even_axis, linear_dose, logistic_dose
+from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
+from sbrtcheck.protocol.metric import parse_metric
 from solids import DOSES, KINDS, answers, random_case
 
 AXIS = even_axis(-40, 40, 2.0)

@@ -8,9 +8,8 @@ import pytest
 from batches import outcomes, plans, rows, run_here
 from exports import export
 from sbrtcheck import CaseError
-from sbrtcheck.batch.cases import CaseRow, load_cases, merged
-from sbrtcheck.batch.headers import patient_key
-from sbrtcheck.model import CaseFacts, PriorRadiotherapy
+from sbrtcheck.dossier.cases import CaseRow, load_cases, merged
+from sbrtcheck.model import CaseFacts, PriorRadiotherapy, patient_key
 
 HEAD = "patient_id,centre,trial_number,surgery_date,first_fraction,operated_levels,prior_rt,conus_level"
 UID = "1.2.826.0.1.3680043.10.999"

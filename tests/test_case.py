@@ -9,7 +9,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, CTImageStorage, DeflatedExplicitVRLittleEndian
 
-import sbrtcheck.case.search
+import sbrtcheck.dossier.search
 from builders import (
     DOSE_UID,
     FRAME_UID,
@@ -23,10 +23,10 @@ from builders import (
     write_case,
 )
 from sbrtcheck import CaseError, ReadError, UnsupportedError, load_case
-from sbrtcheck.case import Case
-from sbrtcheck.case.dose import REFUSED_SUMMATIONS
 from sbrtcheck.dicom import RT_ION_PLAN, RT_STRUCTURE_SET, Peek, peek
 from sbrtcheck.dicom.write import save_dose, save_plan, save_structure_set
+from sbrtcheck.dossier import Case
+from sbrtcheck.dossier.dose import REFUSED_SUMMATIONS
 from sbrtcheck.model import DoseGrid, FractionGroup, Plan, StructureSet
 
 OTHER_UID = "1.2.826.0.1.3680043.10.888.77"
@@ -234,7 +234,7 @@ def test_a_search_that_was_cut_short_is_noted(
     for number in range(5):
         (files.plan.parent / f"later {number}").write_text("no DICOM")
     assert load_case(files.plan).notes == ()
-    monkeypatch.setattr(sbrtcheck.case.search, "MAX_FILES", 4)
+    monkeypatch.setattr(sbrtcheck.dossier.search, "MAX_FILES", 4)
 
     for path in (files.plan, files.plan.parent):
         (note,) = load_case(path).notes
@@ -252,7 +252,7 @@ def test_what_is_not_found_in_a_search_cut_short_may_exist(
 ) -> None:
     path = files._asdict()[missing]
     path.rename(path.with_name("Z"))
-    monkeypatch.setattr(sbrtcheck.case.search, "MAX_FILES", 2)
+    monkeypatch.setattr(sbrtcheck.dossier.search, "MAX_FILES", 2)
 
     with pytest.raises(CaseError, match=sentence) as caught:
         load_case(files.plan)

@@ -13,8 +13,8 @@ from pydicom.fileset import FileSet
 
 from builders import DOSE_UID, PLAN_UID, STRUCTURE_SET_UID, Files, dose_grid, plan, write_case
 from sbrtcheck import CaseError, ReadError, UnsupportedError, load_case
-from sbrtcheck.case import survey
 from sbrtcheck.dicom.write import save_dose, save_plan, save_structure_set
+from sbrtcheck.dossier import survey
 from sbrtcheck.model import Beam, DoseGrid, FractionGroup, Patient, Plan
 from test_case import OTHER_UID, other_plan, small_dose, small_structure_set, uids
 
@@ -171,7 +171,7 @@ def test_only_rt_files_are_unpacked(
     archive = zipped(files.plan.parent, tmp_path / "a.zip")
     with zipfile.ZipFile(archive, "a") as more:
         more.writestr("huge.bin", b"\0" * 10_000_000)
-    monkeypatch.setattr("sbrtcheck.case.search.MAX_UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr("sbrtcheck.dossier.search.MAX_UNPACKED_BYTES", 1_000_000)
 
     assert uids(load_case(archive)) == WHOLE
 
@@ -179,7 +179,7 @@ def test_only_rt_files_are_unpacked(
 def test_an_archive_that_unpacks_to_too_much_is_refused(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sbrtcheck.case.search.MAX_UNPACKED_BYTES", 1000)
+    monkeypatch.setattr("sbrtcheck.dossier.search.MAX_UNPACKED_BYTES", 1000)
 
     with pytest.raises(ReadError, match="unpack it and give the folder"):
         load_case(zipped(files.plan.parent, tmp_path / "a.zip"))

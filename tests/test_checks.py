@@ -21,11 +21,11 @@ from sbrtcheck import (
     check,
     load_protocol,
 )
-from sbrtcheck.case import Link
+from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.dicom import RT_DOSE, RT_PLAN, RT_STRUCTURE_SET
+from sbrtcheck.dossier import Link
 from sbrtcheck.model import DoseReference, FractionGroup, Instance, Patient, Plan, Text
-from sbrtcheck.protocol import Protocol
-from sbrtcheck.verdict import Finding
+from sbrtcheck.protocol.rules import Protocol
 
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
 PROTOCOL = load_protocol("nct06756087")

@@ -321,7 +321,7 @@ def test_a_pipe_gets_plain_text() -> None:
 
 def test_a_bug_is_confessed_with_exit_4(tmp_path: Path) -> None:
     program = (
-        "import sbrtcheck.checks as c\n"
+        "import sbrtcheck.checks.judge as c\n"
         "def boom(*a): raise RuntimeError('boom')\n"
         "c.check = boom\n"
         "from sbrtcheck.cli import main\n"

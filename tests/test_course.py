@@ -7,8 +7,8 @@ import pytest
 
 from builders import DOSE_UID, FRAME_UID, STRUCTURE_SET_UID, instance, plan, structure_set
 from sbrtcheck import Case, Declared, Outcome, Verdict, check
-from sbrtcheck.case import Link, Other
 from sbrtcheck.dicom import RT_PLAN
+from sbrtcheck.dossier import Link, Other
 from sbrtcheck.model import ROI, DoseReference, FractionGroup, Plan, Text
 from sbrtcheck.report.as_json import render_json
 from sbrtcheck.report.text import Page, render_text

@@ -19,12 +19,12 @@ import pytest
 
 from builders import Files, box, cylinder, linear_dose, structure_set, uniform_dose, write_case
 from sbrtcheck import Verdict, check, compute_band, load_protocol
-from sbrtcheck.case import open_case
 from sbrtcheck.crosscheck import CrossCheck, Difference, Opinion, cross_check
 from sbrtcheck.crosscheck.compare import HERE, Other, compare
 from sbrtcheck.crosscheck.voxels import whole_voxels
 from sbrtcheck.dicom import former_names
 from sbrtcheck.dicom.write import save_dose
+from sbrtcheck.dossier import open_case
 from sbrtcheck.dvh import DVH
 from sbrtcheck.model import ROI, Contour, ExportedDVH, StructureSet, Text
 from sbrtcheck.report.as_json import load_schema, render_json

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from sbrtcheck import CaseError, Declared, Outcome, Verdict, check
-from sbrtcheck.facts import facts_beside, facts_schema, load_facts
+from sbrtcheck.dossier.facts import facts_beside, facts_schema, load_facts
 from sbrtcheck.model import CaseFacts, PriorRadiotherapy
 from sbrtcheck.report.text import Page, render_text
 from test_checks import CAUDA, CORD, PROTOCOL, SAC, found, judge

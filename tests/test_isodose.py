@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import box, dose_grid
-from sbrtcheck.isodose import Isodose, Isodoses, compute_isodoses
+from sbrtcheck.dvh.isodose import Isodose, Isodoses, compute_isodoses
 from sbrtcheck.model import ROI, DoseGrid
 from sbrtcheck.phantoms import Sphere
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sbrtcheck.lint import lint
-from sbrtcheck.protocol import protocol_folders, shipped_protocols
+from sbrtcheck.protocol.lint import lint
+from sbrtcheck.protocol.load import protocol_folders, shipped_protocols
 from test_protocol import SHIPPED, edit_copy
 
 

@@ -8,20 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sbrtcheck.dvh import DVH, compute_dvh
+from sbrtcheck.dvh.isodose import Isodose, IsodoseVolume
 from sbrtcheck.errors import MetricError, SbrtCheckError
-from sbrtcheck.isodose import Isodose, IsodoseVolume
-from sbrtcheck.metric import (
+from sbrtcheck.model import ROI, DoseGrid, Prescription, Text, Value
+from sbrtcheck.phantoms import Box, even_axis, linear_dose
+from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
+from sbrtcheck.protocol.metric import (
     KINDS,
     Constraint,
-    Dosimetry,
     Metric,
-    evaluate,
     number_text,
     parse_constraint,
     parse_metric,
 )
-from sbrtcheck.model import ROI, DoseGrid, Prescription, Text, Value
-from sbrtcheck.phantoms import Box, even_axis, linear_dose
 
 LAW = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 RX = Prescription(dose_gy=40, fractions=5, target="PTV", source=Text("declared"))

@@ -9,8 +9,9 @@ import pytest
 from builders import box
 from sbrtcheck import CaseError
 from sbrtcheck.model import ROI
-from sbrtcheck.names import first_alias, match_rois, normalise, read_levels, suggest
-from sbrtcheck.protocol import Protocol, Role, load_protocol, protocol_folders
+from sbrtcheck.protocol.load import load_protocol, protocol_folders
+from sbrtcheck.protocol.names import first_alias, match_rois, normalise, read_levels, suggest
+from sbrtcheck.protocol.rules import Protocol, Role
 
 
 @pytest.fixture(scope="module")

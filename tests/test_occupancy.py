@@ -9,8 +9,9 @@ import shapely
 from numpy.typing import NDArray
 from skimage.draw import polygon2mask
 
+from sbrtcheck.contours.rings import edges, signed_area_mm2
+from sbrtcheck.dvh.occupancy import Lattice, inside, occupancy
 from sbrtcheck.model import FloatArray
-from sbrtcheck.occupancy import Lattice, edges, inside, occupancy, signed_area_mm2
 
 ROUNDING = 1e-12  # sums of some hundred float64 terms of order 1
 

@@ -9,7 +9,7 @@ import pytest
 
 from builders import box
 from sbrtcheck import Declared, Outcome, Verdict, check, load_protocol
-from sbrtcheck.protocol import Basis, Limit, Protocol
+from sbrtcheck.protocol.rules import Basis, Limit, Protocol
 from test_checks import CORD, PROTOCOL, falling, found, in_zone, judge, judge_in
 
 SOURCES = tomllib.loads((Path(__file__).parent / "organ_sources.toml").read_text(encoding="utf-8"))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from sbrtcheck import ProtocolError
-from sbrtcheck.protocol import Basis, Protocol, load_protocol, protocol_folders
+from sbrtcheck.protocol.load import load_protocol, protocol_folders
+from sbrtcheck.protocol.rules import Basis, Protocol
 
 SHIPPED = next(file for folder in protocol_folders() for file in folder.glob("nct06756087.toml"))
 

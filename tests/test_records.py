@@ -18,7 +18,7 @@ from sbrtcheck import (
     metric_records,
 )
 from sbrtcheck.phantoms import Box, even_axis, linear_dose
-from sbrtcheck.records import CURVE_COLUMNS, METRIC_COLUMNS
+from sbrtcheck.report.records import CURVE_COLUMNS, METRIC_COLUMNS
 
 AXIS = even_axis(-20, 20, 2)
 RX = Prescription(dose_gy=20, fractions=5)

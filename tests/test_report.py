@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from sbrtcheck import Outcome, Verdict, check, load_case, load_protocol
-from sbrtcheck.metric import parse_constraint
+from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.model import Patient, Text, Value, approval_term
+from sbrtcheck.protocol.metric import parse_constraint
 from sbrtcheck.report.as_json import render_json
 from sbrtcheck.report.text import Page, render_text
 from sbrtcheck.report.words import Voice, decided_number, number, number_and_interval, printable
-from sbrtcheck.verdict import Finding
 
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
 

@@ -14,10 +14,10 @@ from builders import box, cylinder, linear_dose, plan, structure_set, write_case
 from sbrtcheck import DVH, Case, Declared, compute_dvh, load_case, load_protocol
 from sbrtcheck.contours import build_region
 from sbrtcheck.dicom.write import save_dose, save_plan, save_structure_set
-from sbrtcheck.metric import Metric, parse_constraint, parse_metric
 from sbrtcheck.model import ROI, Contour, DoseGrid, DoseReference, Prescription, Text
 from sbrtcheck.phantoms import Axis, Sphere, even_axis, gaussian_dose
-from sbrtcheck.protocol import Basis, Line
+from sbrtcheck.protocol.metric import Metric, parse_constraint, parse_metric
+from sbrtcheck.protocol.rules import Basis, Line
 from sbrtcheck.report.robustness import render_robustness_json, robustness_schema
 from sbrtcheck.robustness import (
     Robustness,

@@ -16,9 +16,9 @@ import shapely
 from scipy.interpolate import RegularGridInterpolator
 
 from sbrtcheck import Case, CaseError, Declared, Outcome, Verdict, check, load_case, load_protocol
-from sbrtcheck.protocol import Role
+from sbrtcheck.checks.verdict import exit_code
+from sbrtcheck.protocol.rules import Role
 from sbrtcheck.report.as_json import load_schema, render_json
-from sbrtcheck.verdict import exit_code
 
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
 EXPECTED = tomllib.loads((SAMPLES / "expected.toml").read_text(encoding="utf-8"))

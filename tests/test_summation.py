@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from builders import dose_grid
-from sbrtcheck.model import DoseGrid
-from sbrtcheck.summation import sum_doses
+from sbrtcheck.model import DoseGrid, sum_doses
 
 
 def linear(low: float, high: float, step_mm: float, slope: float = 0.1) -> DoseGrid:

@@ -13,39 +13,39 @@ _HOMES = {
     "DVH": "dvh",
     "Band": "dvh",
     "ROI": "model",
-    "Case": "case",
+    "Case": "dossier",
     "CaseError": "errors",
     "Contour": "model",
     "Convention": "model",
     "Declared": "model",
     "DoseGrid": "model",
-    "Finding": "verdict",
-    "Metric": "metric",
+    "Finding": "checks.verdict",
+    "Metric": "protocol.metric",
     "MetricError": "errors",
-    "Outcome": "verdict",
-    "Protocol": "protocol",
+    "Outcome": "checks.verdict",
+    "Protocol": "protocol.rules",
     "ProtocolError": "errors",
     "ReadError": "errors",
     "SbrtCheckError": "errors",
     "StructureSet": "model",
     "UnsupportedError": "errors",
     "Value": "model",
-    "Verdict": "verdict",
+    "Verdict": "checks.verdict",
     "Prescription": "model",
     "Text": "model",
-    "case_from_arrays": "case",
-    "check": "checks",
+    "case_from_arrays": "dossier",
+    "check": "checks.judge",
     "compute_band": "dvh",
     "compute_dvh": "dvh",
-    "curve_columns": "records",
-    "curve_records": "records",
-    "evaluate_metric": "metric",
+    "curve_columns": "report.records",
+    "curve_records": "report.records",
+    "evaluate_metric": "protocol.evaluate",
     "grown": "contours",
-    "load_case": "case",
-    "load_protocol": "protocol",
-    "metric_records": "records",
-    "parse_metric": "metric",
-    "sum_doses": "summation",
+    "load_case": "dossier",
+    "load_protocol": "protocol.load",
+    "metric_records": "report.records",
+    "parse_metric": "protocol.metric",
+    "sum_doses": "model",
 }
 
 __all__ = [  # noqa: PLE0604 - the table above is the one list of names
@@ -54,11 +54,14 @@ __all__ = [  # noqa: PLE0604 - the table above is the one list of names
 ]
 
 if TYPE_CHECKING:
-    from sbrtcheck.case import Case as Case
-    from sbrtcheck.case import case_from_arrays as case_from_arrays
-    from sbrtcheck.case import load_case as load_case
-    from sbrtcheck.checks import check as check
+    from sbrtcheck.checks.judge import check as check
+    from sbrtcheck.checks.verdict import Finding as Finding
+    from sbrtcheck.checks.verdict import Outcome as Outcome
+    from sbrtcheck.checks.verdict import Verdict as Verdict
     from sbrtcheck.contours import grown as grown
+    from sbrtcheck.dossier import Case as Case
+    from sbrtcheck.dossier import case_from_arrays as case_from_arrays
+    from sbrtcheck.dossier import load_case as load_case
     from sbrtcheck.dvh import DVH as DVH
     from sbrtcheck.dvh import Band as Band
     from sbrtcheck.dvh import compute_band as compute_band
@@ -69,9 +72,6 @@ if TYPE_CHECKING:
     from sbrtcheck.errors import ReadError as ReadError
     from sbrtcheck.errors import SbrtCheckError as SbrtCheckError
     from sbrtcheck.errors import UnsupportedError as UnsupportedError
-    from sbrtcheck.metric import Metric as Metric
-    from sbrtcheck.metric import evaluate_metric as evaluate_metric
-    from sbrtcheck.metric import parse_metric as parse_metric
     from sbrtcheck.model import ROI as ROI
     from sbrtcheck.model import Contour as Contour
     from sbrtcheck.model import Convention as Convention
@@ -81,15 +81,15 @@ if TYPE_CHECKING:
     from sbrtcheck.model import StructureSet as StructureSet
     from sbrtcheck.model import Text as Text
     from sbrtcheck.model import Value as Value
-    from sbrtcheck.protocol import Protocol as Protocol
-    from sbrtcheck.protocol import load_protocol as load_protocol
-    from sbrtcheck.records import curve_columns as curve_columns
-    from sbrtcheck.records import curve_records as curve_records
-    from sbrtcheck.records import metric_records as metric_records
-    from sbrtcheck.summation import sum_doses as sum_doses
-    from sbrtcheck.verdict import Finding as Finding
-    from sbrtcheck.verdict import Outcome as Outcome
-    from sbrtcheck.verdict import Verdict as Verdict
+    from sbrtcheck.model import sum_doses as sum_doses
+    from sbrtcheck.protocol.evaluate import evaluate_metric as evaluate_metric
+    from sbrtcheck.protocol.load import load_protocol as load_protocol
+    from sbrtcheck.protocol.metric import Metric as Metric
+    from sbrtcheck.protocol.metric import parse_metric as parse_metric
+    from sbrtcheck.protocol.rules import Protocol as Protocol
+    from sbrtcheck.report.records import curve_columns as curve_columns
+    from sbrtcheck.report.records import curve_records as curve_records
+    from sbrtcheck.report.records import metric_records as metric_records
 
 
 def __getattr__(name: str) -> object:

@@ -7,14 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sbrtcheck import dicom
-from sbrtcheck.batch.headers import (
-    NOT_DICOM,
-    Contents,
-    Header,
-    look,
-    patient_key,
-    read_contents,
-)
+from sbrtcheck.batch.headers import NOT_DICOM, Contents, Header, look, read_contents
 from sbrtcheck.batch.index import Index
 from sbrtcheck.batch.linking import Item, Linked, link
 from sbrtcheck.batch.options import BatchOptions, Progress
@@ -22,7 +15,8 @@ from sbrtcheck.batch.places import ZIP, Entry, Fault, Place, walk
 from sbrtcheck.batch.results import Stray
 from sbrtcheck.batch.runners import Runner
 from sbrtcheck.batch.work import Failed, hidden
-from sbrtcheck.facts import FILE_NAME
+from sbrtcheck.dossier.facts import FILE_NAME
+from sbrtcheck.model import patient_key
 
 __all__ = ["Tree", "find_tree", "place_text", "strays_of"]
 

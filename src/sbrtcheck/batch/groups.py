@@ -10,7 +10,6 @@ from itertools import combinations
 from pathlib import Path
 
 from sbrtcheck import dicom
-from sbrtcheck.batch.headers import patient_key
 from sbrtcheck.batch.linking import Item, Linked, PlanFiles, by_patient
 from sbrtcheck.batch.options import Progress
 from sbrtcheck.batch.runners import Runner
@@ -23,7 +22,8 @@ from sbrtcheck.batch.work import (
     relate,
     write_record,
 )
-from sbrtcheck.case import tail
+from sbrtcheck.dossier import tail
+from sbrtcheck.model import patient_key
 
 __all__ = ["Grouped", "group_plans"]
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -10,21 +9,15 @@ from pathlib import Path
 
 from sbrtcheck import dicom
 from sbrtcheck.batch.places import ZIP, Place, on_disk, readable_archive
-from sbrtcheck.case import RT_CLASSES
+from sbrtcheck.dossier import RT_CLASSES
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Instance, Patient, approval_term
 
-__all__ = ["NOT_DICOM", "Contents", "Header", "look", "patient_key", "read_contents"]
+__all__ = ["NOT_DICOM", "Contents", "Header", "look", "read_contents"]
 
 NOT_DICOM = "not DICOM"
 CANNOT_OPEN = "cannot be opened"
 UNREADABLE = "members that cannot be read"
-
-
-def patient_key(patient_id: str | None) -> str:
-    """Return a patient ID as it is compared: width and case of letters, and spaces around, aside."""
-    folded = unicodedata.normalize("NFKC", patient_id or "").casefold()
-    return "".join(c for c in folded if unicodedata.category(c) != "Cf").strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

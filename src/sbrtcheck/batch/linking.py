@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sbrtcheck import dicom
-from sbrtcheck.batch.headers import Header, patient_key
+from sbrtcheck.batch.headers import Header
 from sbrtcheck.batch.places import Place
-from sbrtcheck.case import tail
+from sbrtcheck.dossier import tail
+from sbrtcheck.model import patient_key
 
 __all__ = ["Item", "Linked", "PlanFiles", "by_patient", "link"]
 

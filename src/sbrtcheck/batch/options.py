@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sbrtcheck.batch.pseudonyms import Pseudonyms
-from sbrtcheck.protocol import Protocol as TrialProtocol
+from sbrtcheck.protocol.rules import Protocol as TrialProtocol
 
 __all__ = ["BatchOptions", "Progress", "Silent"]
 

@@ -10,10 +10,9 @@ from datetime import datetime
 
 import numpy as np
 
-from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text
-from sbrtcheck.protocol import Basis
-from sbrtcheck.summation import sum_doses
-from sbrtcheck.verdict import Finding, Outcome
+from sbrtcheck.checks.verdict import Finding, Outcome
+from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text, sum_doses
+from sbrtcheck.protocol.rules import Basis
 
 __all__ = ["finding_of_orphans", "why_not_superseded"]
 

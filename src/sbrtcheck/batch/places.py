@@ -11,7 +11,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
-from sbrtcheck.case import ARCHIVE_ERRORS, MAX_UNPACKED_BYTES, why_closed
+from sbrtcheck.dossier import ARCHIVE_ERRORS, MAX_UNPACKED_BYTES, why_closed
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Text
 

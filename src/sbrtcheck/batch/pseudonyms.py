@@ -7,9 +7,8 @@ import secrets
 import stat
 from pathlib import Path
 
-from sbrtcheck.batch.headers import patient_key
 from sbrtcheck.errors import CaseError
-from sbrtcheck.model import Text
+from sbrtcheck.model import Text, patient_key
 
 __all__ = ["KEY_FILE", "Pseudonyms", "load_key", "private_folder"]
 

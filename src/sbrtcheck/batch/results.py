@@ -16,11 +16,11 @@ from typing import Any
 from sbrtcheck import __version__, dicom
 from sbrtcheck.batch import columns
 from sbrtcheck.batch.headers import Header
-from sbrtcheck.batch.junit import write_junit
 from sbrtcheck.batch.places import MAKING, RUN
 from sbrtcheck.batch.summary import Counted, summarise
 from sbrtcheck.batch.tables import CsvTable, ParquetTable, Row
 from sbrtcheck.batch.work import CURVE_STEP_GY, ERROR, Record
+from sbrtcheck.report.junit import write_junit
 from sbrtcheck.report.words import printable
 
 __all__ = ["OUTCOMES", "Published", "Result", "Stray", "publish"]

@@ -13,10 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from sbrtcheck.batch.cases import CaseRow, load_cases, merged
 from sbrtcheck.batch.find import find_tree, place_text, strays_of
 from sbrtcheck.batch.groups import Grouped, group_plans
-from sbrtcheck.batch.headers import patient_key
 from sbrtcheck.batch.options import BatchOptions, Progress
 from sbrtcheck.batch.places import LOCK, MAKING, RECORDS, RUN
 from sbrtcheck.batch.results import Published, Result, publish
@@ -35,10 +33,11 @@ from sbrtcheck.batch.work import (
     read_record,
     write_record,
 )
+from sbrtcheck.dossier.cases import CaseRow, load_cases, merged
+from sbrtcheck.dossier.facts import FILE_NAME, facts_beside, load_facts
 from sbrtcheck.errors import CaseError
-from sbrtcheck.facts import FILE_NAME, facts_beside, load_facts
-from sbrtcheck.model import CaseFacts, Text
-from sbrtcheck.protocol import Protocol as TrialProtocol
+from sbrtcheck.model import CaseFacts, Text, patient_key
+from sbrtcheck.protocol.rules import Protocol as TrialProtocol
 from sbrtcheck.report.as_json import protocol_record
 from sbrtcheck.report.words import printable
 

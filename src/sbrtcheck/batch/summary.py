@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sbrtcheck.names import LEVELS
+from sbrtcheck.protocol.names import LEVELS
 
 __all__ = ["Counted", "clopper_pearson", "summarise"]
 

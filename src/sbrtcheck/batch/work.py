@@ -16,15 +16,15 @@ from sbrtcheck import __version__, dicom
 from sbrtcheck.batch.linking import Item, PlanFiles
 from sbrtcheck.batch.orphans import finding_of_orphans, why_not_superseded
 from sbrtcheck.batch.places import Place, on_disk
-from sbrtcheck.case import Case, Found, Search, assemble_case, case_with, tail
-from sbrtcheck.checks import gather, judge
 from sbrtcheck.checks.course import is_revision, target_levels
+from sbrtcheck.checks.judge import gather, judge
+from sbrtcheck.checks.verdict import Finding, Outcome, Verdict
+from sbrtcheck.dossier import Case, Found, Search, assemble_case, case_with, tail
 from sbrtcheck.errors import CaseError, ReadError, SbrtCheckError
 from sbrtcheck.model import CaseFacts, Declared, Plan, StructureSet, Text
-from sbrtcheck.protocol import Basis, Protocol, Role
+from sbrtcheck.protocol.rules import Basis, Protocol, Role
 from sbrtcheck.report.as_json import render_json
 from sbrtcheck.report.words import Voice, printable
-from sbrtcheck.verdict import Finding, Outcome, Verdict
 
 if TYPE_CHECKING:
     from sbrtcheck.checks.evidence import Evidence

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from sbrtcheck.case import Case, Other, tail
+from sbrtcheck.checks.verdict import Finding, Outcome
 from sbrtcheck.contours import build_region, overlap_cc
+from sbrtcheck.dossier import Case, Other, tail
 from sbrtcheck.model import (
     ROI,
     Declared,
@@ -15,12 +16,11 @@ from sbrtcheck.model import (
     StructureSet,
     Text,
     approval_term,
+    sum_doses,
 )
-from sbrtcheck.names import MatchedROI, match_rois, normalise, read_levels
-from sbrtcheck.protocol import Basis, Role
-from sbrtcheck.protocol import Protocol as TrialProtocol
-from sbrtcheck.summation import sum_doses
-from sbrtcheck.verdict import Finding, Outcome
+from sbrtcheck.protocol.names import MatchedROI, match_rois, normalise, read_levels
+from sbrtcheck.protocol.rules import Basis, Role
+from sbrtcheck.protocol.rules import Protocol as TrialProtocol
 
 if TYPE_CHECKING:
     from sbrtcheck.checks.evidence import Evidence

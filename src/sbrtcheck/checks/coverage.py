@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from sbrtcheck.checks.evidence import ALL_TARGETS, Evidence
 from sbrtcheck.checks.limits import graded_finding, unanswered
-from sbrtcheck.metric import Metric, parse_metric
+from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.model import Text
-from sbrtcheck.names import DERIVED, UNKNOWN
-from sbrtcheck.protocol import Basis, Role
-from sbrtcheck.verdict import Finding
+from sbrtcheck.protocol.metric import Metric, parse_metric
+from sbrtcheck.protocol.names import DERIVED, UNKNOWN
+from sbrtcheck.protocol.rules import Basis, Role
 
 REPORTED = tuple(
     parse_metric(text) for text in ("D95%", "D98%", "D50%", "D2%", "Dmin", "Dmax", "Dmean")

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from sbrtcheck.checks.evidence import NEURAL_ROLES, Evidence
+from sbrtcheck.checks.verdict import Finding, Outcome
 from sbrtcheck.dvh import DVH
 from sbrtcheck.errors import UnsupportedError
-from sbrtcheck.metric import parse_metric
 from sbrtcheck.model import Text
-from sbrtcheck.names import MatchedROI
-from sbrtcheck.protocol import Role
-from sbrtcheck.verdict import Finding, Outcome
+from sbrtcheck.protocol.metric import parse_metric
+from sbrtcheck.protocol.names import MatchedROI
+from sbrtcheck.protocol.rules import Role
 
 MEDIAN = parse_metric("D50%")
 COVERED_ROLES = (*NEURAL_ROLES, Role.PTV)  # what has to lie in the dose grid

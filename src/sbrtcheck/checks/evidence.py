@@ -4,19 +4,20 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sbrtcheck.case import Case
-from sbrtcheck.checks.beyond import bound_beyond_gy
 from sbrtcheck.checks.course import Course
 from sbrtcheck.checks.levels import TreatedLevels
 from sbrtcheck.checks.prescription import PrescriptionReading
+from sbrtcheck.checks.verdict import JudgedROI
 from sbrtcheck.contours import build_region, grown, overlap_cc
+from sbrtcheck.dossier import Case
 from sbrtcheck.dvh import DVH, Band, add_dvhs, compute_band
-from sbrtcheck.isodose import compute_isodoses
-from sbrtcheck.metric import Dosimetry, Metric, evaluate
+from sbrtcheck.dvh.beyond import bound_beyond_gy
+from sbrtcheck.dvh.isodose import compute_isodoses
 from sbrtcheck.model import ROI, Declared, DoseGrid, Prescription, Text, Value
-from sbrtcheck.names import MatchedROI
-from sbrtcheck.protocol import Protocol, Role
-from sbrtcheck.verdict import JudgedROI
+from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
+from sbrtcheck.protocol.metric import Metric
+from sbrtcheck.protocol.names import MatchedROI
+from sbrtcheck.protocol.rules import Protocol, Role
 
 NEURAL_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL)
 ALL_TARGETS = "all targets"

@@ -5,10 +5,10 @@ from datetime import date
 
 from sbrtcheck.checks.evidence import Evidence
 from sbrtcheck.checks.identity import SEVERITY_OUTCOME
+from sbrtcheck.checks.verdict import Finding, Outcome
 from sbrtcheck.model import PriorRadiotherapy, Text
-from sbrtcheck.names import LEVELS
-from sbrtcheck.protocol import Basis, Calendar, Levels
-from sbrtcheck.verdict import Finding, Outcome
+from sbrtcheck.protocol.names import LEVELS
+from sbrtcheck.protocol.rules import Basis, Calendar, Levels
 
 NOT_PROVIDED = Text("not provided")
 HYTEC = "HyTEC: Sahgal 2021, IJROBP 110:124, re-irradiation"

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from sbrtcheck.checks.evidence import Evidence
+from sbrtcheck.checks.verdict import Finding, Outcome
 from sbrtcheck.model import Text
-from sbrtcheck.protocol import Basis, Severity
-from sbrtcheck.verdict import Finding, Outcome
+from sbrtcheck.protocol.rules import Basis, Severity
 
 SEVERITY_OUTCOME: dict[Severity, Outcome | None] = {
     "error": Outcome.FAIL,

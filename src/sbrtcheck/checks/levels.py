@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sbrtcheck.checks.verdict import Finding, Outcome
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import Declared, Text
-from sbrtcheck.names import LEVELS, MatchedROI, read_levels
-from sbrtcheck.protocol import Role
-from sbrtcheck.verdict import Finding, Outcome
+from sbrtcheck.protocol.names import LEVELS, MatchedROI, read_levels
+from sbrtcheck.protocol.rules import Role
 
 if TYPE_CHECKING:
     from sbrtcheck.checks.evidence import Evidence

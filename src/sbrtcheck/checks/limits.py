@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from sbrtcheck.checks.evidence import Evidence
-from sbrtcheck.metric import parse_metric
+from sbrtcheck.checks.verdict import Finding, Outcome, grade
 from sbrtcheck.model import Text, Value
-from sbrtcheck.names import MatchedROI
-from sbrtcheck.protocol import Basis, Line
-from sbrtcheck.verdict import Finding, Outcome, grade
+from sbrtcheck.protocol.metric import parse_metric
+from sbrtcheck.protocol.names import MatchedROI
+from sbrtcheck.protocol.rules import Basis, Line
 
 DMAX = parse_metric("Dmax")
 

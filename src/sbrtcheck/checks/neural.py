@@ -14,11 +14,11 @@ import numpy as np
 
 from sbrtcheck.checks.evidence import NEURAL_ROLES, Evidence
 from sbrtcheck.checks.limits import graded_finding, kept_by_all_of_it, unanswered
-from sbrtcheck.metric import parse_metric
+from sbrtcheck.checks.verdict import Finding, Outcome
 from sbrtcheck.model import FloatArray, Text, distinct, most_common_spacing_mm
-from sbrtcheck.names import LEVELS, MatchedROI
-from sbrtcheck.protocol import Basis, Limit, Role
-from sbrtcheck.verdict import Finding, Outcome
+from sbrtcheck.protocol.metric import parse_metric
+from sbrtcheck.protocol.names import LEVELS, MatchedROI
+from sbrtcheck.protocol.rules import Basis, Limit, Role
 
 DMAX = parse_metric("Dmax")
 NEAR_MAXIMUM = parse_metric("D0.035cc")

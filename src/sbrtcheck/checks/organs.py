@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from sbrtcheck.checks.evidence import Evidence
 from sbrtcheck.checks.limits import graded_finding, kept_by_all_of_it
+from sbrtcheck.checks.verdict import Finding, Outcome
 from sbrtcheck.model import Text
-from sbrtcheck.names import MatchedROI
-from sbrtcheck.protocol import Basis, Limit, Role
-from sbrtcheck.verdict import Finding, Outcome
+from sbrtcheck.protocol.names import MatchedROI
+from sbrtcheck.protocol.rules import Basis, Limit, Role
 
 
 def check_organs(evidence: Evidence) -> Iterator[Finding]:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sbrtcheck.checks.verdict import Finding, Outcome
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import Declared, DoseReference, Plan, Prescription, Text
-from sbrtcheck.protocol import Basis, Schemes
-from sbrtcheck.verdict import Finding, Outcome
+from sbrtcheck.protocol.rules import Basis, Schemes
 
 if TYPE_CHECKING:
     from sbrtcheck.checks.evidence import Evidence

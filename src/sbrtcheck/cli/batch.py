@@ -89,7 +89,7 @@ def batch(
     from sbrtcheck.batch.pseudonyms import KEY_FILE, Pseudonyms, load_key, private_folder
     from sbrtcheck.batch.run import run_batch
     from sbrtcheck.errors import SbrtCheckError
-    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.protocol.load import load_protocol
     from sbrtcheck.report.progress import stage_bar
 
     typed = [path for path in (*roots, out, cases, key, private, Path(protocol)) if path]

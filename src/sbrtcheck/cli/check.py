@@ -21,8 +21,8 @@ from sbrtcheck.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from sbrtcheck.checks.verdict import Verdict
     from sbrtcheck.crosscheck import CrossCheck
-    from sbrtcheck.verdict import Verdict
 
 
 @app.command()
@@ -59,13 +59,13 @@ def check(
     Exit codes: 0 pass (or variations), 1 FAIL, 2 could not run, 3 UNDECIDED, 4 internal error.
     """
     # Imported here so that --help does not wait for them.
-    from sbrtcheck.case import open_case
-    from sbrtcheck.checks import check as check_case
+    from sbrtcheck.checks.judge import check as check_case
+    from sbrtcheck.checks.verdict import exit_code
+    from sbrtcheck.dossier import open_case
     from sbrtcheck.errors import SbrtCheckError
-    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.protocol.load import load_protocol
     from sbrtcheck.report.as_json import render_json
     from sbrtcheck.report.text import Page, render_text
-    from sbrtcheck.verdict import exit_code
 
     json_path = json_path_of(json_file)
     added = with_plans or []

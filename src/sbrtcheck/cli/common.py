@@ -68,7 +68,7 @@ def declared_by(rx: str | None, aliases: list[str], levels: str | None) -> "Decl
 
 def facts_of(path: Path, case_file: Path | None) -> "CaseFacts":
     """Read the case facts given by hand or beside the plan; none where there are none."""
-    from sbrtcheck.facts import facts_beside, load_facts
+    from sbrtcheck.dossier.facts import facts_beside, load_facts
     from sbrtcheck.model import CaseFacts
 
     found = case_file or facts_beside(path)

@@ -11,9 +11,9 @@ from sbrtcheck.cli import options
 from sbrtcheck.cli.common import app, declared_by, page_width, refuse, usage, write_whole
 
 if TYPE_CHECKING:
-    from sbrtcheck.metric import Metric
     from sbrtcheck.model import ROI
-    from sbrtcheck.names import MatchedROI
+    from sbrtcheck.protocol.metric import Metric
+    from sbrtcheck.protocol.names import MatchedROI
 
 BYTE_ORDER_MARK = "\ufeff"  # by it a spreadsheet knows UTF-8
 
@@ -52,12 +52,12 @@ def dvh(
 
     Metrics come with an interval: what other readings of contours and grid would say.
     """
-    from sbrtcheck.case import load_case
     from sbrtcheck.checks.prescription import read_prescription
+    from sbrtcheck.dossier import load_case
     from sbrtcheck.dvh import compute_band, compute_dvh
     from sbrtcheck.errors import SbrtCheckError
-    from sbrtcheck.names import match_rois
-    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.protocol.load import load_protocol
+    from sbrtcheck.protocol.names import match_rois
     from sbrtcheck.report.dvhs import curves_csv, metrics_csv, render_metrics, render_overview
     from sbrtcheck.report.words import Voice
 
@@ -94,7 +94,8 @@ def dvh(
 
 def _metrics(texts: Sequence[str]) -> "list[Metric]":
     from sbrtcheck.errors import MetricError
-    from sbrtcheck.metric import INDICES, parse_metric
+    from sbrtcheck.protocol.evaluate import INDICES
+    from sbrtcheck.protocol.metric import parse_metric
 
     try:
         metrics = [parse_metric(text) for text in texts]

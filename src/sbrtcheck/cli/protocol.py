@@ -21,7 +21,7 @@ app.add_typer(protocol_app, name="protocol")
 @protocol_app.command("list")
 def list_protocols() -> None:
     """List the shipped protocols."""
-    from sbrtcheck.protocol import load_protocol, shipped_protocols
+    from sbrtcheck.protocol.load import load_protocol, shipped_protocols
 
     for name in shipped_protocols():
         title = load_protocol(name).protocol
@@ -34,7 +34,7 @@ def show_protocol(
 ) -> None:
     """Show a protocol: schemes, levels, limits, each with basis and source."""
     from sbrtcheck.errors import SbrtCheckError
-    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.protocol.load import load_protocol
     from sbrtcheck.report.tables import render_protocol
 
     try:
@@ -49,7 +49,7 @@ def lint_protocol(
     file: Annotated[Path, typer.Argument(help="TOML file, or name of a shipped protocol.")],
 ) -> None:
     """Find what is wrong or doubtful in a protocol file; exit 1 if anything is."""
-    from sbrtcheck.lint import lint
+    from sbrtcheck.protocol.lint import lint
 
     problems = lint(file)
     for problem in problems:
@@ -67,8 +67,8 @@ def print_schema(
     """Print the JSON Schema of protocol files, for editors."""
     import json
 
-    from sbrtcheck.facts import facts_schema
-    from sbrtcheck.protocol import protocol_schema
+    from sbrtcheck.dossier.facts import facts_schema
+    from sbrtcheck.protocol.load import protocol_schema
 
     schema = facts_schema() if case else protocol_schema()
     sys.stdout.write(json.dumps(schema, indent=1) + "\n")

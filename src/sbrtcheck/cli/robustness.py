@@ -53,9 +53,9 @@ def robustness(
     A static dose cloud, and no verdict. Exit codes: 0 answered (whatever the answers), 2 could not
     run, 3 something could not be answered, 4 internal error.
     """
-    from sbrtcheck.case import load_case
+    from sbrtcheck.dossier import load_case
     from sbrtcheck.errors import SbrtCheckError
-    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.protocol.load import load_protocol
     from sbrtcheck.report.robustness import exit_code, render_robustness, render_robustness_json
     from sbrtcheck.robustness import assess
 

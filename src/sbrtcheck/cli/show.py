@@ -20,10 +20,10 @@ def structures(
     phi: options.Phi = False,
 ) -> None:
     """Show every ROI: which structure it is taken for and why, volume, planes, holes, gaps."""
-    from sbrtcheck.case import load_structures
+    from sbrtcheck.dossier import load_structures
     from sbrtcheck.errors import SbrtCheckError
-    from sbrtcheck.names import match_rois
-    from sbrtcheck.protocol import load_protocol
+    from sbrtcheck.protocol.load import load_protocol
+    from sbrtcheck.protocol.names import match_rois
     from sbrtcheck.report.tables import render_structures
 
     try:
@@ -46,7 +46,7 @@ def find(
     phi: Annotated[bool, typer.Option("--phi", help="Show labels and file names.")] = False,
 ) -> None:
     """Show every file seen around a plan, what it is to the plan, and why. Nothing is judged."""
-    from sbrtcheck.case import survey
+    from sbrtcheck.dossier import survey
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.report.tables import render_survey
 

@@ -6,9 +6,9 @@ import numpy as np
 import shapely
 
 from sbrtcheck.contours.region import Region, Slab, build_region, oriented_rings, outline_of
+from sbrtcheck.contours.rings import signed_area_mm2
 from sbrtcheck.contours.shape import shaped
 from sbrtcheck.model import ROI, Contour, FloatArray, Text
-from sbrtcheck.occupancy import signed_area_mm2
 
 __all__ = ["grown"]
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sbrtcheck.contours.region import Region, Slab
+from sbrtcheck.contours.rings import signed_area_mm2
 from sbrtcheck.model import SAME_PLANE_MM, FloatArray
-from sbrtcheck.occupancy import signed_area_mm2
 
 __all__ = ["Layers", "Planes", "match_of", "planes_of"]
 

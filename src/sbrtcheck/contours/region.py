@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from sbrtcheck.contours.rings import edges, signed_area_mm2
 from sbrtcheck.model import (
     ROI,
     SAME_PLANE_MM,
@@ -19,7 +20,6 @@ from sbrtcheck.model import (
     distinct,
     most_common_spacing_mm,
 )
-from sbrtcheck.occupancy import edges, signed_area_mm2
 
 MIN_AREA_MM2 = 1e-4  # below this a ring is a line or a point
 NEXT_PLANE = 1.5  # neighbouring planes are at most this many spacings apart

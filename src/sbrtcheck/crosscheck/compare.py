@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sbrtcheck.dvh import DVH, Band
-from sbrtcheck.metric import Dosimetry, Metric, evaluate, parse_metric
 from sbrtcheck.model import Text, Value
+from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
+from sbrtcheck.protocol.metric import Metric, parse_metric
 
 __all__ = ["HERE", "METRICS", "CrossCheck", "Difference", "Opinion", "compare"]
 

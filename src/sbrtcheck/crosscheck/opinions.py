@@ -5,15 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from sbrtcheck.case import Case
+from sbrtcheck.checks.verdict import Verdict
 from sbrtcheck.crosscheck.compare import METRICS, CrossCheck, Opinion, Other, compare
 from sbrtcheck.crosscheck.dicompyler import ask_dicompyler, why_absent
 from sbrtcheck.crosscheck.voxels import whole_voxels
 from sbrtcheck.dicom import load_exported_dvhs
+from sbrtcheck.dossier import Case
 from sbrtcheck.dvh import DVH, Band, compute_band, dvh_of_exported
 from sbrtcheck.errors import ReadError, UnsupportedError
 from sbrtcheck.model import ROI, DoseGrid, ExportedDVH, StructureSet, Text
-from sbrtcheck.verdict import Verdict
 
 __all__ = ["DICOMPYLER", "PLANNING_SYSTEM", "Files", "ask_others", "cross_check"]
 

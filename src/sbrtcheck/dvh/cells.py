@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sbrtcheck.contours import Region, Slab, clipped
+from sbrtcheck.dvh.occupancy import SLIVER, Lattice, Occupancy, occupancy
 from sbrtcheck.dvh.reading import Box, Taps, along_axis, around, taps
 from sbrtcheck.model import DoseGrid, FloatArray
-from sbrtcheck.occupancy import SLIVER, Lattice, Occupancy, occupancy
 
 __all__ = ["Division", "Sample", "divide", "on_grid", "pairs", "samples", "sub_cell_mm"]
 

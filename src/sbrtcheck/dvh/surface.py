@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sbrtcheck.contours.rings import edges
 from sbrtcheck.dvh.cells import Block, pairs
+from sbrtcheck.dvh.occupancy import inside
 from sbrtcheck.dvh.reading import Place, locate, mix
 from sbrtcheck.model import FloatArray
-from sbrtcheck.occupancy import edges, inside
 
 __all__ = ["Wall", "surface"]
 

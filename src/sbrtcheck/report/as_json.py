@@ -6,12 +6,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from sbrtcheck import __version__
-from sbrtcheck.case import Case, Link, Other
 from sbrtcheck.checks.prescription import read_prescription
+from sbrtcheck.checks.verdict import Finding, JudgedROI, Verdict, exit_code
+from sbrtcheck.dossier import Case, Link, Other
 from sbrtcheck.model import CaseFacts, Declared, Prescription, Text, Value, approval_term
-from sbrtcheck.protocol import Protocol
+from sbrtcheck.protocol.rules import Protocol
 from sbrtcheck.report.words import Voice, printable
-from sbrtcheck.verdict import Finding, JudgedROI, Verdict, exit_code
 
 if TYPE_CHECKING:
     from sbrtcheck.crosscheck import CrossCheck, Difference, Opinion

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sbrtcheck import __version__
+from sbrtcheck.checks.verdict import Outcome
 from sbrtcheck.report.recorded import NOTHING, Recorded, RecordedFinding
 from sbrtcheck.report.words import DECIMALS, MOST_DECIMALS, decimals_for
-from sbrtcheck.verdict import Outcome
 
 __all__ = ["Change", "Differences", "Kind", "compare_recorded", "diff_json", "diff_text"]
 

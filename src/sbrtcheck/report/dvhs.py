@@ -5,9 +5,9 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 
 from sbrtcheck.dvh import DVH, Band
-from sbrtcheck.metric import Metric
 from sbrtcheck.model import Prescription
-from sbrtcheck.records import CURVE_COLUMNS, METRIC_COLUMNS, curve_records, metric_records
+from sbrtcheck.protocol.metric import Metric
+from sbrtcheck.report.records import CURVE_COLUMNS, METRIC_COLUMNS, curve_records, metric_records
 from sbrtcheck.report.tables import as_ascii, table
 from sbrtcheck.report.words import Voice, decimals_for, number_and_interval
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
+from sbrtcheck.checks.verdict import Outcome
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Patient, Text
 from sbrtcheck.report.as_json import SCHEMA
 from sbrtcheck.report.words import Voice
-from sbrtcheck.verdict import Outcome
 
 __all__ = ["Key", "Recorded", "RecordedFinding", "read_recorded"]
 

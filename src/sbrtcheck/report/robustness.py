@@ -4,8 +4,8 @@ import json
 from importlib.resources import files
 
 from sbrtcheck import __version__
-from sbrtcheck.metric import Constraint
 from sbrtcheck.model import Value
+from sbrtcheck.protocol.metric import Constraint
 from sbrtcheck.report.as_json import declared_record, plan_record, protocol_record
 from sbrtcheck.report.tables import table, wrapped
 from sbrtcheck.report.text import ASCII_SIGNS, MARKS

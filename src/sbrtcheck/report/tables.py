@@ -7,11 +7,11 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
-from sbrtcheck.case import Seen
 from sbrtcheck.contours import Region, build_region
+from sbrtcheck.dossier import Seen
 from sbrtcheck.model import StructureSet
-from sbrtcheck.names import MatchedROI, read_levels, suggest
-from sbrtcheck.protocol import Line, Protocol
+from sbrtcheck.protocol.names import MatchedROI, read_levels, suggest
+from sbrtcheck.protocol.rules import Line, Protocol
 from sbrtcheck.report.words import Voice, printable
 
 UNSIGNED = str.maketrans({"…": "..."})
@@ -60,7 +60,7 @@ def _holes(region: Region) -> int:
 
 
 def _is_hole(ring: object) -> bool:
-    from sbrtcheck.occupancy import signed_area_mm2
+    from sbrtcheck.contours.rings import signed_area_mm2
 
     return signed_area_mm2(ring) < 0  # type: ignore[arg-type]
 

@@ -11,14 +11,14 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from sbrtcheck import __version__
-from sbrtcheck.case import Case, tail
 from sbrtcheck.checks.facts import NOT_PROVIDED
-from sbrtcheck.metric import parse_metric
+from sbrtcheck.checks.verdict import Finding, JudgedROI, Outcome, Verdict
+from sbrtcheck.dossier import Case, tail
 from sbrtcheck.model import MASK, PriorRadiotherapy, Value
-from sbrtcheck.names import looks_relevant
-from sbrtcheck.protocol import Role
+from sbrtcheck.protocol.metric import parse_metric
+from sbrtcheck.protocol.names import looks_relevant
+from sbrtcheck.protocol.rules import Role
 from sbrtcheck.report.words import DRAFT, Voice, agreeing_number, decimals_for, number_and_interval
-from sbrtcheck.verdict import Finding, JudgedROI, Outcome, Verdict
 
 if TYPE_CHECKING:
     from sbrtcheck.crosscheck import CrossCheck

@@ -2,8 +2,8 @@
 
 import unicodedata
 
-from sbrtcheck.metric import Constraint
 from sbrtcheck.model import Patient, Text
+from sbrtcheck.protocol.metric import Constraint
 
 DECIMALS = {"Gy": 2, "%": 1, "cc": 2, "": 2}
 MOST_DECIMALS = 6
@@ -32,7 +32,7 @@ def decided_number(value: float, constraint: Constraint | None) -> str:
 
     Examples
     --------
-    >>> from sbrtcheck.metric import parse_constraint
+    >>> from sbrtcheck.protocol.metric import parse_constraint
     >>> decided_number(60.004, parse_constraint("D2% <= 60Gy"))
     '60.004'
     """

@@ -6,19 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sbrtcheck.case import Case
-from sbrtcheck.checks import gather, judge
 from sbrtcheck.checks.evidence import NEURAL_ROLES, Evidence
+from sbrtcheck.checks.judge import gather, judge
 from sbrtcheck.checks.neural import DMAX, NEAR_MAXIMUM, neural_limits
+from sbrtcheck.checks.verdict import Outcome, Verdict
 from sbrtcheck.contours import build_region
-from sbrtcheck.metric import Metric, parse_metric
+from sbrtcheck.dossier import Case
 from sbrtcheck.model import Declared, DoseGrid, Text, Value
-from sbrtcheck.names import MatchedROI
-from sbrtcheck.protocol import Coverage, Limit, Line, Protocol, Role
+from sbrtcheck.protocol.metric import Metric, parse_metric
+from sbrtcheck.protocol.names import MatchedROI
+from sbrtcheck.protocol.rules import Coverage, Limit, Line, Protocol, Role
 from sbrtcheck.robustness.moving import Moving, Reach
 from sbrtcheck.robustness.poses import ROTATIONS_DEG, SHIFTS_MM, Point, rotations, shifts
 from sbrtcheck.robustness.search import Break, Worst, smallest_break, worst_of
-from sbrtcheck.verdict import Outcome, Verdict
 
 __all__ = ["LEFT_OUT", "Robustness", "Row", "assess", "isocentre"]
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from sbrtcheck.contours import Region
 from sbrtcheck.dvh import DVH
+from sbrtcheck.dvh.occupancy import Lattice, occupancy
 from sbrtcheck.model import DoseGrid, FloatArray, frozen_array
-from sbrtcheck.occupancy import Lattice, occupancy
 from sbrtcheck.robustness.moved import dose_at
 from sbrtcheck.robustness.poses import Pose
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sbrtcheck.checks.beyond import Extent, bound_by_extents_gy
 from sbrtcheck.contours import Region, build_region
 from sbrtcheck.dvh import DVH, compute_dvh
-from sbrtcheck.metric import Constraint, Dosimetry, Metric, evaluate
+from sbrtcheck.dvh.beyond import Extent, bound_by_extents_gy
 from sbrtcheck.model import ROI, DoseGrid, FloatArray, Prescription, Text, Value
+from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
+from sbrtcheck.protocol.metric import Constraint, Metric
 from sbrtcheck.robustness.cloud import averaged, cloud_of, quick_dvh
 from sbrtcheck.robustness.moved import FINER, shifted, turned
 from sbrtcheck.robustness.poses import AS_PLANNED, Pose, Rotation

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sbrtcheck.metric import Metric
-from sbrtcheck.protocol import Line
+from sbrtcheck.protocol.metric import Metric
+from sbrtcheck.protocol.rules import Line
 from sbrtcheck.robustness.moving import Moving, breaks, worse_end
 from sbrtcheck.robustness.poses import AS_PLANNED, DIRECTIONS, Pose, Rotation, Shift, shifts
 

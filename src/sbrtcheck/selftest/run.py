@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sbrtcheck.case import Case, load_case
 from sbrtcheck.dicom import RT_DOSE, RT_PLAN, RT_STRUCTURE_SET
 from sbrtcheck.dicom.write import save_dose, save_plan, save_structure_set
+from sbrtcheck.dossier import Case, load_case
 from sbrtcheck.dvh import Band, compute_band
-from sbrtcheck.metric import evaluate_metric
 from sbrtcheck.model import DoseHeader, Instance, Patient, Plan, StructureSet, Value
+from sbrtcheck.protocol.evaluate import evaluate_metric
 from sbrtcheck.selftest.catalogue import phantoms
 from sbrtcheck.selftest.phantom import INTERVAL, OUTSIDE, Phantom, Truth
 

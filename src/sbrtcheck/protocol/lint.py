@@ -4,9 +4,10 @@ from collections import defaultdict
 from pathlib import Path
 
 from sbrtcheck.errors import ProtocolError
-from sbrtcheck.metric import Constraint
-from sbrtcheck.names import first_alias, normalise
-from sbrtcheck.protocol import Line, Protocol, Role, load_protocol
+from sbrtcheck.protocol.load import load_protocol
+from sbrtcheck.protocol.metric import Constraint
+from sbrtcheck.protocol.names import first_alias, normalise
+from sbrtcheck.protocol.rules import Line, Protocol, Role
 
 __all__ = ["lint"]
 

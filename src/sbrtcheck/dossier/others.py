@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from sbrtcheck import dicom
-from sbrtcheck.case.choose import uid_of
-from sbrtcheck.case.search import Found, Search
+from sbrtcheck.dossier.choose import uid_of
+from sbrtcheck.dossier.search import Found, Search
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Instance, Plan, StructureSet, Text
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import ROI, Text
-from sbrtcheck.protocol import Protocol, Role
+from sbrtcheck.protocol.rules import Protocol, Role
 
 __all__ = [
     "LEVELS",
@@ -169,7 +169,7 @@ def suggest(name: str, protocol: Protocol) -> str | None:
 
     Examples
     --------
-    >>> from sbrtcheck.protocol import load_protocol
+    >>> from sbrtcheck.protocol.load import load_protocol
     >>> suggest("CordaEquina", load_protocol("nct06756087"))
     'CaudaEquina'
     """

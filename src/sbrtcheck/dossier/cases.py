@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from sbrtcheck.batch.headers import patient_key
+from sbrtcheck.dossier.facts import parse_facts
 from sbrtcheck.errors import CaseError
-from sbrtcheck.facts import parse_facts
-from sbrtcheck.model import CaseFacts, Text
+from sbrtcheck.model import CaseFacts, Text, patient_key
 
 __all__ = ["COLUMNS", "CaseRow", "load_cases", "merged"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sbrtcheck import dicom
-from sbrtcheck.case.dose import dose_detail, why_not_course
-from sbrtcheck.case.search import Found, Search, class_of, search_around, unpacked
+from sbrtcheck.dossier.dose import dose_detail, why_not_course
+from sbrtcheck.dossier.search import Found, Search, class_of, search_around, unpacked
 from sbrtcheck.errors import CaseError, ReadError, SbrtCheckError
 from sbrtcheck.model import Instance, Plan, Text
 

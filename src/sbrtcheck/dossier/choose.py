@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sbrtcheck import dicom
-from sbrtcheck.case.search import NEAR, Found, Search
+from sbrtcheck.dossier.search import NEAR, Found, Search
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import DoseHeader, Instance, Plan, StructureSet, Text
 

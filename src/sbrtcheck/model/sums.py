@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sbrtcheck.model import DoseGrid, FloatArray, Text
+from sbrtcheck.model.text import Text
+from sbrtcheck.model.values import DoseGrid, FloatArray
 
 __all__ = ["sum_doses"]
 

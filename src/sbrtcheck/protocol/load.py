@@ -1,269 +1,18 @@
-"""A protocol as data: schemes, levels, structures and limits, each limit with source and basis.
-
-Protocols are TOML files. `load_protocol` reports every problem of a file at once, each with its
-place in the file.
-"""
+"""Read a protocol from its TOML files; every problem of a file is told at once, with its place."""
 
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import (
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    WithJsonSchema,
-    with_config,
-)
+from pydantic import TypeAdapter, ValidationError
 
 from sbrtcheck.errors import ProtocolError
-from sbrtcheck.metric import Constraint, parse_constraint
+from sbrtcheck.protocol.rules import Line, Protocol, Role
 
-__all__ = [
-    "Basis",
-    "Calendar",
-    "Coverage",
-    "DoseRules",
-    "Levels",
-    "Limit",
-    "Line",
-    "NeuralRules",
-    "OrganRules",
-    "Protocol",
-    "Role",
-    "Scheme",
-    "Severity",
-    "StructureNames",
-    "load_protocol",
-    "protocol_folders",
-    "protocol_schema",
-    "shipped_protocols",
-]
-
-STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-Severity = Literal["error", "warning", "info"]
-NonEmpty = Annotated[str, Field(min_length=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-ParsedConstraint = Annotated[
-    Constraint,
-    BeforeValidator(parse_constraint),
-    WithJsonSchema({"type": "string", "examples": ["D0.035cc <= 25.3Gy"]}),
-]
-
-
-class Basis(StrEnum):
-    """What a limit rests on."""
-
-    TRIAL = "trial"
-    PUBLISHED = "published"
-    DERIVED = "derived"
-    CONVENTION = "convention"
-
-
-class Role(StrEnum):
-    """What a structure is to the checks."""
-
-    CORD = "cord"
-    CORD_PRV = "cord_prv"
-    CAUDA = "cauda"
-    SAC = "sac"
-    CANAL = "canal"
-    PTV = "ptv"
-    CTV = "ctv"
-    GTV = "gtv"
-    VERTEBRA = "vertebra"
-    EXTERNAL = "external"
-    ORGAN = "organ"
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scheme:
-    """An allowed fraction number, and its total dose; without one, any dose is allowed."""
-
-    dose_gy: Positive | None = None
-    fractions: Annotated[int, Field(gt=0)]
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schemes:
-    """The allowed schemes; doses that differ by no more than the tolerance are equal."""
-
-    allowed: Annotated[tuple[Scheme, ...], Field(min_length=1)]
-    tolerance_gy: Positive
-    basis: Basis
-    source: NonEmpty
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Levels:
-    """The vertebrae that may be treated, and how many of them."""
-
-    allowed: Annotated[tuple[str, ...], Field(min_length=1)]
-    most: Annotated[int, Field(gt=0)]
-    basis: Basis
-    source: NonEmpty
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line that a metric must keep, and what it rests on."""
-
-    constraint: ParsedConstraint
-    basis: Basis
-    source: NonEmpty
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """What every target must reach; without a second line, missing the goal is a FAIL."""
-
-    goal: Line
-    variation: Line | None = None
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """The limit of one structure at one fraction number."""
-
-    structure: NonEmpty
-    fractions: Annotated[int, Field(gt=0)]
-    goal: Line
-    variation: Line | None = None
-
-    @property
-    def last_line(self) -> Line:
-        """Return the line beyond which the answer is FAIL."""
-        return self.variation or self.goal
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrganRules:
-    """How an organ is judged: beyond its limits, and where it is not drawn.
-
-    Beyond the last line, severity "error" is a FAIL and "warning" a VARIATION. At `expected_at`
-    levels, an organ that is not drawn is a VARIATION; elsewhere it may be absent.
-    """
-
-    severity: Severity
-    expected_at: tuple[str, ...] = ()
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calendar:
-    """When the course should run, counted from surgery, and how old the patient must be."""
-
-    days_from_surgery: tuple[int, int]
-    most_days: Annotated[int, Field(gt=0)]
-    least_age_years: Annotated[int, Field(ge=0)]
-    basis: Basis
-    source: NonEmpty
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NeuralRules:
-    """How far beyond each target the neural structures must be drawn, and the margin of a PRV.
-
-    `prv_margin_mm` makes a planning risk volume from the cord where none is drawn.
-    """
-
-    extent_mm: Positive
-    basis: Basis
-    source: NonEmpty
-    prv_margin_mm: Positive = 2.0
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoseRules:
-    """Dose grid spacing, and the target medians that fit a prescription."""
-
-    grid_goal_mm: Positive
-    grid_variation_mm: Positive
-    median_low: Positive
-    median_high: Positive
-    basis: Basis
-    source: NonEmpty
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StructureNames:
-    """The names that mean one structure.
-
-    A name is matched after full-width characters, case, spaces, dots and underscores are
-    evened out. An alias is a plain name, or `re:` and a regular expression to be searched for.
-    `parts` are the structures that together make this one up where it is not drawn itself.
-    """
-
-    role: Role
-    aliases: Annotated[tuple[str, ...], Field(min_length=1)]
-    exclude: tuple[str, ...] = ()
-    parts: tuple[str, ...] = ()
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Title:
-    """What the protocol is called, and whether anybody has approved it."""
-
-    id: NonEmpty
-    version: NonEmpty
-    title: NonEmpty
-    status: Literal["draft", "approved"]
-    trial: str = ""
-    dosimetry_set: NonEmpty
-    source: NonEmpty
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Protocol:
-    """A protocol as read from its files; `sha256` is that of the file and its table of names."""
-
-    schema: Literal[1]
-    protocol: Title
-    schemes: Schemes
-    levels: Levels | None = None
-    coverage: Coverage
-    limits: Annotated[tuple[Limit, ...], Field(min_length=1)]
-    neural: NeuralRules
-    dose: DoseRules
-    checks: dict[str, Severity]
-    never_match: tuple[str, ...] = ()
-    structures: dict[str, StructureNames]
-    organs: dict[str, OrganRules] = field(default_factory=dict)
-    calendar: Calendar | None = None
-    sha256: str = ""
-
-    def limits_of(self, structure: str, fractions: int) -> tuple[Limit, ...]:
-        """Return the limits of a structure at this fraction number, in the order of the file."""
-        return tuple(
-            row for row in self.limits if row.structure == structure and row.fractions == fractions
-        )
-
-    def limit(self, structure: str, fractions: int) -> Limit | None:
-        """Return the first limit of a structure at this fraction number, if there is one."""
-        return next(iter(self.limits_of(structure, fractions)), None)
-
-    def structure_of(self, role: Role) -> str:
-        """Return the first structure of a role."""
-        return next(name for name, row in self.structures.items() if row.role is role)
-
+__all__ = ["load_protocol", "protocol_folders", "protocol_schema", "shipped_protocols"]
 
 CHECKS = (
     "identity",
@@ -276,12 +25,14 @@ CHECKS = (
     "age",
     "course_length",
 )
+
+
 NEEDED_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL, Role.PTV)
 
 
 def protocol_folders() -> tuple[Path, ...]:
     """Return where shipped protocols lie: in the package, or beside the source of a checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     return package / "protocols", package.parents[1] / "protocols"
 
 

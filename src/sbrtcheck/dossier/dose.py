@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sbrtcheck import dicom
-from sbrtcheck.case.choose import Link, link_by_hand, near_rows, nearest_of, option_path, row, tail
-from sbrtcheck.case.search import NEAR, Found, Search
+from sbrtcheck.dossier.choose import (
+    Link,
+    link_by_hand,
+    near_rows,
+    nearest_of,
+    option_path,
+    row,
+    tail,
+)
+from sbrtcheck.dossier.search import NEAR, Found, Search
 from sbrtcheck.errors import CaseError, ReadError, UnsupportedError
-from sbrtcheck.model import DoseGrid, DoseHeader, Plan, Text
-from sbrtcheck.summation import sum_doses
+from sbrtcheck.model import DoseGrid, DoseHeader, Plan, Text, sum_doses
 
 REFUSED_SUMMATIONS = {
     "BEAM": "it is the dose of single beams, not of the plan; export the plan dose",

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from sbrtcheck.dvh import DVH, Band
-from sbrtcheck.metric import Metric, evaluate_metric, parse_metric
 from sbrtcheck.model import FloatArray, Prescription
+from sbrtcheck.protocol.evaluate import evaluate_metric
+from sbrtcheck.protocol.metric import Metric, parse_metric
 
 __all__ = ["CURVE_COLUMNS", "METRIC_COLUMNS", "curve_columns", "curve_records", "metric_records"]
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-from sbrtcheck.case import Case
-from sbrtcheck.metric import Constraint, Metric
+from sbrtcheck.dossier import Case
 from sbrtcheck.model import Declared, Prescription, Text, Value
-from sbrtcheck.names import MatchedROI
-from sbrtcheck.protocol import Basis, Line, Protocol
+from sbrtcheck.protocol.metric import Constraint, Metric
+from sbrtcheck.protocol.names import MatchedROI
+from sbrtcheck.protocol.rules import Basis, Line, Protocol
 
 __all__ = ["Finding", "JudgedROI", "Outcome", "Verdict", "exit_code", "grade"]
 

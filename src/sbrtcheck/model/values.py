@@ -7,87 +7,18 @@ Coordinates are those of the DICOM patient system in mm: x to the patient's left
 back, z to the head (PS3.3 C.7.6.2.1.1).
 """
 
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import date
-from enum import StrEnum
-from types import MappingProxyType
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sbrtcheck.errors import CaseError
-
-__all__ = [
-    "ROI",
-    "Beam",
-    "CaseFacts",
-    "Contour",
-    "Convention",
-    "Declared",
-    "DoseGrid",
-    "DoseHeader",
-    "DoseReference",
-    "ExportedDVH",
-    "FloatArray",
-    "FractionGroup",
-    "Instance",
-    "Patient",
-    "Plan",
-    "Prescription",
-    "PriorRadiotherapy",
-    "StructureSet",
-    "Text",
-    "Value",
-    "approval_term",
-]
+from sbrtcheck.model.identity import Patient
+from sbrtcheck.model.text import Text
 
 FloatArray = NDArray[np.float64]
-MASK = "***"
-APPROVALS = ("APPROVED", "UNAPPROVED", "REJECTED")  # PS3.3 C.8.8.16
-TELLING_ID = 5  # letters and digits of an ID that tell a patient also without what stands between
-
-
-def _plain(value: object) -> str:
-    """Print a value in a sentence; floats to four significant digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-@dataclass(frozen=True, slots=True, init=False)
-class Text:
-    """A sentence as a value: a template with named gaps, and what fills them.
-
-    Only `report` turns it into words of a language; `str()` gives the English for errors.
-
-    Examples
-    --------
-    >>> str(Text("PTV V100% is {value} %", value=93.26))
-    'PTV V100% is 93.26 %'
-    """
-
-    template: str
-    values: Mapping[str, "str | int | float | Text"]
-
-    def __init__(self, template: str, /, **values: "str | int | float | Text") -> None:
-        object.__setattr__(self, "template", template)
-        object.__setattr__(self, "values", MappingProxyType(values))
-
-    def __str__(self) -> str:
-        return self.template.format(**{name: _plain(value) for name, value in self.values.items()})
-
-    def __hash__(self) -> int:
-        return hash((self.template, tuple(self.values.items())))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # A mapping proxy cannot be pickled; a sentence crosses process borders.
-        return (_rebuild_text, (self.template, dict(self.values)))
-
-
-def _rebuild_text(template: str, values: "dict[str, str | int | float | Text]") -> Text:
-    return Text(template, **values)
 
 
 def frozen_array(values: ArrayLike, *, ndim: int) -> FloatArray:
@@ -105,54 +36,6 @@ def frozen_array(values: ArrayLike, *, ndim: int) -> FloatArray:
         array = array.copy()
         array.flags.writeable = False
     return array
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
-    """Who the files say the patient is. `None` is what a file does not say."""
-
-    patient_id: str | None = None
-    name: str | None = None
-    birth_date: str | None = None
-
-    def masked(self, text: str) -> str:
-        """Return text in which whatever names this patient is replaced by stars.
-
-        Labels and ROI names are free text; people write names and record numbers into them.
-        """
-        words = {self.patient_id or ""}
-        patterns = set()
-        pieces = re.findall(r"[^\W_]+", self.patient_id or "")
-        if len("".join(pieces)) >= TELLING_ID:
-            patterns.add(r"[\W_]*".join(map(re.escape, pieces)))
-        for group in (self.name or "").split("="):
-            parts = [part for part in re.split(r"[\s^,]+", group) if part]
-            words |= {*parts, "".join(parts)}
-            for order in (parts, parts[::-1]):  # short parts tell a patient together
-                if len(parts) > 1:
-                    patterns.add(r"[\s^_.,-]*".join(map(re.escape, order)))
-        birth = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", self.birth_date or "")
-        if birth is not None:
-            year, month, day = birth.groups()
-            for digits in ((year, month, day), (day, month, year), (month, day, year)):
-                patterns.add(r"[-/._\s]?".join(digits))
-        # Shorter parts would hit ordinary words; Chinese names are telling from two characters.
-        telling = [word for word in words if len(word) >= (3 if word.isascii() else 2)]
-        patterns |= {re.escape(word) for word in telling}
-        if not patterns:
-            return text
-        pattern = re.compile("|".join(sorted(patterns, key=len, reverse=True)), re.IGNORECASE)
-        masked = pattern.sub(MASK, text)
-        folded = unicodedata.normalize("NFKC", masked)  # typed in full width
-        return pattern.sub(MASK, folded) if pattern.search(folded) else masked
-
-
-def approval_term(status: str | None) -> str | None:
-    """Return an approval status in a term of DICOM, or "other": words of its own may name a person."""
-    if not status:
-        return None
-    term = status.strip().upper()
-    return term if term in APPROVALS else "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +127,7 @@ class Prescription:
     dose_gy: float
     fractions: int
     target: str = ""
-    source: Text = Text("given")
+    source: Text = Text("given")  # noqa: RUF009 - frozen
 
     @property
     def dose_per_fraction_gy(self) -> float:
@@ -507,39 +390,3 @@ class ExportedDVH:
         object.__setattr__(self, "volumes", frozen_array(self.volumes, ndim=1))
         if self.bin_widths.size != self.volumes.size:
             raise ValueError("a DVH has one volume for each bin")
-
-
-class PriorRadiotherapy(StrEnum):
-    """Whether the treated region was irradiated before."""
-
-    NONE = "none"
-    YES = "yes"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseFacts:
-    """What DICOM files cannot hold, as a centre states it; None is what it does not state."""
-
-    centre: str | None = None
-    surgery_date: date | None = None
-    first_fraction_date: date | None = None
-    last_fraction_date: date | None = None
-    operated_levels: tuple[str, ...] = ()
-    prior_radiotherapy: PriorRadiotherapy | None = None
-    conus_level: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """What the user says rather than the files; every use of it is named in the report.
-
-    `aliases` pairs an ROI name with the standard structure it stands for; `alone` says that no
-    other plan of the patient gives dose to the same cord.
-    """
-
-    prescription: tuple[float, int] | None = None
-    levels: tuple[str, ...] = ()
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    alone: bool = False
-    facts: CaseFacts = CaseFacts()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sbrtcheck import dicom
-from sbrtcheck.case.choose import (
+from sbrtcheck.dossier.choose import (
     Link,
     choose_structures,
     nearest_of,
@@ -15,9 +15,9 @@ from sbrtcheck.case.choose import (
     uid_of,
     unique,
 )
-from sbrtcheck.case.dose import Chosen, choose_dose, load_course_dose
-from sbrtcheck.case.others import Other, find_others
-from sbrtcheck.case.search import NEAR, Found, Search, class_of, search_around, unpacked
+from sbrtcheck.dossier.dose import Chosen, choose_dose, load_course_dose
+from sbrtcheck.dossier.others import Other, find_others
+from sbrtcheck.dossier.search import NEAR, Found, Search, class_of, search_around, unpacked
 from sbrtcheck.errors import CaseError, ReadError, UnsupportedError
 from sbrtcheck.model import (
     DoseGrid,

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from sbrtcheck.case.choose import Link
-from sbrtcheck.case.load import Case
+from sbrtcheck.dossier.choose import Link
+from sbrtcheck.dossier.load import Case
 from sbrtcheck.model import ROI, DoseGrid, Instance, Patient, Plan, StructureSet, Text
 
 __all__ = ["case_from_arrays"]

@@ -4,9 +4,9 @@ Links are UIDs: the RT Plan names its structure set, the RT Dose names its plan.
 mean nothing.
 """
 
-from sbrtcheck.case.arrays import case_from_arrays
-from sbrtcheck.case.choose import Link, tail
-from sbrtcheck.case.load import (
+from sbrtcheck.dossier.arrays import case_from_arrays
+from sbrtcheck.dossier.choose import Link, tail
+from sbrtcheck.dossier.load import (
     Case,
     assemble_case,
     case_with,
@@ -14,8 +14,8 @@ from sbrtcheck.case.load import (
     load_structures,
     open_case,
 )
-from sbrtcheck.case.others import Other
-from sbrtcheck.case.search import (
+from sbrtcheck.dossier.others import Other
+from sbrtcheck.dossier.search import (
     ARCHIVE_ERRORS,
     MAX_UNPACKED_BYTES,
     RT_CLASSES,
@@ -23,7 +23,7 @@ from sbrtcheck.case.search import (
     Search,
     why_closed,
 )
-from sbrtcheck.case.survey import Seen, survey
+from sbrtcheck.dossier.survey import Seen, survey
 
 __all__ = [
     "ARCHIVE_ERRORS",

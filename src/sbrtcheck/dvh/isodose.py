@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from sbrtcheck.contours import build_region, encloses_box
 from sbrtcheck.dvh import compute_dvh
+from sbrtcheck.dvh.occupancy import Lattice, occupancy
 from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text
-from sbrtcheck.occupancy import Lattice, occupancy
 
 __all__ = ["Isodose", "IsodoseVolume", "Isodoses", "compute_isodoses"]
 

@@ -1,0 +1,31 @@
+"""Rings as arrays of corners: their areas and their edges."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sbrtcheck.model import FloatArray
+
+__all__ = ["edges", "signed_area_mm2"]
+
+
+def signed_area_mm2(points_mm: FloatArray) -> float:
+    """Return the area of a closed ring, shape (n, 2), positive when it runs counter-clockwise."""
+    x, y = (points_mm - points_mm[0]).T  # near the origin, where differences keep their digits
+    return float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2  # the closing edge ends at the origin
+
+
+def edges(
+    planes: Sequence[Sequence[FloatArray]],
+) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
+    """Return the start and end of every edge of closed rings, shape (n, 2), and its plane."""
+    rings = [(index, ring) for index, plane in enumerate(planes) for ring in plane]
+    if not rings:
+        return np.empty((0, 2)), np.empty((0, 2)), np.empty(0, dtype=np.intp)
+    lengths = [len(ring) for _, ring in rings]
+    starts = np.concatenate([ring for _, ring in rings])
+    ends = np.roll(starts, -1, axis=0)
+    last = np.cumsum(lengths) - 1
+    ends[last] = starts[last + 1 - np.array(lengths)]
+    return starts, ends, np.repeat([index for index, _ in rings], lengths).astype(np.intp)

@@ -1,0 +1,44 @@
+"""What the user or a centre says rather than the files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+__all__ = ["CaseFacts", "Declared", "PriorRadiotherapy"]
+
+
+class PriorRadiotherapy(StrEnum):
+    """Whether the treated region was irradiated before."""
+
+    NONE = "none"
+    YES = "yes"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFacts:
+    """What DICOM files cannot hold, as a centre states it; None is what it does not state."""
+
+    centre: str | None = None
+    surgery_date: date | None = None
+    first_fraction_date: date | None = None
+    last_fraction_date: date | None = None
+    operated_levels: tuple[str, ...] = ()
+    prior_radiotherapy: PriorRadiotherapy | None = None
+    conus_level: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """What the user says rather than the files; every use of it is named in the report.
+
+    `aliases` pairs an ROI name with the standard structure it stands for; `alone` says that no
+    other plan of the patient gives dose to the same cord.
+    """
+
+    prescription: tuple[float, int] | None = None
+    levels: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    alone: bool = False
+    facts: CaseFacts = CaseFacts()

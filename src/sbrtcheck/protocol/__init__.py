@@ -1,0 +1,1 @@
+"""A protocol as data, and its language: metrics, limits, names of structures."""
