@@ -1,47 +1,92 @@
-"""Findings, outcomes, and the worst of them."""
+"""Findings, and the worst of them."""
 
 from dataclasses import dataclass
-from enum import IntEnum
+from typing import TYPE_CHECKING
 
+from sbrtcheck.checks.rule import CLASSES, Outcome, Rule, Section, State, VariationClass
 from sbrtcheck.dossier import Case
 from sbrtcheck.model import Declared, Prescription, Text, Value
 from sbrtcheck.protocol.metric import Constraint, Metric
 from sbrtcheck.protocol.names import MatchedROI
-from sbrtcheck.protocol.rules import Basis, Line, Protocol
+from sbrtcheck.protocol.rules import Basis, Protocol
 
-__all__ = ["Finding", "JudgedROI", "Outcome", "Verdict", "exit_code", "grade"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-
-class Outcome(IntEnum):
-    """The answer to a question, from best to worst."""
-
-    PASS = 0
-    VARIATION = 1
-    UNDECIDED = 2
-    FAIL = 3
+__all__ = ["Finding", "JudgedROI", "Outcome", "Verdict", "exit_code"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One question and its answer.
+    """One rule and its answer about one subject.
 
-    `outcome` is None for rows that are reported and never move a verdict. (id, subject, metric)
-    is unique in a verdict.
+    Parameters
+    ----------
+    rule
+        The question; (`rule`, `metric`, `subject`) is unique in a verdict.
+    outcome
+        None for rows that are reported and never move a verdict.
+    state
+        Why the answer is not a plain one.
+    cure
+        What settles an UNDECIDED.
+    basis, source
+        What the line rests on that decides; those of the rule where no line does.
+    place
+        The row of the protocol that is answered: "limits[3]", "coverage"; None for other rules.
+    held_by
+        The rule whose finding says why this answer is held back; the cause is said there.
     """
 
-    id: str
+    rule: Rule
     subject: str
     outcome: Outcome | None
     message: Text
-    basis: Basis
-    source: str
-    required: bool = True
+    state: State | None = None
+    cure: Text | None = None
+    reason: Text | None = None
     roi: str | None = None
     metric: Metric | None = None
     value: Value | None = None
     line: Constraint | None = None
     margin: float | None = None
-    reason: Text | None = None
+    line_basis: Basis | None = None
+    line_source: str | None = None
+    place: str | None = None
+    held_by: str | None = None
+    contour: bool = False
+
+    @property
+    def id(self) -> str:
+        """Return the rule's name."""
+        return self.rule.id
+
+    @property
+    def section(self) -> Section:
+        """Return what the question is about."""
+        return self.rule.section
+
+    @property
+    def basis(self) -> Basis:
+        """Return what the answer rests on."""
+        return self.rule.basis if self.line_basis is None else self.line_basis
+
+    @property
+    def source(self) -> str:
+        """Return where that stands."""
+        return self.rule.source if self.line_source is None else self.line_source
+
+    @property
+    def required(self) -> bool:
+        """Tell whether the verdict needed an answer."""
+        return self.outcome is not None
+
+    @property
+    def variation_class(self) -> VariationClass | None:
+        """Return what kind of deviation a VARIATION is; None of other outcomes."""
+        if self.outcome is not Outcome.VARIATION:
+            return None
+        return VariationClass.CONTOUR if self.contour else CLASSES[self.section]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,7 +103,7 @@ class Verdict:
     """All findings about a case, and what they were made from.
 
     `levels` are empty where they are not known for certain; `levels_source` says where they
-    were read, or why they are not known.
+    were read, or why they are not known. `parts` are the plans whose doses were added.
 
     Examples
     --------
@@ -78,7 +123,11 @@ class Verdict:
     levels_source: Text
     structures: tuple[JudgedROI, ...]
     findings: tuple[Finding, ...]
+    parts: tuple[Case, ...] = ()
     notes: tuple[Text, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.outcome.name}, {len(self.findings)} findings)"
 
     @property
     def outcome(self) -> Outcome:
@@ -88,22 +137,27 @@ class Verdict:
     @property
     def trial_outcome(self) -> Outcome | None:
         """Return the worst outcome of what the trial itself rules; None without any trial rule."""
-        findings = tuple(f for f in self.findings if f.basis is Basis.TRIAL)
+        findings = [f for f in self.findings if f.basis is Basis.TRIAL]
         return _worst(findings) if findings else None
 
     @property
     def dosimetry_outcome(self) -> Outcome:
         """Return the worst outcome of all that the trial does not rule."""
-        return _worst(tuple(f for f in self.findings if f.basis is not Basis.TRIAL))
+        return _worst(f for f in self.findings if f.basis is not Basis.TRIAL)
 
     def count(self, outcome: Outcome) -> int:
         """Return how many findings have this outcome."""
         return sum(finding.outcome is outcome for finding in self.findings)
 
+    def of(self, *sections: Section) -> tuple[Finding, ...]:
+        """Return the findings of some sections."""
+        return tuple(f for f in self.findings if f.section in sections)
 
-def _worst(findings: tuple[Finding, ...]) -> Outcome:
+
+def _worst(findings: "Iterable[Finding]") -> Outcome:
     """Return the worst outcome; no answered question at all is UNDECIDED, never a pass."""
-    return max((f.outcome for f in findings if f.outcome is not None), default=Outcome.UNDECIDED)
+    outcomes = (finding.outcome for finding in findings)
+    return max((o for o in outcomes if o is not None), default=Outcome.UNDECIDED)
 
 
 def exit_code(outcome: Outcome, *, strict: bool = False) -> int:
@@ -111,31 +165,3 @@ def exit_code(outcome: Outcome, *, strict: bool = False) -> int:
     if outcome is Outcome.VARIATION and strict:
         return 1
     return {Outcome.PASS: 0, Outcome.VARIATION: 0, Outcome.UNDECIDED: 3, Outcome.FAIL: 1}[outcome]
-
-
-def grade(value: Value, goal: Line, variation: Line | None = None) -> tuple[Outcome, bool]:
-    """Grade a value against its lines; the flag tells that only the numerics decide ("at goal").
-
-    Both ends of the interval are graded. Where one fails and the other does not, the answer is
-    UNDECIDED; where they differ otherwise, the nominal value decides. A value that is not known
-    fails or passes only if its bounds prove it.
-    """
-    last = (variation or goal).constraint
-
-    def outcome_of(number: float) -> Outcome:
-        if goal.constraint.holds(number):
-            return Outcome.PASS
-        return Outcome.VARIATION if last.holds(number) else Outcome.FAIL
-
-    if value.value is None:
-        best, worst = (value.low, value.high) if last.is_upper else (value.high, value.low)
-        if best is not None and not last.holds(best):
-            return Outcome.FAIL, False
-        kept = worst is not None and goal.constraint.holds(worst)
-        return (Outcome.PASS if kept else Outcome.UNDECIDED), False
-    ends = {outcome_of(value.value if end is None else end) for end in (value.low, value.high)} | {
-        outcome_of(value.value)
-    }
-    if len(ends) == 1:
-        return ends.pop(), False
-    return (Outcome.UNDECIDED if Outcome.FAIL in ends else outcome_of(value.value)), True

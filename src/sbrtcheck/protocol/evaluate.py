@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from sbrtcheck.dvh import DVH, Band
 from sbrtcheck.dvh.isodose import Isodose
 from sbrtcheck.model import Prescription, Text, Value
-from sbrtcheck.protocol.metric import DOSE, KINDS, Metric, parse_metric
+from sbrtcheck.protocol.metric import DOSE, ISODOSE_INDICES, KINDS, Metric, parse_metric
 
 __all__ = ["INDICES", "Dosimetry", "evaluate", "evaluate_metric"]
 
@@ -131,7 +131,7 @@ def _of_dvh(metric: Metric, dvh: DVH, rx_gy: float | None, bound_gy: float | Non
 def _needs_prescription(metric: Metric) -> bool:
     """Tell whether a metric knows its answer only with the prescription."""
     of_dose = metric.argument_unit if metric.kind in ("V", "CV") else metric.unit
-    isodose = metric.kind in ("CI.rtog", "CI.paddick", "GI.paddick", "R50")
+    isodose = metric.kind in ISODOSE_INDICES
     return of_dose == "%" or bool(metric.effect) or isodose
 
 
@@ -266,7 +266,7 @@ def _with_outside(metric: Metric, dvh: DVH, rx_gy: float | None, outside_gy: flo
     return _answer(metric, dvh.with_outside_at(outside_gy), rx_gy)
 
 
-INDICES = ("CI.rtog", "CI.paddick", "GI.paddick", "HI.icru83", "R50")
+INDICES = (*ISODOSE_INDICES, "HI.icru83")
 
 
 def _index(metric: Metric, dvh: DVH, rx_gy: float, isodose: Isodose | None) -> Value:

@@ -10,22 +10,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from sbrtcheck.errors import ProtocolError
-from sbrtcheck.protocol.rules import Line, Protocol, Role
+from sbrtcheck.protocol.metric import ISODOSE_INDICES
+from sbrtcheck.protocol.rules import NEAR_MAXIMUM, Limit, Line, Protocol, Role
 
 __all__ = ["load_protocol", "protocol_folders", "protocol_schema", "shipped_protocols"]
-
-CHECKS = (
-    "identity",
-    "links",
-    "beams",
-    "approval",
-    "surgery_interval",
-    "planning_image",
-    "operated_levels",
-    "age",
-    "course_length",
-)
-
 
 NEEDED_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL, Role.PTV)
 
@@ -133,19 +121,7 @@ def _place(location: tuple[str | int, ...]) -> str:
 
 def _contradictions(protocol: Protocol) -> list[str]:
     """Return what is well-formed and yet cannot be right."""
-    problems = []
-    for row, limit in enumerate(protocol.limits):
-        if limit.structure not in protocol.structures:
-            problems.append(
-                f"limits[{row}].structure: '{limit.structure}' is not under [structures]"
-            )
-        if limit.variation is not None:
-            problems += _looser(f"limits[{row}]", limit.goal, limit.variation)
-    keys = [
-        (row.structure, row.fractions, str(row.goal.constraint.metric)) for row in protocol.limits
-    ]
-    for key in sorted({key for key in keys if keys.count(key) > 1}):
-        problems.append(f"limits: {key[2]} of {key[0]} at {key[1]} fractions stands twice")
+    problems = _bad_limits(protocol)
     problems += _bad_references(protocol)
     if protocol.coverage.variation is not None:
         problems += _looser("coverage", protocol.coverage.goal, protocol.coverage.variation)
@@ -153,20 +129,47 @@ def _contradictions(protocol: Protocol) -> list[str]:
     problems += [f"structures: none has the role '{r}'" for r in NEEDED_ROLES if r not in present]
     for role in (Role.CORD, Role.CAUDA):
         if role in present:
-            structure = protocol.structure_of(role)
-            problems += [
-                f"limits: {structure} has none at {scheme.fractions} fractions"
-                for scheme in protocol.schemes.allowed
-                if protocol.limit(structure, scheme.fractions) is None
-            ]
-    problems += [
-        f"checks.{check}: unknown check" for check in protocol.checks if check not in CHECKS
-    ]
-    problems += [
-        f"checks: '{check}' is missing" for check in CHECKS if check not in protocol.checks
-    ]
+            problems += _without_line(protocol, protocol.structure_of(role))
     problems += _bad_patterns(protocol)
     return problems
+
+
+def _bad_limits(protocol: Protocol) -> list[str]:
+    problems = []
+    first_seen: dict[tuple[object, ...], int] = {}
+    for row, limit in enumerate(protocol.limits):
+        place = f"limits[{row}]"
+        if limit.structure not in protocol.structures:
+            problems.append(f"{place}.structure: '{limit.structure}' is not under [structures]")
+        elif not _can_be_asked(limit.goal, protocol.structures[limit.structure].role):
+            problems.append(
+                f"{place}.goal: '{limit.goal.constraint}' can be asked of a PTV only: no isodose"
+                " belongs to another structure"
+            )
+        if limit.variation is not None:
+            problems += _looser(place, limit.goal, limit.variation)
+        same = first_seen.setdefault(_asked_by(limit), row)
+        if same != row:
+            problems.append(f"{place}: asks the same as limits[{same}]")
+    return problems
+
+
+def _asked_by(limit: Limit) -> tuple[object, ...]:
+    """Return what two limits share that are one."""
+    last = limit.last_line.constraint
+    return limit.structure, limit.fractions, limit.goal.constraint, last
+
+
+def _can_be_asked(line: Line, role: Role) -> bool:
+    return line.constraint.metric.kind not in ISODOSE_INDICES or role is Role.PTV
+
+
+def _without_line(protocol: Protocol, structure: str) -> list[str]:
+    return [
+        f"limits: {structure} has no line for {NEAR_MAXIMUM} at {scheme.fractions} fractions"
+        for scheme in protocol.schemes.allowed
+        if protocol.near_maximum(structure, scheme.fractions) is None
+    ]
 
 
 def _bad_references(protocol: Protocol) -> list[str]:
@@ -188,7 +191,27 @@ def _bad_references(protocol: Protocol) -> list[str]:
         for name in dict.fromkeys(row.structure for row in protocol.limits)
         if name in known and known[name].role is Role.ORGAN and name not in protocol.organs
     ]
-    return problems
+    return problems + _bad_expectations(protocol)
+
+
+def _bad_expectations(protocol: Protocol) -> list[str]:
+    """Return organs that are expected, or stand in for one, and are none."""
+    wanted = [
+        (f"organs.{name}.continued_by", other)
+        for name, row in protocol.organs.items()
+        for others in row.continued_by.values()
+        for other in others
+    ]
+    wanted += [
+        (f"expected[{index}].any_of", organ)
+        for index, row in enumerate(protocol.expected)
+        for organ in row.any_of
+    ]
+    return [
+        f"{place}: '{organ}' has no row under [organs]"
+        for place, organ in wanted
+        if organ not in protocol.organs
+    ]
 
 
 def _looser(place: str, goal: Line, variation: Line) -> list[str]:

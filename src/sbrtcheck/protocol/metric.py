@@ -114,6 +114,8 @@ KINDS = {
     "HI.icru83": Kind(RATIO),
     "R50": Kind(RATIO),
 }
+# These ask for the volume of an isodose, which belongs to a target.
+ISODOSE_INDICES = ("CI.rtog", "CI.paddick", "GI.paddick", "R50")
 # Of these several formulas are in use: which one must be said.
 AMBIGUOUS = ("CI", "GI", "HI")
 EFFECTS = ("EQD2", "BED")

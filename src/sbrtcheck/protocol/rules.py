@@ -19,6 +19,7 @@ __all__ = [
     "Calendar",
     "Coverage",
     "DoseRules",
+    "Expected",
     "Levels",
     "Limit",
     "Line",
@@ -34,8 +35,11 @@ __all__ = [
 ]
 
 STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-Severity = Literal["error", "warning", "info"]
+Severity = Literal["error", "ask", "warning", "info", "off"]
+OrganSeverity = Literal["error", "warning", "info"]
+NEAR_MAXIMUM = "D0.035cc"
 NonEmpty = Annotated[str, Field(min_length=1)]
+RuleId = Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)*$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ParsedConstraint = Annotated[
     Constraint,
@@ -132,7 +136,20 @@ class Limit:
     @property
     def last_line(self) -> Line:
         """Return the line beyond which the answer is FAIL."""
-        return self.variation or self.goal
+        return self.goal if self.variation is None else self.variation
+
+    @property
+    def is_near_maximum(self) -> bool:
+        """Tell whether it bounds D0.035cc in Gy from above."""
+        constraint = self.goal.constraint
+        return constraint.is_upper and str(constraint.metric) == NEAR_MAXIMUM
+
+    @property
+    def strictness(self) -> tuple[float, float, str]:
+        """Return what orders limits of one metric, the strictest first."""
+        sign = 1.0 if self.goal.constraint.is_upper else -1.0
+        first, last = self.goal.constraint.limit, self.last_line.constraint.limit
+        return sign * first, sign * last, self.goal.source
 
 
 @with_config(STRICT)
@@ -141,11 +158,32 @@ class OrganRules:
     """How an organ is judged: beyond its limits, and where it is not drawn.
 
     Beyond the last line, severity "error" is a FAIL and "warning" a VARIATION. At `expected_at`
-    levels, an organ that is not drawn is a VARIATION; elsewhere it may be absent.
+    levels an organ that is not drawn is asked for if its severity is "error", otherwise it is a
+    VARIATION; `absent` overrides that. An organ that runs `along_spine` needs contours on every
+    plane of a target, at some levels `continued_by` others.
     """
 
-    severity: Severity
+    severity: OrganSeverity
     expected_at: tuple[str, ...] = ()
+    absent: Literal["ask", "warning"] | None = None
+    along_spine: bool = False
+    continued_by: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Tell whether its absence where it is expected leaves a question open."""
+        if self.absent is not None:
+            return self.absent == "ask"
+        return self.severity == "error"
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """At these levels one of these organs has to be drawn."""
+
+    any_of: Annotated[tuple[str, ...], Field(min_length=1)]
+    at: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 @with_config(STRICT)
@@ -165,19 +203,25 @@ class Calendar:
 class NeuralRules:
     """How far beyond each target the neural structures must be drawn, and the margin of a PRV.
 
-    `prv_margin_mm` makes a planning risk volume from the cord where none is drawn.
+    `prv_margin_mm` makes a planning risk volume from the cord where none is drawn; a drawn one
+    wider than `prv_widest_mm` is reported. Up to `continued_mm` may be missing at an end.
     """
 
     extent_mm: Positive
     basis: Basis
     source: NonEmpty
     prv_margin_mm: Positive = 2.0
+    prv_widest_mm: Positive = 3.5
+    continued_mm: Annotated[float, Field(ge=0)] = 5.0
 
 
 @with_config(STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoseRules:
-    """Dose grid spacing, and the target medians that fit a prescription."""
+    """Dose grid spacing, and the target medians that fit a prescription.
+
+    A median above `median_variation` fits, and is a VARIATION.
+    """
 
     grid_goal_mm: Positive
     grid_variation_mm: Positive
@@ -185,6 +229,7 @@ class DoseRules:
     median_high: Positive
     basis: Basis
     source: NonEmpty
+    median_variation: Positive = 1.25
 
 
 @with_config(STRICT)
@@ -230,10 +275,11 @@ class Protocol:
     limits: Annotated[tuple[Limit, ...], Field(min_length=1)]
     neural: NeuralRules
     dose: DoseRules
-    checks: dict[str, Severity]
+    checks: dict[RuleId, Severity] = field(default_factory=dict)
     never_match: tuple[str, ...] = ()
     structures: dict[str, StructureNames]
     organs: dict[str, OrganRules] = field(default_factory=dict)
+    expected: tuple[Expected, ...] = ()
     calendar: Calendar | None = None
     sha256: str = ""
 
@@ -243,10 +289,21 @@ class Protocol:
             row for row in self.limits if row.structure == structure and row.fractions == fractions
         )
 
-    def limit(self, structure: str, fractions: int) -> Limit | None:
-        """Return the first limit of a structure at this fraction number, if there is one."""
-        return next(iter(self.limits_of(structure, fractions)), None)
+    def near_maximum(self, structure: str, fractions: int) -> Limit | None:
+        """Return the strictest limit of a structure's D0.035cc at this fraction number."""
+        rows = [row for row in self.limits_of(structure, fractions) if row.is_near_maximum]
+        return min(rows, key=lambda row: row.strictness, default=None)
+
+    def largest_line(self, structure: str) -> Line | None:
+        """Return the largest last line of a structure's D0.035cc at any fraction number."""
+        rows = [row for row in self.limits if row.structure == structure and row.is_near_maximum]
+        lines = [row.last_line for row in rows]
+        return max(lines, key=lambda line: line.constraint.limit, default=None)
+
+    def structures_of(self, role: Role) -> tuple[str, ...]:
+        """Return the structures of a role, in the order of the table."""
+        return tuple(name for name, row in self.structures.items() if row.role is role)
 
     def structure_of(self, role: Role) -> str:
         """Return the first structure of a role."""
-        return next(name for name, row in self.structures.items() if row.role is role)
+        return self.structures_of(role)[0]

@@ -1,0 +1,116 @@
+"""What a question is: its name, where it belongs, what it rests on, and what a fault makes of it."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from sbrtcheck.protocol.rules import Basis, Severity
+
+__all__ = ["PUBLISHED_CHECKS", "SEVERITY_OUTCOME", "Outcome", "Rule", "Section", "State"]
+
+PUBLISHED_CHECKS = "AAPM MPPG 11.a (Xia 2021), plan and data integrity"
+
+
+class Outcome(IntEnum):
+    """The answer to a question, from best to worst."""
+
+    PASS = 0
+    VARIATION = 1
+    UNDECIDED = 2
+    FAIL = 3
+
+
+class Section(StrEnum):
+    """What a question is about; reports choose by it."""
+
+    IDENTITY = "identity"
+    PLAN = "plan"
+    PRESCRIPTION = "prescription"
+    TRIAL = "trial"
+    COURSE = "course"
+    NEURAL = "neural"
+    TARGET = "target"
+    ORGAN = "organ"
+    STRUCTURE = "structure"
+    DOSE = "dose"
+    FACTS = "facts"
+
+
+class State(StrEnum):
+    """Why an answer is not a plain one.
+
+    The first three are the kinds of UNDECIDED: something is missing, only a person can say, or the
+    numerical interval straddles the last line.
+    """
+
+    MISSING = "missing"
+    DECLARE = "declare"
+    AT_LIMIT = "at limit"
+    AT_GOAL = "at goal"
+    BOUNDED = "bounded"
+    NOT_ASKED = "not asked"
+    NOT_PROVIDED = "not provided"
+
+
+class VariationClass(StrEnum):
+    """What kind of deviation a VARIATION is."""
+
+    DOSE = "dose"
+    COVERAGE = "coverage"
+    CONTOUR = "contour"
+    TECHNIQUE = "technique"
+    CALENDAR = "calendar"
+
+
+CLASSES = {
+    Section.IDENTITY: VariationClass.TECHNIQUE,
+    Section.PLAN: VariationClass.TECHNIQUE,
+    Section.PRESCRIPTION: VariationClass.TECHNIQUE,
+    Section.TRIAL: VariationClass.TECHNIQUE,
+    Section.COURSE: VariationClass.TECHNIQUE,
+    Section.NEURAL: VariationClass.DOSE,
+    Section.TARGET: VariationClass.COVERAGE,
+    Section.ORGAN: VariationClass.DOSE,
+    Section.STRUCTURE: VariationClass.DOSE,
+    Section.DOSE: VariationClass.TECHNIQUE,
+    Section.FACTS: VariationClass.CALENDAR,
+}
+
+SEVERITY_OUTCOME: dict[Severity, Outcome | None] = {
+    "error": Outcome.FAIL,
+    "ask": Outcome.UNDECIDED,
+    "warning": Outcome.VARIATION,
+    "info": None,
+    "off": None,
+}
+# A protocol may not silence what is an error or a question in these.
+GUARDED = frozenset(
+    {Section.IDENTITY, Section.DOSE, Section.TARGET, Section.NEURAL, Section.COURSE, Section.PLAN}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One question.
+
+    Parameters
+    ----------
+    id
+        In words: `section.noun`.
+    severity
+        What a fault is by default: "error" a FAIL, "ask" UNDECIDED, "warning" a VARIATION, "info"
+        only reported. A protocol may override it.
+    former
+        The name under which an earlier release let a protocol override it, where that differs.
+    """
+
+    id: str
+    section: Section
+    basis: Basis = Basis.CONVENTION
+    source: str
+    severity: Severity = "error"
+    former: str | None = None
+
+    @property
+    def is_guarded(self) -> bool:
+        """Tell whether a protocol may not turn it off."""
+        return self.section in GUARDED and self.severity in ("error", "ask")
