@@ -1,0 +1,92 @@
+"""Make findings: an answer, a question, a fault by its severity, a row that is only reported."""
+
+from collections.abc import Mapping
+
+from sbrtcheck.checks.rule import SEVERITY_OUTCOME, Outcome, Rule, State
+from sbrtcheck.checks.verdict import Finding
+from sbrtcheck.model import Text
+from sbrtcheck.protocol.rules import Severity
+
+__all__ = ["answer", "asked", "by_severity", "not_asked", "reported", "severity_of"]
+
+
+def answer(
+    rule: Rule, outcome: Outcome, message: Text, *, subject: str = "case", roi: str | None = None
+) -> Finding:
+    """Return a plain answer."""
+    return Finding(rule=rule, subject=subject, outcome=outcome, message=message, roi=roi)
+
+
+def asked(
+    rule: Rule,
+    message: Text,
+    *,
+    state: State,
+    cure: Text,
+    subject: str = "plan",
+    roi: str | None = None,
+    held_by: str | None = None,
+) -> Finding:
+    """Return an UNDECIDED: why, of which kind, and what settles it."""
+    return Finding(
+        rule=rule,
+        subject=subject,
+        roi=roi,
+        outcome=Outcome.UNDECIDED,
+        message=message,
+        reason=message,
+        state=state,
+        cure=cure,
+        held_by=held_by,
+    )
+
+
+def reported(
+    rule: Rule, message: Text, *, subject: str = "case", roi: str | None = None
+) -> Finding:
+    """Return a row that never moves a verdict."""
+    return Finding(rule=rule, subject=subject, outcome=None, message=message, roi=roi)
+
+
+def not_asked(rule: Rule, message: Text, *, subject: str, place: str | None = None) -> Finding:
+    """Return the answer of a question that has no subject here."""
+    return Finding(
+        rule=rule,
+        subject=subject,
+        outcome=None,
+        message=message,
+        state=State.NOT_ASKED,
+        place=place,
+    )
+
+
+def severity_of(rule: Rule, severities: Mapping[str, Severity]) -> Severity:
+    """Return the severity of a rule in a protocol: its own, unless the protocol overrides it."""
+    named = severities.get(rule.id)
+    if named is not None:
+        return named
+    if rule.former is not None and rule.former in severities:
+        return severities[rule.former]
+    return rule.severity
+
+
+def by_severity(
+    rule: Rule,
+    severities: Mapping[str, Severity],
+    message: Text,
+    *,
+    fault: bool,
+    cure: Text,
+    subject: str = "case",
+    roi: str | None = None,
+) -> Finding:
+    """Return what a fault is by the rule's severity; without a fault, a PASS."""
+    severity = severity_of(rule, severities)
+    worst = SEVERITY_OUTCOME[severity]
+    if worst is None:
+        return reported(rule, message, subject=subject, roi=roi)
+    if not fault:
+        return answer(rule, Outcome.PASS, message, subject=subject, roi=roi)
+    if worst is Outcome.UNDECIDED:
+        return asked(rule, message, state=State.DECLARE, cure=cure, subject=subject, roi=roi)
+    return answer(rule, worst, message, subject=subject, roi=roi)
