@@ -527,7 +527,7 @@ class _Writer:
             if row.match.structure is not None or self.page.verbose:
                 sentences += [f"{name}: {self.voice.say(note)}" for note in row.notes]
             if row.match.structure is None and (
-                self.page.verbose or looks_relevant(row.match.roi.name)
+                self.page.verbose or looks_relevant(row.match)
             ):
                 sentences.append(f"not used: {name} ({self.voice.say(row.match.how)})")
         if sentences:
