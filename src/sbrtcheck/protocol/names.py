@@ -290,9 +290,7 @@ def _another_target(nothing: MatchedROI, protocol: Protocol) -> MatchedROI:
     alike = _alike(nothing.roi.name, None)
     if alike is None:
         return nothing
-    return _why_not(
-        replace(nothing, alike=alike), protocol.structure_of(Role.PTV), known_only=True
-    )
+    return _why_not(replace(nothing, alike=alike), protocol.structure_of(Role.PTV), known_only=True)
 
 
 KNOWN_ONLY = "re:^(?!"  # how an exclusion begins that lets only those names through that it knows
