@@ -281,6 +281,8 @@ def test_a_name_states_these_levels(name: str, levels: str) -> None:
         ("PTV_L6", Role.PTV, "L6"),
         ("PTVL6", Role.PTV, "L6"),
         ("PTV_L5_L6", Role.PTV, "L6"),
+        ("PTV_T12T13", Role.PTV, "T13"),
+        ("PTV_L5-L6", Role.PTV, "L6"),
         ("PTV_T13", Role.PTV, "T13"),
         ("VB_T13", Role.VERTEBRA, "T13"),
         ("L6", Role.VERTEBRA, "L6"),

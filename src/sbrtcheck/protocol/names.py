@@ -93,7 +93,7 @@ def normalise(name: str) -> str:
     return re.sub(r"[\s_.]+", "_", folded)
 
 
-IMAGING = re.compile(r"(?:_\(?|\(|(?<=[一-鿿]))(?:mri?|ct|true)\)?(?=$|[_(+-])")
+IMAGING = re.compile(r"(?:[_-]\(?|\(|(?<=[一-鿿]))(?:mri?|ct|true)\)?(?=$|[_(+-])")
 
 
 def bare_name(name: str) -> str:
@@ -128,17 +128,19 @@ def match_rois(
     _check_aliases(rois, protocol, aliases)
     known = tuple(_match(roi, protocol) for roi in rois)
     matches = tuple(_as_declared(match, protocol, aliases) for match in known)
-    overruled = [
-        (was, match)
-        for was, match in zip(known, matches, strict=True)
-        if was.structure not in (None, match.structure)
-    ]
-    for was, match in overruled:
-        untouched = [m for m in matches if all(m is not other for _, other in overruled)]
+    pairs = tuple(zip(known, matches, strict=True))
+    untouched = [match for was, match in pairs if not _overrules(was, match.structure)]
+    for was, match in pairs:
+        if not _overrules(was, match.structure):
+            continue
         refused = _why_refused(was, match, untouched, _treated(matches, levels))
         if refused is not None:
             raise CaseError(refused)
     return matches
+
+
+def _overrules(known: MatchedROI, structure: str | None) -> bool:
+    return known.structure not in (None, structure)
 
 
 def _check_aliases(rois: tuple[ROI, ...], protocol: Protocol, aliases: Mapping[str, str]) -> None:
@@ -161,7 +163,7 @@ def _as_declared(known: MatchedROI, protocol: Protocol, aliases: Mapping[str, st
     if structure is None:
         return known
     how = Text("declared")
-    if known.structure not in (None, structure):
+    if _overrules(known, structure):
         how = Text("declared; the table knows it as {structure}", structure=str(known.structure))
     role = protocol.structures[structure].role
     return MatchedROI(roi=known.roi, structure=structure, role=role, how=how, declared=True)
@@ -183,24 +185,38 @@ def _why_refused(
     """Say why an alias may not overrule the table, or None where it may."""
     change = (was.role, match.role)
     if change in ZERO_MARGIN:
-        target = _target_of_same_level(was, untouched)
-        if target is None:
-            return None
-        return Text(
-            "--alias: '{name}' cannot stand for {structure}, since '{target}' is drawn and may be"
-            " the target of the same level",
-            name=was.roi.name,
-            structure=str(match.structure),
-            target=target,
-        )
-    if change not in BELOW_CORD:
-        return Text(
-            "--alias: '{name}' cannot stand for {structure}, since the table knows it as {known};"
-            " a declaration fills a gap, it does not overrule the table",
-            name=was.roi.name,
-            structure=str(match.structure),
-            known=str(was.structure),
-        )
+        return _why_no_target(was, match, untouched)
+    if change in BELOW_CORD:
+        return _why_still_cord(was, match, levels)
+    return Text(
+        "--alias: '{name}' cannot stand for {structure}, since the table knows it as {known};"
+        " a declaration fills a gap, it does not overrule the table",
+        name=was.roi.name,
+        structure=str(match.structure),
+        known=str(was.structure),
+    )
+
+
+def _why_no_target(
+    was: MatchedROI, match: MatchedROI, untouched: Iterable[MatchedROI]
+) -> Text | None:
+    """Say which target keeps a CTV or GTV from being one, or None where there is none."""
+    target = _target_of_same_level(was, untouched)
+    if target is None:
+        return None
+    return Text(
+        "--alias: '{name}' cannot stand for {structure}, since '{target}' is drawn and may be"
+        " the target of the same level",
+        name=was.roi.name,
+        structure=str(match.structure),
+        target=target,
+    )
+
+
+def _why_still_cord(
+    was: MatchedROI, match: MatchedROI, levels: tuple[str, ...] | None
+) -> Text | None:
+    """Say why a cord is not taken for sac or cauda, or None where all is treated below it."""
     if levels and all(level in NO_CORD for level in levels):
         return None
     return Text(
@@ -379,7 +395,7 @@ REGIONS = {"颈": "C", "頸": "C", "胸": "T", "腰": "L", "骶": "S"}
 DASHES = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
 NUMBER = r"0?(\d{1,2})(?!\d|[._]\d|\s?(?:MM|CM|C?GY|CC|%|FX?\b|X))"
 LETTER = r"(TH|T|L|C|S)"
-FIRST = re.compile(rf"(?<![A-Z0-9]){LETTER}\s?{NUMBER}")
+FIRST = re.compile(rf"(?:(?<![A-Z0-9])|(?<=[TL]\d)|(?<=[TL]\d\d)){LETTER}\s?{NUMBER}")
 THROUGH = r"(?:\s?(?:-+|[~至到]|(?:TO|THRU|THROUGH|UNTIL)\b|TO(?=TH|T|L))\s?)"
 NEXT_IN_RANGE = re.compile(rf"{THROUGH}(?:(?:VB\s?)?{LETTER}\s?)?{NUMBER}")
 NEXT_IN_LIST = re.compile(
