@@ -33,7 +33,6 @@ HOMES = {
     "tomllib": {"protocol", "dossier"},
     "rich": {"report"},
     "typer": {"cli"},
-    "rapidfuzz": {"protocol"},
     "scipy": {"contours", "dvh", "batch"},
     "dicompylercore": {"crosscheck"},
     "pebble": {"batch"},

@@ -73,7 +73,7 @@ def test_options_may_stand_before_the_plan() -> None:
         ("t8_30gy5_pass", ["--rx", "30Gy/5"], 0),
         ("t8_30gy5_pass", ["--rx", "24Gy/4"], 2),
         ("t8_30gy5_pass", ["--levels", "T9"], 2),
-        ("t8_30gy5_pass", ["--alias", "CTV_T8=SpinalCord"], 1),
+        ("t8_30gy5_pass", ["--alias", "CTV_T8=SpinalCord"], 2),
         ("t8_30gy5_pass", ["--alias", "nonsense"], 2),
         ("t8_30gy5_pass", ["--rx", "lots"], 2),
         ("t8_30gy5_pass", ["--levels", ""], 2),

@@ -206,8 +206,10 @@ def test_two_kidneys_are_judged_together() -> None:
     """150 cc each: neither alone spares 200 cc, both together do."""
     left = box("Kidney_L", (64, -26, -48), (90, 26, 60), spacing_mm=2.0)
     right = box("Kidney_R", (-90, -26, -48), (-64, 26, 60), spacing_mm=2.0)
-    others = Declared(aliases={"Kidneys": "Liver"})
-    verdict = judge(CORD, left, right, declared=others, organs=5.0)
+    drawn = judge(CORD, left, right, organs=5.0).case
+    rois = tuple(roi for roi in drawn.structure_set.rois if roi.name != "Kidneys")
+    structures = replace(drawn.structure_set, rois=rois)
+    verdict = check(replace(drawn, structure_set=structures), PROTOCOL)
 
     (finding,) = (f for f in verdict.findings if f.subject == "Kidneys")
     assert finding.roi == "Kidney_L + Kidney_R"

@@ -7,7 +7,6 @@ from sbrtcheck.checks.limits import graded_finding, unanswered
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.model import Text
 from sbrtcheck.protocol.metric import Metric, parse_metric
-from sbrtcheck.protocol.names import DERIVED, UNKNOWN
 from sbrtcheck.protocol.rules import Basis, Role
 
 REPORTED = tuple(
@@ -40,9 +39,9 @@ def check_coverage(evidence: Evidence) -> Iterator[Finding]:
 
 def _without_target(evidence: Evidence) -> Text:
     """Say that there is no PTV, and which ROIs could be one."""
-    alike = [m for m in evidence.others if m.how.values.get("structure") == "PTV"]
-    unclear = [m.roi.name for m in alike if m.how.template == UNKNOWN]
-    derived = [m.roi.name for m in alike if m.how.template == DERIVED]
+    alike = [m for m in evidence.others if m.alike is Role.PTV and m.roi.contours]
+    unclear = [m.roi.name for m in alike if not m.is_derived]
+    derived = [m.roi.name for m in alike if m.is_derived]
     if unclear:
         return Text(
             "no PTV is known by its name; if one of these is the target, add {cures}",

@@ -74,7 +74,9 @@ def check(case: Case, protocol: Protocol, declared: Declared | None = None) -> V
 
 def gather(case: Case, protocol: Protocol, declared: Declared) -> Evidence:
     """Make a case ready for questions; raises what `check` does but for the dose of one session."""
-    matches = match_rois(case.structure_set.rois, protocol, declared.aliases)
+    matches = match_rois(
+        case.structure_set.rois, protocol, declared.aliases, levels=declared.levels
+    )
     matches = without_foreign_targets(matches, case)
     reading = read_prescription(case.plan, declared, protocol.schemes.tolerance_gy)
     treated = treated_levels(matches, declared)

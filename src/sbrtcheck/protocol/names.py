@@ -4,19 +4,21 @@ Names are matched by the protocol's table, never by likeness: a wrong cord would
 verdict. Levels are read from names only, never from z.
 """
 
+import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import ROI, Text
-from sbrtcheck.protocol.rules import Protocol, Role
+from sbrtcheck.protocol.rules import Protocol, Role, StructureNames
 
 __all__ = [
     "LEVELS",
     "Levels",
     "MatchedROI",
+    "bare_name",
     "first_alias",
     "looks_relevant",
     "match_rois",
@@ -38,7 +40,9 @@ POSITION = {level: index for index, level in enumerate(LEVELS)}
 class MatchedROI:
     """An ROI and the structure it stands for; `structure` is None where it stands for none.
 
-    `is_made` tells that it is not drawn, but made from another ROI.
+    `is_made` tells that it is not drawn, but made from another ROI. `alike` is the role whose
+    name it holds without standing for it; `is_derived` tells that its name says it was made from
+    another: a ring, an optimisation structure, a target less the cord.
     """
 
     roi: ROI
@@ -47,6 +51,8 @@ class MatchedROI:
     how: Text
     declared: bool = False
     is_made: bool = False
+    alike: Role | None = None
+    is_derived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +60,25 @@ class Levels:
     """The vertebral levels that a name states, head to foot.
 
     `unclear` are those that may mean something else: T1 and T2 are also MR sequences.
+    `impossible` are those that no spine is counted to have, such as L6 and T13.
     """
 
     stated: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
+    impossible: tuple[str, ...] = ()
 
 
-LOOKS = re.compile(r"p[gc]?tv|cord|cauda|sac\b|canal|脊髓|马尾|靶区|硬膜|椎管")
+NEURAL = re.compile(r"cord|cauda|sac\b|canal|脊髓|马尾|硬膜|椎管")
 
 
-def looks_relevant(name: str) -> bool:
-    """Tell whether an unmatched name looks like a target or a neural structure.
+def looks_relevant(match: MatchedROI) -> bool:
+    """Tell whether an unmatched ROI looks like a target or a neural structure.
 
     Such ROIs are never used, but the report says that they were not.
     """
-    return LOOKS.search(normalise(name)) is not None
+    if match.alike is not None:
+        return True
+    return NEURAL.search(normalise(match.roi.name)) is not None
 
 
 def normalise(name: str) -> str:
@@ -83,17 +93,57 @@ def normalise(name: str) -> str:
     return re.sub(r"[\s_.]+", "_", folded)
 
 
+IMAGING = re.compile(r"(?:[_-]\(?|\(|(?<=[一-鿿]))(?:mri?|ct|true)\)?(?=$|[_(+-])")
+
+
+def bare_name(name: str) -> str:
+    """Return an evened-out name without what says on which image the ROI was drawn.
+
+    Examples
+    --------
+    >>> bare_name("Spinal cord (MRI)"), bare_name("SpinalCord_MR_PRV02")
+    ('spinal_cord', 'spinalcord_prv02')
+    """
+    return IMAGING.sub("", normalise(name))
+
+
 def match_rois(
-    rois: Iterable[ROI], protocol: Protocol, aliases: Mapping[str, str]
+    rois: Iterable[ROI],
+    protocol: Protocol,
+    aliases: Mapping[str, str],
+    *,
+    levels: tuple[str, ...] = (),
 ) -> tuple[MatchedROI, ...]:
-    """Match every ROI with the protocol's structures; a declared alias comes before the table.
+    """Match every ROI with the protocol's structures, by declared alias where the table is silent.
+
+    `levels` are the treated levels as declared; without them, the targets' names tell.
 
     Raises
     ------
     CaseError
-        If an alias names an ROI that is not there or a structure that the protocol lacks.
+        If an alias names an ROI that is not there or a structure that the protocol lacks, or
+        overrules the table where it may not.
     """
     rois = tuple(rois)
+    _check_aliases(rois, protocol, aliases)
+    known = tuple(_match(roi, protocol) for roi in rois)
+    matches = tuple(_as_declared(match, protocol, aliases) for match in known)
+    pairs = tuple(zip(known, matches, strict=True))
+    untouched = [match for was, match in pairs if not _overrules(was, match.structure)]
+    for was, match in pairs:
+        if not _overrules(was, match.structure):
+            continue
+        refused = _why_refused(was, match, untouched, _treated(matches, levels))
+        if refused is not None:
+            raise CaseError(refused)
+    return matches
+
+
+def _overrules(known: MatchedROI, structure: str | None) -> bool:
+    return known.structure not in (None, structure)
+
+
+def _check_aliases(rois: tuple[ROI, ...], protocol: Protocol, aliases: Mapping[str, str]) -> None:
     for name, structure in aliases.items():
         if all(roi.name != name for roi in rois):
             raise CaseError(
@@ -105,59 +155,191 @@ def match_rois(
                 Text("--alias: the protocol has no structure '{structure}'", structure=structure),
                 candidates=list(protocol.structures),
             )
-    return tuple(_match(roi, protocol, aliases) for roi in rois)
 
 
-def _match(roi: ROI, protocol: Protocol, aliases: Mapping[str, str]) -> MatchedROI:
-    if roi.name in aliases:
-        structure = aliases[roi.name]
-        role = protocol.structures[structure].role
-        return MatchedROI(
-            roi=roi, structure=structure, role=role, how=Text("declared"), declared=True
-        )
-    name = normalise(roi.name)
-    if first_alias(name, protocol.never_match):
-        return MatchedROI(
-            roi=roi, structure=None, role=None, how=Text("helper structure, never used")
-        )
-    for structure, row in protocol.structures.items():
-        alias = first_alias(name, row.aliases)
-        if alias is None:
+def _as_declared(known: MatchedROI, protocol: Protocol, aliases: Mapping[str, str]) -> MatchedROI:
+    """Return the match that an alias declares, or the one that the table knows."""
+    structure = aliases.get(known.roi.name)
+    if structure is None:
+        return known
+    how = Text("declared")
+    if _overrules(known, structure):
+        how = Text("declared; the table knows it as {structure}", structure=str(known.structure))
+    role = protocol.structures[structure].role
+    return MatchedROI(roi=known.roi, structure=structure, role=role, how=how, declared=True)
+
+
+# --- Where an alias may overrule the table -----------------------------------------------------
+
+ZERO_MARGIN = {(Role.CTV, Role.PTV), (Role.GTV, Role.PTV)}  # clinics that draw no PTV
+BELOW_CORD = {(Role.CORD, Role.SAC), (Role.CORD, Role.CAUDA)}
+NO_CORD = ("L3", "L4", "L5")
+
+
+def _why_refused(
+    was: MatchedROI,
+    match: MatchedROI,
+    untouched: Iterable[MatchedROI],
+    levels: tuple[str, ...] | None,
+) -> Text | None:
+    """Say why an alias may not overrule the table, or None where it may."""
+    change = (was.role, match.role)
+    if change in ZERO_MARGIN:
+        return _why_no_target(was, match, untouched)
+    if change in BELOW_CORD:
+        return _why_still_cord(was, match, levels)
+    return Text(
+        "--alias: '{name}' cannot stand for {structure}, since the table knows it as {known};"
+        " a declaration fills a gap, it does not overrule the table",
+        name=was.roi.name,
+        structure=str(match.structure),
+        known=str(was.structure),
+    )
+
+
+def _why_no_target(
+    was: MatchedROI, match: MatchedROI, untouched: Iterable[MatchedROI]
+) -> Text | None:
+    """Say which target keeps a CTV or GTV from being one, or None where there is none."""
+    target = _target_of_same_level(was, untouched)
+    if target is None:
+        return None
+    return Text(
+        "--alias: '{name}' cannot stand for {structure}, since '{target}' is drawn and may be"
+        " the target of the same level",
+        name=was.roi.name,
+        structure=str(match.structure),
+        target=target,
+    )
+
+
+def _why_still_cord(
+    was: MatchedROI, match: MatchedROI, levels: tuple[str, ...] | None
+) -> Text | None:
+    """Say why a cord is not taken for sac or cauda, or None where all is treated below it."""
+    if levels and all(level in NO_CORD for level in levels):
+        return None
+    return Text(
+        "--alias: '{name}' is called cord; it can stand for {structure} only where every treated"
+        " level is known to be one of L3 to L5",
+        name=was.roi.name,
+        structure=str(match.structure),
+    )
+
+
+def _target_of_same_level(was: MatchedROI, matches: Iterable[MatchedROI]) -> str | None:
+    """Return a drawn target that shares a level with an ROI, or may share one, or None."""
+    own = set(read_levels(was.roi.name, was.role).stated)
+    for match in matches:
+        if match.role is not Role.PTV or not match.roi.contours:
             continue
-        excluded = first_alias(name, row.exclude)
-        if excluded is not None:
-            how = _why_not(roi, name, structure, excluded)
-            return MatchedROI(roi=roi, structure=None, role=None, how=how)
-        how = Text("matches '{alias}'", alias=alias)
-        if len(alias) > LONG_PATTERN:
-            how = Text("matches a pattern of {structure}", structure=structure)
-        return MatchedROI(roi=roi, structure=structure, role=row.role, how=how)
-    return MatchedROI(roi=roi, structure=None, role=None, how=Text("no structure of the protocol"))
+        levels = set(read_levels(match.roi.name, Role.PTV).stated)
+        if not own or not levels or own & levels:
+            return match.roi.name
+    return None
+
+
+def _treated(matches: Iterable[MatchedROI], declared: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the levels that are declared and that targets' names state; None if one is open."""
+    targets = [read_levels(m.roi.name, m.role) for m in matches if m.role is Role.PTV]
+    if any(target.impossible or target.unclear for target in targets):
+        return None
+    if not declared and not all(target.stated for target in targets):
+        return None
+    return (*declared, *(level for target in targets for level in target.stated))
+
+
+# --- What the table knows ----------------------------------------------------------------------
+
+
+def _match(roi: ROI, protocol: Protocol) -> MatchedROI:
+    """Match one ROI by the table alone."""
+    found = _row_of(roi.name, protocol)
+    nothing = MatchedROI(
+        roi=roi, structure=None, role=None, how=Text("no structure of the protocol")
+    )
+    if first_alias(bare_name(roi.name), protocol.never_match):
+        how = Text("helper structure, never used")
+        return replace(nothing, how=how, alike=_alike(roi.name, found), is_derived=True)
+    if found is None:
+        return _another_target(nothing, protocol)
+    structure, row, alias = found
+    excluded = first_alias(_searched(roi.name, row), row.exclude)
+    if excluded is not None:
+        unknown = excluded.startswith(KNOWN_ONLY)
+        return _why_not(replace(nothing, alike=row.role), structure, known_only=unknown)
+    how = Text("matches '{alias}'", alias=alias)
+    if len(alias) > LONG_PATTERN:
+        how = Text("matches a pattern of {structure}", structure=structure)
+    return MatchedROI(roi=roi, structure=structure, role=row.role, how=how)
+
+
+def _row_of(name: str, protocol: Protocol) -> tuple[str, StructureNames, str] | None:
+    """Return the first structure with an alias that a name matches, and that alias."""
+    for structure, row in protocol.structures.items():
+        alias = first_alias(_searched(name, row), row.aliases)
+        if alias is not None:
+            return structure, row, alias
+    return None
+
+
+def _searched(name: str, row: StructureNames) -> str:
+    """Return the form of a name that a structure's aliases are compared with.
+
+    The outline of another image is no outline of the planning CT, so it keeps its suffix.
+    """
+    return normalise(name) if row.role is Role.EXTERNAL else bare_name(name)
+
+
+OTHER_TARGETS = re.compile(r"(?<![a-z])i[gc]?tv|^tv(?:_|\d|$)|^target|靶区|转移灶|轉移灶")
+
+
+def _alike(name: str, found: tuple[str, StructureNames, str] | None) -> Role | None:
+    """Return the role whose name an ROI holds, or None."""
+    if found is not None:
+        return found[1].role
+    return Role.PTV if OTHER_TARGETS.search(normalise(name)) else None
+
+
+def _another_target(nothing: MatchedROI, protocol: Protocol) -> MatchedROI:
+    """Tell of an ROI that no structure knows whether it looks like another kind of target."""
+    alike = _alike(nothing.roi.name, None)
+    if alike is None:
+        return nothing
+    return _why_not(replace(nothing, alike=alike), protocol.structure_of(Role.PTV), known_only=True)
 
 
 KNOWN_ONLY = "re:^(?!"  # how an exclusion begins that lets only those names through that it knows
-DERIVED = "looks like {structure}, but is a derived structure"
-UNKNOWN = (
-    "looks like {structure}, but its name holds more than the table knows; if it is one, add"
-    ' --alias "{name}={structure}"'
-)
 MADE_FROM = re.compile(
-    r"[-+!]|prv|cord|cauda|canal|sac(?![a-z])|脊髓|马尾|opt|eval|ring|shell|crop|cut|sub|minus|hot|cold"
-    r"|inner|outer|overlap|bool|dose|copy|old|tmp|temp|dummy|help|avoid|_[dv]\d|dptv|优化|评估|环"
+    r"-(?!(?:th|t|l|c|s)\d|[12](?=$|[_(])(?!_?[mc]m))|[+!]|^ns_|prv|cord|cauda|canal|sac(?![a-z])"
+    r"|脊髓|马尾|opt|eval|ring|shell|crop|cut|sub|minus|hot|cold|inner|outer|overlap|bool|dose|copy"
+    r"|old|tmp|temp|dummy|help|avoid|_[dv]\d|dptv|优化|评估|环"
 )
 
 
-def _why_not(roi: ROI, name: str, structure: str, excluded: str) -> Text:
+def _why_not(match: MatchedROI, structure: str, *, known_only: bool) -> MatchedROI:
     """Say why an ROI does not stand for the structure whose name it holds."""
-    if not roi.contours:
-        return Text("looks like {structure}, but has no closed contours", structure=structure)
-    if excluded.startswith(KNOWN_ONLY) and not MADE_FROM.search(name):
-        return Text(UNKNOWN, structure=structure, name=roi.name)
-    return Text(DERIVED, structure=structure)
+    if not match.roi.contours:
+        how = Text("looks like {structure}, but has no closed contours", structure=structure)
+        return replace(match, how=how, is_derived=_is_made_from(match))
+    if known_only and not _is_made_from(match):
+        how = Text(
+            "looks like {structure}, but its name holds more than the table knows; if it is one,"
+            ' add --alias "{name}={structure}"',
+            structure=structure,
+            name=match.roi.name,
+        )
+        return replace(match, how=how)
+    how = Text("looks like {structure}, but is a derived structure", structure=structure)
+    return replace(match, how=how, is_derived=True)
+
+
+def _is_made_from(match: MatchedROI) -> bool:
+    return MADE_FROM.search(normalise(match.roi.name)) is not None
 
 
 LONG_PATTERN = 30  # characters: a longer one tells a reader nothing
-SUGGESTED = 80.0  # of 100: two letters of a word of ten exchanged; less is chance
+SUGGESTED = 0.8  # of 1: two letters of a word of ten exchanged; less is chance
 SHORTEST = 5  # characters: below, everything is near something
 
 
@@ -173,8 +355,6 @@ def suggest(name: str, protocol: Protocol) -> str | None:
     >>> suggest("CordaEquina", load_protocol("nct06756087"))
     'CaudaEquina'
     """
-    from rapidfuzz import fuzz, process
-
     asked = normalise(name).replace("_", "")
     if len(asked) < SHORTEST or first_alias(normalise(name), protocol.never_match):
         return None
@@ -190,8 +370,9 @@ def suggest(name: str, protocol: Protocol) -> str | None:
     long_enough = [
         alias for alias in known if len(alias) >= SHORTEST and ("prv" in alias) == ("prv" in asked)
     ]
-    found = process.extractOne(asked, long_enough, scorer=fuzz.ratio, score_cutoff=SUGGESTED)
-    return None if found is None else known[found[0]]
+    for found in difflib.get_close_matches(asked, long_enough, n=1, cutoff=SUGGESTED):
+        return known[found]
+    return None
 
 
 def first_alias(name: str, aliases: Iterable[str]) -> str | None:
@@ -209,26 +390,31 @@ def first_alias(name: str, aliases: Iterable[str]) -> str | None:
 
 CHINESE_DIGITS = {
     digit: str(value) for value, digit in enumerate("一二三四五六七八九十", start=1)
-} | {"十一": "11", "十二": "12"}
+} | {f"十{digit}": f"1{value}" for value, digit in enumerate("一二三四五六七八九", start=1)}
 REGIONS = {"颈": "C", "頸": "C", "胸": "T", "腰": "L", "骶": "S"}
 DASHES = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
 NUMBER = r"0?(\d{1,2})(?!\d|[._]\d|\s?(?:MM|CM|C?GY|CC|%|FX?\b|X))"
 LETTER = r"(TH|T|L|C|S)"
-FIRST = re.compile(rf"(?<![A-Z0-9]){LETTER}\s?{NUMBER}")
+FIRST = re.compile(rf"(?:(?<![A-Z0-9])|(?<=[TL]\d)|(?<=[TL]\d\d)){LETTER}\s?{NUMBER}")
 THROUGH = r"(?:\s?(?:-+|[~至到]|(?:TO|THRU|THROUGH|UNTIL)\b|TO(?=TH|T|L))\s?)"
 NEXT_IN_RANGE = re.compile(rf"{THROUGH}(?:(?:VB\s?)?{LETTER}\s?)?{NUMBER}")
 NEXT_IN_LIST = re.compile(
     rf"(?:\s?(?:[/+,&、和]|AND\b)\s?(?:{LETTER}\s?)?|[\s_]?{LETTER}\s?){NUMBER}"
 )
 TARGET_PREFIX = re.compile(r"^(I?[PGC]{1,2}TVP?)")
+DORSAL = re.compile(r"(?:(?<![A-Z0-9])|(?<=D\d))D(?=(?:0?[5-9]|1[0-2])(?!\d))")
+THORACIC = re.compile(r"(?<![A-Z0-9])TH?\s?\d")
 MR_SEQUENCES = ("T1", "T2", "T3", "T4")
+SPINAL = (Role.PTV, Role.CTV, Role.GTV, Role.VERTEBRA)
+NO_COUNT = 20  # T30 is an index or a time, T13 a vertebra too many
 
 
 def read_levels(name: str, role: Role | None = None) -> Levels:
     """Read the vertebral levels that a name states.
 
     Understands `PTV_T8`, `VB_T08`, `Th8`, `T7-8`, `T11+T12`, `T10-L1`, 胸8, 腰2椎体, 第8胸椎.
-    `-5mm`, doses and `L`/`R` are no levels. On CTV and GTV, T1 to T4 are unclear.
+    D5 to D12 are dorsal, D1 to D4 doses. `-5mm`, doses and `L`/`R` are no levels. On CTV and GTV,
+    T1 to T4 are unclear; on targets and vertebrae, L6 and T13 are impossible.
 
     Examples
     --------
@@ -236,22 +422,44 @@ def read_levels(name: str, role: Role | None = None) -> Levels:
     ('T11', 'T12')
     >>> read_levels("GTV_T1", Role.GTV).unclear
     ('T1',)
+    >>> read_levels("PTV_L6", Role.PTV).impossible
+    ('L6',)
     """
-    text = TARGET_PREFIX.sub(r"\1 ", _latin(name))
+    text = _without_dorsal(TARGET_PREFIX.sub(r"\1 ", _latin(name)))
     found: list[str] = []
+    impossible: list[str] = []
     at = 0
     while (start := FIRST.search(text, at)) is not None:
         level = _level(start.group(1), start.group(2))
         at = start.end()
         if level is None:
+            if role in SPINAL and _is_own_token(text, start):
+                impossible.append(f"{start.group(1)[0]}{int(start.group(2))}")
             continue
         found.append(level)
         at = _chain(text, at, found)
     stated = tuple(sorted(set(found), key=POSITION.__getitem__))
+    unclear: tuple[str, ...] = ()
     if role in (Role.CTV, Role.GTV):
         unclear = tuple(level for level in stated if level in MR_SEQUENCES)
-        return Levels(tuple(level for level in stated if level not in unclear), unclear)
-    return Levels(stated)
+    return Levels(
+        tuple(level for level in stated if level not in unclear),
+        unclear,
+        tuple(dict.fromkeys(impossible)),
+    )
+
+
+def _without_dorsal(text: str) -> str:
+    """Write D8 as T8; beside a T, a D is a dose."""
+    if THORACIC.search(text):
+        return text
+    return DORSAL.sub("T", text)
+
+
+def _is_own_token(text: str, found: re.Match[str]) -> bool:
+    """Tell whether a letter and its number stand alone, and the number could count vertebrae."""
+    after = text[found.end() : found.end() + 1]
+    return int(found.group(2)) < NO_COUNT and not (after.isascii() and after.isalnum())
 
 
 def _latin(name: str) -> str:

@@ -526,9 +526,7 @@ class _Writer:
             name = self.voice.name(row.match.roi.name)
             if row.match.structure is not None or self.page.verbose:
                 sentences += [f"{name}: {self.voice.say(note)}" for note in row.notes]
-            if row.match.structure is None and (
-                self.page.verbose or looks_relevant(row.match.roi.name)
-            ):
+            if row.match.structure is None and (self.page.verbose or looks_relevant(row.match)):
                 sentences.append(f"not used: {name} ({self.voice.say(row.match.how)})")
         if sentences:
             self.line("Notes", "bold")
