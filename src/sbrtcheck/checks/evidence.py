@@ -1,35 +1,52 @@
-"""What the questions are asked of: matched ROIs, their DVHs, prescription and levels."""
+"""What the questions are asked of: matched ROIs, their DVHs, prescription, levels, course."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sbrtcheck.checks.course import Course
-from sbrtcheck.checks.levels import TreatedLevels
-from sbrtcheck.checks.prescription import PrescriptionReading
+from sbrtcheck.checks.findings import severity_of
+from sbrtcheck.checks.read_course import Course
+from sbrtcheck.checks.read_levels import TreatedLevels
+from sbrtcheck.checks.read_neural import Kind, Neural
+from sbrtcheck.checks.read_prescription import PrescriptionReading
+from sbrtcheck.checks.read_targets import Targets
+from sbrtcheck.checks.rule import Rule
 from sbrtcheck.checks.verdict import JudgedROI
-from sbrtcheck.contours import build_region, grown, overlap_cc
+from sbrtcheck.contours import build_region, overlap_cc
 from sbrtcheck.dossier import Case
-from sbrtcheck.dvh import DVH, Band, add_dvhs, compute_band
-from sbrtcheck.dvh.beyond import bound_beyond_gy
+from sbrtcheck.dvh import DVH, Band, add_dvhs, compute_band, compute_dvh
+from sbrtcheck.dvh.beyond import Bound, bound_beyond_gy
 from sbrtcheck.dvh.isodose import compute_isodoses
 from sbrtcheck.model import ROI, Declared, DoseGrid, Prescription, Text, Value
 from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
 from sbrtcheck.protocol.metric import Metric
 from sbrtcheck.protocol.names import MatchedROI
-from sbrtcheck.protocol.rules import Protocol, Role
+from sbrtcheck.protocol.rules import Protocol, Role, Severity
 
-NEURAL_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL)
+__all__ = ["ALL_TARGETS", "WHOLE_BODY", "Evidence", "compose_parts", "compute_dosimetry"]
+
 ALL_TARGETS = "all targets"
+WHOLE_BODY = "whole body"
 APART, WITHIN = 0.001, 0.99  # of the smaller target: shared parts that are rounding, or all of it
+TARGET_ROLES = (Role.PTV, Role.CTV, Role.GTV)
+
+Subject = tuple[str, MatchedROI]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:
     """A case made ready for questions.
 
-    `subjects` pairs each matched ROI with the name under which findings speak of it;
-    `treated_with` are the levels of plans that were added.
+    Parameters
+    ----------
+    subjects
+        Each matched ROI with the name under which findings speak of it.
+    neural
+        What of the neural ROIs is judged as what; its parts have subjects of their own.
+    treated_with
+        The levels of plans that are added.
+    others
+        ROIs that stand for nothing.
     """
 
     case: Case
@@ -39,73 +56,98 @@ class Evidence:
     treated: TreatedLevels
     treated_with: tuple[TreatedLevels, ...]
     course: Course
-    subjects: tuple[tuple[str, MatchedROI], ...]
+    targets: Targets
+    subjects: tuple[Subject, ...]
+    neural: Neural
     dosimetry: Dosimetry
     others: tuple[MatchedROI, ...]
     notes: tuple[Text, ...] = ()
 
-    def of_role(self, *roles: Role) -> tuple[tuple[str, MatchedROI], ...]:
+    def of_role(self, *roles: Role) -> tuple[Subject, ...]:
         """Return the ROIs of some roles, with their subjects, in the order of the file."""
         return tuple(pair for pair in self.subjects if pair[1].role in roles)
 
-    def dvh(self, subject: str) -> DVH:
-        """Return the DVH of a subject: a target, a neural structure or an organ with limits."""
-        return self.dosimetry.dvhs[subject]
-
-    def drawn(self, *roles: Role) -> tuple[tuple[str, MatchedROI], ...]:
-        """Return the ROIs of some roles whose contours enclose a volume."""
+    def of_structure(self, structure: str) -> tuple[Subject, ...]:
+        """Return the ROIs of a structure whose contours enclose a volume."""
         return tuple(
-            pair for pair in self.of_role(*roles) if self.dvh(pair[0]).volume_cc is not None
+            pair for pair in self.subjects if pair[1].structure == structure and is_drawn(pair[1])
         )
 
-    def value(self, metric: Metric, subject: str) -> Value:
-        """Answer a metric of a subject."""
-        return evaluate(metric, subject, self.dosimetry)
+    def dvh(self, subject: str) -> DVH:
+        """Return the DVH of a subject: a target, a neural structure or what has limits."""
+        return self.dosimetry.dvhs[subject]
+
+    def drawn(self, *roles: Role) -> tuple[Subject, ...]:
+        """Return the ROIs of some roles whose contours enclose a volume."""
+        return tuple(pair for pair in self.of_role(*roles) if is_drawn(pair[1]))
+
+    def graded_targets(self) -> tuple[Subject, ...]:
+        """Return the PTVs whose coverage is graded."""
+        return tuple(
+            pair for pair in self.drawn(Role.PTV) if self.targets.graded(pair[1].roi.name)
+        )
+
+    def value(self, metric: Metric, subject: str, *, limit: float | None = None) -> Value:
+        """Answer a metric of a subject; `limit` is what it will be held to."""
+        return evaluate(metric, subject, self.dosimetry, limit=limit)
+
+    def severity(self, rule: Rule) -> Severity:
+        """Return the severity of a rule in this protocol."""
+        return severity_of(rule, self.protocol.checks)
 
     @property
     def fractions(self) -> int | None:
-        """Return the number of fractions, or None where the prescription is not known."""
-        prescription = self.reading.prescription
-        return None if prescription is None else prescription.fractions
+        """Return the number of fractions, whatever is known of the dose."""
+        return self.reading.fractions
 
     def judged_rois(self) -> tuple[JudgedROI, ...]:
         """Return all ROIs with what is known of them."""
-        judged = []
-        for subject, match in self.subjects:
-            dvh = self.dosimetry.dvhs.get(subject)
-            volume_cc = build_region(match.roi).volume_cc if dvh is None else dvh.volume_cc
-            notes = match.roi.notes if dvh is None else dvh.notes
-            judged.append(JudgedROI(match=match, volume_cc=volume_cc, notes=notes))
+        judged = [_judged(match) for _, match in self.subjects]
+        made = [part.match for part in self.neural.parts if part.kind is Kind.MADE_PRV]
+        judged += [_judged(match) for match in made]
         judged += [JudgedROI(match=m, volume_cc=None, notes=m.roi.notes) for m in self.others]
         return tuple(judged)
 
 
-def name_subjects(matches: tuple[MatchedROI, ...]) -> tuple[tuple[str, MatchedROI], ...]:
+def is_drawn(match: MatchedROI) -> bool:
+    """Tell whether the contours of an ROI enclose a volume."""
+    return build_region(match.roi).volume_cc is not None
+
+
+def _judged(match: MatchedROI) -> JudgedROI:
+    region = build_region(match.roi)
+    return JudgedROI(match=match, volume_cc=region.volume_cc, notes=region.notes)
+
+
+# --- Subjects -----------------------------------------------------------------------------------
+
+
+def name_subjects(matches: Sequence[MatchedROI]) -> tuple[Subject, ...]:
     """Name each matched ROI: by its structure, or by structure and ROI where several match."""
-    matched = [m for m in matches if m.structure is not None]
-    count = Counter(m.structure for m in matched)
+    matched = [(m.structure, m) for m in matches if m.structure is not None]
+    count = Counter(structure for structure, _ in matched)
     seen: Counter[str] = Counter()
     subjects = []
-    for match in matched:
-        subject = match.structure or ""
-        if count[subject] > 1:
-            subject = f"{subject}: {match.roi.name}"
+    for structure, match in matched:
+        subject = structure
+        if count[structure] > 1:
+            subject = f"{structure}: {match.roi.name}"
         seen[subject] += 1
-        subjects.append((subject if seen[subject] == 1 else f"{subject} #{seen[subject]}", match))
+        if seen[subject] > 1:
+            subject = f"{subject} #{seen[subject]}"
+        subjects.append((subject, match))
     return tuple(subjects)
 
 
-def compose_parts(
-    subjects: tuple[tuple[str, MatchedROI], ...], protocol: Protocol
-) -> tuple[tuple[str, MatchedROI], ...]:
+def compose_parts(subjects: Sequence[Subject], protocol: Protocol) -> tuple[Subject, ...]:
     """Return the structures that are not drawn as a whole, put together from their parts.
 
     Both lungs are one organ; so are both kidneys. Where only one is drawn, its name says so.
     """
-    drawn = {match.structure for _, match in subjects}
+    drawn = {match.structure for _, match in subjects if is_drawn(match)}
     composed = []
     for name, row in protocol.structures.items():
-        parts = [match for _, match in subjects if match.structure in row.parts]
+        parts = [m for _, m in subjects if m.structure in row.parts and is_drawn(m)]
         if name in drawn or not parts:
             continue
         roi = replace(
@@ -119,57 +161,35 @@ def compose_parts(
     return tuple(composed)
 
 
-def make_prvs(
-    subjects: tuple[tuple[str, MatchedROI], ...], protocol: Protocol, dose: DoseGrid
-) -> tuple[tuple[str, MatchedROI], ...]:
-    """Return a planning risk volume for each cord, grown from it, where none is drawn.
-
-    Where the cord lies on the dose grid and only its margin passes an end of it along z, the
-    margin ends there: what is drawn is known.
-    """
-    if any(match.role is Role.CORD_PRV and match.roi.contours for _, match in subjects):
-        return ()
-    structure = protocol.structure_of(Role.CORD_PRV)
-    margin_mm = protocol.neural.prv_margin_mm
-    made = []
-    for subject, match in subjects:
-        if match.role is not Role.CORD or not match.roi.contours:
-            continue
-        how = Text(
-            "made by sbrtcheck: {roi} + {margin_mm} mm (convention)",
-            roi=match.roi.name,
-            margin_mm=margin_mm,
-        )
-        name = f"{structure} of {subject}"
-        prv = MatchedROI(
-            roi=_ending_with(dose, grown(match.roi, margin_mm), match.roi),
-            structure=structure,
-            role=Role.CORD_PRV,
-            how=how,
-            is_made=True,
-        )
-        made.append((name, prv))
-    return tuple(made)
+# --- Dosimetry ----------------------------------------------------------------------------------
 
 
-def _ending_with(dose: DoseGrid, prv: ROI, cord: ROI) -> ROI:
-    half_mm = (prv.plane_spacing_mm or 0.0) / 2
-    low_mm, high_mm = float(dose.z_mm[0]), float(dose.z_mm[-1])
-    if cord.z_mm[0] < low_mm or cord.z_mm[-1] > high_mm:
-        return prv
-    kept = tuple(
-        contour
-        for contour in prv.contours
-        if low_mm <= contour.z_mm - half_mm and contour.z_mm + half_mm <= high_mm
-    )
-    if len(kept) == len(prv.contours):
-        return prv
-    note = Text("the margin ends where the dose grid does")
-    return replace(prv, contours=kept, notes=(*prv.notes, note))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Doses:
+    """Which dose answers for what: the plan's own, and that of the course."""
+
+    own: DoseGrid
+    course: Course
+
+    def of(self, match: MatchedROI, protocol: Protocol) -> DoseGrid:
+        """Return the dose that an ROI is judged in: serial organs in that of the course."""
+        if match.role in TARGET_ROLES or match.role is Role.EXTERNAL:
+            return self.own
+        return self.course.dose if is_summed(match, protocol) else self.own
+
+
+def is_summed(match: MatchedROI, protocol: Protocol) -> bool:
+    """Tell whether an ROI is judged in the dose of the whole course."""
+    if match.role is not Role.ORGAN:
+        return match.role not in (*TARGET_ROLES, Role.EXTERNAL, Role.VERTEBRA)
+    rules = protocol.organs.get(match.structure or "")
+    return rules is not None and rules.severity == "error"
 
 
 def compute_dosimetry(
-    subjects: tuple[tuple[str, MatchedROI], ...],
+    subjects: Sequence[Subject],
+    neural: Neural,
+    targets: Targets,
     case: Case,
     course: Course,
     protocol: Protocol,
@@ -177,33 +197,86 @@ def compute_dosimetry(
 ) -> tuple[Dosimetry, tuple[Text, ...]]:
     """Compute what the questions need: targets in the plan's own dose, organs in the course's."""
     limited = {row.structure for row in protocol.limits}
-    targets = {subject: match.roi for subject, match in subjects if match.role is Role.PTV}
+    doses = _Doses(own=case.dose, course=course)
+    wanted = [(s, m) for s, m in subjects if m.role is Role.PTV or m.structure in limited]
+    wanted += [(part.subject, part.match) for part in neural.parts if part.is_graded]
+    wanted = [(subject, match) for subject, match in wanted if is_drawn(match)]
     bands: dict[str, Band] = {}
-    beyond_gy = {}
-    for subject, match in subjects:
-        if match.role is Role.PTV:
-            bands[subject] = compute_band(match.roi, case.dose)
-        elif match.role in NEURAL_ROLES or match.structure in limited:
-            bands[subject] = compute_band(match.roi, course.dose)
-            bound_gy = None
-            if not bands[subject].nominal.is_complete:
-                near = (*targets.values(), *course.added_targets)
-                bound_gy = bound_beyond_gy(match.roi, course.dose, near)
-            if bound_gy is not None:
-                beyond_gy[subject] = bound_gy
+    for subject, match in wanted:
+        if subject not in bands:
+            bands[subject] = compute_band(match.roi, doses.of(match, protocol))
     dvhs = {subject: band.nominal for subject, band in bands.items()}
-    dosimetry = Dosimetry(dvhs=dvhs, prescription=prescription, bands=bands, beyond_gy=beyond_gy)
-    if prescription is None or not targets:
+    for part in neural.parts:
+        if not part.is_graded and part.subject not in dvhs:
+            dvhs[part.subject] = compute_dvh(part.match.roi, course.dose)
+    near = [match.roi for _, match in subjects if match.role is Role.PTV]
+    asked = [*wanted, *((p.subject, p.match) for p in neural.parts if not p.is_graded)]
+    dosimetry = Dosimetry(
+        dvhs=dvhs,
+        prescription=prescription,
+        bands=bands,
+        beyond=_bounds(asked, dvhs, doses, protocol, [*near, *course.added_targets]),
+        highest=_highest(wanted, course, protocol),
+    )
+    return _with_isodoses(dosimetry, subjects, targets, case, prescription)
+
+
+def _bounds(
+    asked: Sequence[Subject],
+    dvhs: Mapping[str, DVH],
+    doses: _Doses,
+    protocol: Protocol,
+    targets: Sequence[ROI],
+) -> dict[str, Bound]:
+    """Return what bounds the dose of ROIs that leave the grid; of a target nothing does."""
+    bounds = {}
+    for subject, match in asked:
+        if match.role in TARGET_ROLES or dvhs[subject].is_complete:
+            continue
+        dose = doses.of(match, protocol)
+        if dose is doses.course.dose:
+            dose = doses.course.highest
+        bound = bound_beyond_gy(match.roi, dose, targets)
+        if bound is not None:
+            bounds[subject] = bound
+    return bounds
+
+
+def _highest(wanted: Sequence[Subject], course: Course, protocol: Protocol) -> dict[str, Band]:
+    """Return the bands in the highest sum of all plans, where grids do not hold one another."""
+    if course.highest is course.dose:
+        return {}
+    return {
+        subject: compute_band(match.roi, course.highest)
+        for subject, match in wanted
+        if is_summed(match, protocol)
+    }
+
+
+def _with_isodoses(
+    dosimetry: Dosimetry,
+    subjects: Sequence[Subject],
+    targets: Targets,
+    case: Case,
+    prescription: Prescription | None,
+) -> tuple[Dosimetry, tuple[Text, ...]]:
+    """Add isodose volumes of the plan's targets, and the DVH of all targets together."""
+    rois = {
+        subject: match.roi
+        for subject, match in subjects
+        if match.role is Role.PTV and is_drawn(match) and targets.graded(match.roi.name)
+    }
+    if prescription is None or not rois:
         return dosimetry, ()
     external = next((m.roi for _, m in subjects if m.role is Role.EXTERNAL), None)
-    isodoses = compute_isodoses(prescription.dose_gy, case.dose, targets, external)
+    isodoses = compute_isodoses(prescription.dose_gy, case.dose, rois, external)
     by_subject = dict(isodoses.by_target)
-    if len(targets) > 1:
-        union = _union(targets, dvhs)
-        if union is not None:
-            by_subject[ALL_TARGETS] = isodoses.union
-            dvhs[ALL_TARGETS] = union
-    return replace(dosimetry, isodoses=by_subject), isodoses.notes
+    dvhs = dict(dosimetry.dvhs)
+    union = _union(rois, dvhs) if len(rois) > 1 else None
+    if union is not None:
+        by_subject[ALL_TARGETS] = isodoses.union
+        dvhs[ALL_TARGETS] = union
+    return replace(dosimetry, dvhs=dvhs, isodoses=by_subject), isodoses.notes
 
 
 def _union(targets: Mapping[str, ROI], dvhs: Mapping[str, DVH]) -> DVH | None:
@@ -212,16 +285,15 @@ def _union(targets: Mapping[str, ROI], dvhs: Mapping[str, DVH]) -> DVH | None:
     A target inside another adds nothing; targets apart add up.
     """
     regions = {name: build_region(roi) for name, roi in targets.items()}
-    largest_first = sorted(
-        (name for name in targets if regions[name].volume_cc),
-        key=lambda name: -(regions[name].volume_cc or 0.0),
-    )
+    volumes_cc = {name: region.volume_cc for name, region in regions.items()}
+    known_cc = {name: volume for name, volume in volumes_cc.items() if volume is not None}
     apart: list[str] = []
-    for name in largest_first:
-        volume_cc = regions[name].volume_cc or 0.0
-        shares = [overlap_cc(regions[name], regions[other]) / volume_cc for other in apart]
+    for name in sorted(known_cc, key=lambda name: -known_cc[name]):
+        shares = [overlap_cc(regions[name], regions[other]) / known_cc[name] for other in apart]
         if any(APART < share < WITHIN for share in shares):
             return None
         if all(share <= APART for share in shares):
             apart.append(name)
-    return None if not apart else add_dvhs([dvhs[name] for name in apart], name=ALL_TARGETS)
+    if not apart:
+        return None
+    return add_dvhs([dvhs[name] for name in apart], name=ALL_TARGETS)

@@ -1,81 +1,246 @@
-"""Put a value against its lines: one finding from a metric, a limit and an ROI."""
+"""Put a value against its lines: one finding from a metric, a ladder of lines and an ROI."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sbrtcheck.checks.evidence import Evidence
-from sbrtcheck.checks.verdict import Finding, Outcome, grade
+from sbrtcheck.checks.rule import Outcome, Rule, State
+from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.model import Text, Value
-from sbrtcheck.protocol.metric import parse_metric
+from sbrtcheck.protocol.metric import Metric, parse_metric
 from sbrtcheck.protocol.names import MatchedROI
-from sbrtcheck.protocol.rules import Basis, Line
+from sbrtcheck.protocol.rules import Limit, Line
+
+__all__ = [
+    "Graded",
+    "Ladder",
+    "Step",
+    "grade",
+    "graded_finding",
+    "kept_by_all_of_it",
+    "ladder_of",
+    "limit_place",
+    "unknown_fractions_ladder",
+]
 
 DMAX = parse_metric("Dmax")
+FIXED = Text("export the dose on a larger grid, so that it holds the structure")
+FINER = Text("plan again clear of the line, or calculate the dose on a finer grid")
+DRAW = Text("draw the structure, or export the dose where it lies")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A line, and the outcome of a value that keeps it."""
+
+    line: Line
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """Lines from the strictest to the last, and the outcome beyond the last.
+
+    `nominal_decides` tells that no interval holds an answer back.
+    """
+
+    steps: tuple[Step, ...]
+    beyond: Outcome = Outcome.FAIL
+    nominal_decides: bool = False
+
+    @property
+    def metric(self) -> Metric:
+        """Return what is asked."""
+        return self.steps[0].line.constraint.metric
+
+    @property
+    def first(self) -> Line:
+        """Return the goal."""
+        return self.steps[0].line
+
+    @property
+    def last(self) -> Line:
+        """Return the line beyond which nothing is kept."""
+        return self.steps[-1].line
+
+    def outcome_of(self, number: float) -> Outcome:
+        """Return the outcome of a number."""
+        for step in self.steps:
+            if step.line.constraint.holds(number):
+                return step.outcome
+        return self.beyond
+
+    def line_of(self, outcome: Outcome) -> Line:
+        """Return the line that decided for an outcome: the goal, or the last one that counts."""
+        for step in self.steps:
+            if step.outcome is outcome:
+                return step.line
+        return self.last
+
+
+def ladder_of(limit: Limit) -> Ladder:
+    """Return the lines of a limit: the goal is PASS, the second line VARIATION, beyond FAIL."""
+    steps = [Step(limit.goal, Outcome.PASS)]
+    if limit.variation is not None:
+        steps.append(Step(limit.variation, Outcome.VARIATION))
+    return Ladder(steps=tuple(steps))
+
+
+def unknown_fractions_ladder(line: Line) -> Ladder:
+    """Return the ladder where the fraction number is not known, or has no rows."""
+    return Ladder(steps=(Step(line, Outcome.UNDECIDED),))
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """An outcome, and why it is not a plain one."""
+
+    outcome: Outcome
+    state: State | None = None
+
+
+def grade(value: Value, ladder: Ladder) -> Graded:
+    """Grade a value against a ladder.
+
+    Both ends of the interval are graded. Where they agree, that is the answer; where one of them
+    is beyond the last line or open, it is UNDECIDED; otherwise the nominal value decides. A value
+    that is not known fails or passes only if its bounds prove it.
+    """
+    if value.value is None:
+        return _grade_bounds(value, ladder)
+    nominal = ladder.outcome_of(value.value)
+    ends = [value.value, *(end for end in (value.low, value.high) if end is not None)]
+    outcomes = {ladder.outcome_of(end) for end in ends}
+    if len(outcomes) == 1:
+        return Graded(nominal)
+    if ladder.nominal_decides:
+        return Graded(nominal, State.AT_LIMIT)
+    if max(outcomes) >= Outcome.UNDECIDED:
+        return Graded(Outcome.UNDECIDED, State.AT_LIMIT)
+    return Graded(nominal, State.AT_GOAL)
+
+
+def _grade_bounds(value: Value, ladder: Ladder) -> Graded:
+    best, worst = value.low, value.high
+    if not ladder.last.constraint.is_upper:
+        best, worst = value.high, value.low
+    if best is not None and ladder.outcome_of(best) is Outcome.FAIL:
+        return Graded(Outcome.FAIL)
+    if worst is None:
+        return Graded(Outcome.UNDECIDED, State.MISSING)
+    proven = ladder.outcome_of(worst)
+    if proven is Outcome.PASS or (best is not None and ladder.outcome_of(best) is proven):
+        return Graded(proven, State.BOUNDED)
+    return Graded(Outcome.UNDECIDED, State.MISSING)
+
+
+def limit_place(evidence: Evidence, limit: Limit) -> str:
+    """Return where a limit stands in the protocol."""
+    return f"limits[{evidence.protocol.limits.index(limit)}]"
 
 
 def graded_finding(
     evidence: Evidence,
+    rule: Rule,
+    ladder: Ladder,
     *,
-    finding_id: str,
     subject: str,
     match: MatchedROI,
-    goal: Line,
-    variation: Line | None = None,
+    place: str | None = None,
 ) -> Finding:
-    """Return the finding for one metric of one ROI against its lines.
-
-    The line shown is the one that decides: the goal, or the last line where that is missed.
-    """
-    metric = goal.constraint.metric
-    value = evidence.value(metric, subject)
-    outcome, at_limit = grade(value, goal, variation)
-    decisive = goal if outcome is Outcome.PASS or variation is None else variation
-    reason = value.reason
-    if at_limit:
-        reason = Text("at limit" if outcome is Outcome.UNDECIDED else "at goal")
-    return Finding(
-        id=finding_id,
+    """Return the finding for one metric of one ROI against a ladder of lines."""
+    limit = ladder.last.constraint.limit
+    metric = ladder.metric
+    in_gy = limit if metric.unit == "Gy" else None
+    value = evidence.value(metric, subject, limit=in_gy)
+    graded = grade(value, ladder)
+    line = ladder.line_of(graded.outcome)
+    margin = None
+    if value.value is not None:
+        margin = line.constraint.margin(value.value)
+    finding = Finding(
+        rule=rule,
         subject=subject,
         roi=match.roi.name,
         metric=metric,
         value=value,
-        line=decisive.constraint,
-        margin=None if value.value is None else decisive.constraint.margin(value.value),
-        outcome=outcome,
-        message=_message(value, outcome, goal, variation),
-        reason=reason,
-        basis=decisive.basis,
-        source=decisive.source,
+        line=line.constraint,
+        margin=margin,
+        outcome=graded.outcome,
+        message=_message(value, graded, ladder),
+        state=graded.state,
+        reason=_reason(value, graded),
+        cure=_cure(graded),
+        line_basis=line.basis,
+        line_source=line.source,
+        place=place,
+        is_plain=_is_plain(value, graded),
     )
+    if graded.state is None and value.reason is not None and value.value is not None:
+        return replace(finding, state=State.BOUNDED)
+    return finding
 
 
-def _message(value: Value, outcome: Outcome, goal: Line, variation: Line | None) -> Text:
-    first, last = str(goal.constraint), str((variation or goal).constraint)
-    if value.value is None and outcome is Outcome.FAIL:
-        return Text("the part inside the dose grid alone breaks {line}", line=last)
-    why = value.reason or Text("cannot be known")
-    if value.value is None and outcome is Outcome.PASS:
-        return Text("keeps {line} by its bound; {why}", line=first, why=why)
+def _is_plain(value: Value, graded: Graded) -> bool:
+    if value.value is None or value.reason is not None or graded.state is State.AT_LIMIT:
+        return False
+    return graded.outcome in (Outcome.PASS, Outcome.FAIL)
+
+
+def _reason(value: Value, graded: Graded) -> Text | None:
+    if graded.state is State.AT_LIMIT:
+        return Text("at limit")
+    if graded.state is State.AT_GOAL:
+        return Text("at goal")
+    return value.reason
+
+
+def _cure(graded: Graded) -> Text | None:
+    if graded.outcome is not Outcome.UNDECIDED:
+        return None
+    return FINER if graded.state is State.AT_LIMIT else FIXED
+
+
+def _message(value: Value, graded: Graded, ladder: Ladder) -> Text:
     if value.value is None:
-        return Text("{why}", why=why)
-    answer = _answer(outcome, first, last)
-    if outcome is Outcome.UNDECIDED:
-        answer = Text(
-            "at limit: between {low} and {high}, {line} lies in between",
-            low=value.value if value.low is None else value.low,
-            high=value.value if value.high is None else value.high,
-            line=last,
-        )
+        return _message_of_bounds(value, graded, ladder)
+    answer = _answer(value, graded, ladder)
     if value.reason is not None:  # what lies outside the dose grid is bounded
         return Text("{answer}; {why}", answer=answer, why=value.reason)
     return answer
 
 
-def _answer(outcome: Outcome, first: str, last: str) -> Text:
-    if outcome is Outcome.PASS:
+def _message_of_bounds(value: Value, graded: Graded, ladder: Ladder) -> Text:
+    why = Text("cannot be known") if value.reason is None else value.reason
+    if graded.outcome is Outcome.FAIL:
+        last = str(ladder.last.constraint)
+        return Text("the part inside the dose grid alone breaks {line}", line=last)
+    if graded.outcome is Outcome.PASS:
+        return Text("keeps {line} by its bound; {why}", line=str(ladder.first.constraint), why=why)
+    return why
+
+
+def _answer(value: Value, graded: Graded, ladder: Ladder) -> Text:
+    first, last = str(ladder.first.constraint), str(ladder.last.constraint)
+    if graded.outcome is Outcome.UNDECIDED and graded.state is State.AT_LIMIT:
+        return Text(
+            "at limit: between {low} and {high}, {line} lies in between",
+            low=_end(value, value.low),
+            high=_end(value, value.high),
+            line=last,
+        )
+    if graded.outcome is Outcome.PASS:
         return Text("keeps {line}", line=first)
-    if outcome is Outcome.VARIATION:
-        return Text("misses {first}, keeps {last}", first=first, last=last)
-    return Text("misses {line}", line=last)
+    if graded.outcome is ladder.beyond:
+        return Text("misses {line}", line=last)
+    kept = str(ladder.line_of(graded.outcome).constraint)
+    return Text("misses {first}, keeps {last}", first=first, last=kept)
+
+
+def _end(value: Value, end: float | None) -> float:
+    if end is not None:
+        return end
+    assert value.value is not None  # noqa: S101 - only what is known is at a limit
+    return value.value
 
 
 def kept_by_all_of_it(evidence: Evidence, finding: Finding) -> Finding:
@@ -84,32 +249,15 @@ def kept_by_all_of_it(evidence: Evidence, finding: Finding) -> Finding:
     The dose of that volume is not known then, and yet no part of the ROI can break the limit.
     """
     line = finding.line
-    point = evidence.value(DMAX, finding.subject)
-    maximum = point.value if point.high is None else point.high
-    if finding.value is None or finding.value.value is not None or maximum is None:
+    if line is None or not line.is_upper or line.metric.unit != "Gy":
         return finding
-    if line is None or not line.is_upper or line.metric.unit != "Gy" or not line.holds(maximum):
+    if finding.value is None or finding.value.value is not None:
+        return finding
+    point = evidence.value(DMAX, finding.subject, limit=line.limit)
+    maximum = point.value if point.high is None else point.high
+    if maximum is None or not line.holds(maximum):
         return finding
     message = Text("{why}; all of it keeps {line}", why=finding.message, line=str(line))
-    return replace(finding, outcome=Outcome.PASS, message=message)
-
-
-def unanswered(
-    *,
-    finding_id: str,
-    subject: str,
-    message: Text,
-    line: Line | None,
-    match: MatchedROI | None = None,
-) -> Finding:
-    """Return the UNDECIDED finding of a question that could not be asked."""
-    return Finding(
-        id=finding_id,
-        subject=subject,
-        roi=None if match is None else match.roi.name,
-        outcome=Outcome.UNDECIDED,
-        message=message,
-        reason=message,
-        basis=Basis.CONVENTION if line is None else line.basis,
-        source="" if line is None else line.source,
+    return replace(
+        finding, outcome=Outcome.PASS, message=message, state=State.BOUNDED, cure=None
     )

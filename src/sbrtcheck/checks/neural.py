@@ -1,392 +1,523 @@
-"""Is the spinal cord safe? Cord, PRV, cauda equina, thecal sac and canal.
+"""Is the spinal cord safe? Cord, PRV, thecal sac, canal and cauda equina.
 
-The cord limit G is the HyTEC value of the fraction number; L is the last line (equal to G where
-the protocol has none). Cord above L fails, between G and L is a variation; a PRV above G beside
-a cord within G is a variation. A surrogate that is drawn alone is graded as the cord would be.
+G is the goal and L the last line of the cord's D0.035cc at the fraction number; what each neural
+ROI is held to stands in one table below. Where no cord is drawn, what is drawn there stands for it.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
+from sbrtcheck.checks.course import OTHER_PLANS
+from sbrtcheck.checks.dose import GRID
+from sbrtcheck.checks.evidence import Evidence
+from sbrtcheck.checks.findings import answer, asked, by_severity, not_asked, reported
+from sbrtcheck.checks.limits import (
+    DMAX,
+    Ladder,
+    Step,
+    graded_finding,
+    kept_by_all_of_it,
+    ladder_of,
+    limit_place,
+    unknown_fractions_ladder,
+)
+from sbrtcheck.checks.read_neural import NEURAL_ROLES, Extent, Held, Kind, Part, Zone
+from sbrtcheck.checks.rule import Outcome, Rule, Section, State
+from sbrtcheck.checks.verdict import Finding
+from sbrtcheck.model import Text
+from sbrtcheck.protocol.metric import Constraint, parse_metric
+from sbrtcheck.protocol.rules import Limit, Line, Role
 
-from sbrtcheck.checks.evidence import NEURAL_ROLES, Evidence
-from sbrtcheck.checks.limits import graded_finding, kept_by_all_of_it, unanswered
-from sbrtcheck.checks.verdict import Finding, Outcome
-from sbrtcheck.model import FloatArray, Text, distinct, most_common_spacing_mm
-from sbrtcheck.protocol.metric import parse_metric
-from sbrtcheck.protocol.names import LEVELS, MatchedROI
-from sbrtcheck.protocol.rules import Basis, Limit, Role
-
-DMAX = parse_metric("Dmax")
 NEAR_MAXIMUM = parse_metric("D0.035cc")
-SURROGATES = (Role.CORD_PRV, Role.SAC, Role.CANAL)
-SAC_OR_CANAL = (Role.SAC, Role.CANAL)
-BELOW_CONUS = (Role.CAUDA, *SAC_OR_CANAL)
-L1, L2 = LEVELS.index("L1"), LEVELS.index("L2")
-SAME_MM = 0.01  # rounding of plane positions
-NEXT_PLANE = 1.5  # spacings; more between two planes means that one is missing
+ROUNDING_MM = 1e-6
+SURROGATES = "Redmond 2017, PMC5551391, Table 5: the limits apply to the cord or a surrogate"
+DRAW_CORD = Text("draw the spinal cord, its PRV, the thecal sac or the canal, or name one with --alias")
+
+DRAWN = Rule(
+    id="neural.cord",
+    section=Section.NEURAL,
+    source="AAPM TG-101 (Benedict 2010): organs at risk beside the target are contoured",
+    severity="ask",
+)
+EXTENT = Rule(
+    id="neural.extent",
+    section=Section.NEURAL,
+    source="5-6 mm above and below the target: RTOG 0631, AAPM TG-101 cord subvolume; the larger",
+    severity="ask",
+)
+HOLDS = Rule(
+    id="prv.holds_cord",
+    section=Section.NEURAL,
+    source="a planning risk volume holds its organ (ICRU report 83)",
+    severity="warning",
+)
+IS_CORD = Rule(
+    id="prv.is_of_cord",
+    section=Section.NEURAL,
+    source="a planning risk volume holds its organ (ICRU report 83)",
+    severity="ask",
+)
+MADE = Rule(
+    id="report.prv",
+    section=Section.NEURAL,
+    source="cord + 2 mm: project convention",
+    severity="info",
+)
+MAXIMUM = Rule(
+    id="report.neural",
+    section=Section.NEURAL,
+    source="point maximum over the structure, its surface included",
+    severity="info",
+)
+LIMITS = {
+    role: Rule(id=f"limit.{role.value}", section=Section.NEURAL, source=SURROGATES)
+    for role in NEURAL_ROLES
+}
 
 
 def check_neural(evidence: Evidence) -> Iterator[Finding]:
-    """Yield what is needed at the treated levels, how far it is drawn, and every limit."""
-    yield from _needed(evidence)
-    gaps = tuple(_extent(evidence))
-    yield from gaps
-    incomplete = next((f.message for f in gaps if f.outcome is Outcome.UNDECIDED), None)
-    for subject, match in evidence.of_role(*NEURAL_ROLES):
-        yield _limit(evidence, subject, match, incomplete)
-        yield from _volume_limits(evidence, subject, match, incomplete)
-        yield _maximum(evidence, subject, match)
+    """Yield whether neural structures are drawn, how far, and every limit of theirs."""
+    yield _drawn(evidence)
+    for extent in evidence.neural.extents:
+        if evidence.neural.drawn:
+            yield _extent(evidence, extent)
+    for held in evidence.neural.held:
+        yield from _holds(evidence, held)
+    for part in evidence.neural.parts:
+        yield _limit(evidence, part)
+        if part.subject in evidence.dosimetry.bands or part.subject in evidence.dosimetry.dvhs:
+            yield _maximum(evidence, part)
+    yield from _further_limits(evidence)
 
 
-# --- What has to be drawn -----------------------------------------------------------------------
+# --- What is drawn ------------------------------------------------------------------------------
 
 
-def _reaches(levels: tuple[str, ...], last: int) -> bool:
-    """Tell whether any level is at or above `last`; unknown levels may be."""
-    return not levels or any(LEVELS.index(level) <= last for level in levels)
-
-
-class _Need(NamedTuple):
-    """What has to be drawn: cord, or cauda or sac, or both where the cord may end."""
-
-    cord: bool
-    cauda: bool
-
-
-def _need_at(levels: tuple[str, ...], conus: str | None) -> _Need:
-    """Return what some levels need; unknown levels need a cord.
-
-    The cord ends at L1 or L2 in nearly everybody, so both are needed there, unless the level of
-    the conus is declared.
-    """
-    if not levels:
-        return _Need(cord=True, cauda=False)
-    places = [LEVELS.index(level) for level in levels]
-    last_cord, first_cauda = (L2, L1) if conus is None else (LEVELS.index(conus),) * 2
-    return _Need(cord=min(places) <= last_cord, cauda=max(places) >= first_cauda)
-
-
-def _needed(evidence: Evidence) -> Iterator[Finding]:
-    levels = evidence.treated.levels if evidence.treated.known else ()
-    need = _need_at(levels, evidence.declared.facts.conus_level)
-    if need.cord:
-        yield _cord_needed(evidence, conus=need.cauda)
-    if need.cauda:
-        drawn = evidence.drawn(*BELOW_CONUS)
-        yield _need(
-            evidence,
-            "neural.cauda",
-            "CaudaEquina",
-            Outcome.PASS if drawn else Outcome.UNDECIDED,
-            Text("drawn as {roi}", roi=_names(drawn))
-            if drawn
-            else Text("neither cauda equina nor thecal sac is drawn; needed at L1-L5"),
-        )
-
-
-def _cord_needed(evidence: Evidence, *, conus: bool) -> Finding:
+def _drawn(evidence: Evidence) -> Finding:
     structure = evidence.protocol.structure_of(Role.CORD)
-    drawn = evidence.drawn(Role.CORD)
-    surrogates = evidence.drawn(*SURROGATES)
-    if drawn:
-        outcome, message = Outcome.PASS, Text("drawn as {roi}", roi=_names(drawn))
-    elif surrogates and not conus:
-        outcome = Outcome.PASS
-        message = Text("not drawn; judged by its surrogate {roi}", roi=_names(surrogates))
-    elif conus:
-        outcome = Outcome.UNDECIDED
+    drawn = evidence.neural.drawn
+    if not drawn:
         message = Text(
-            "the cord is not drawn; at L1-L2 cord and cauda equina or thecal sac are needed"
+            "neither cord, PRV, thecal sac, canal nor cauda equina is drawn, or the name is not"
+            " known"
         )
-    else:
-        outcome = Outcome.UNDECIDED
-        message = Text("neither cord, PRV, thecal sac nor canal is drawn, or the name is not known")
-    return _need(evidence, "neural.cord", structure, outcome, message)
+        return asked(DRAWN, message, state=State.MISSING, cure=DRAW_CORD, subject=structure)
+    names = ", ".join(match.roi.name for _, match in drawn)
+    message = Text("drawn as {rois}", rois=names)
+    if not any(match.role is Role.CORD for _, match in drawn):
+        message = Text("no cord is drawn; judged by {rois}", rois=names)
+    return answer(DRAWN, Outcome.PASS, message, subject=structure)
 
 
-def _need(
-    evidence: Evidence, finding_id: str, subject: str, outcome: Outcome, message: Text
-) -> Finding:
+def _extent(evidence: Evidence, extent: Extent) -> Finding:
     rules = evidence.protocol.neural
-    return Finding(
-        id=finding_id,
-        subject=subject,
-        outcome=outcome,
-        message=message,
-        reason=message if outcome is Outcome.UNDECIDED else None,
-        basis=Basis.CONVENTION,
-        source=rules.source,
+    rois = ", ".join(extent.rois) if extent.rois else "nothing neural"
+    if not extent.missing:
+        message = Text(
+            "{rois} drawn to {extent_mm} mm beyond {target}",
+            rois=rois,
+            extent_mm=rules.extent_mm,
+            target=extent.span.target,
+        )
+        return replace(
+            answer(EXTENT, Outcome.PASS, message, subject=extent.span.subject),
+            roi=extent.span.target,
+            line_source=rules.source,
+        )
+    low_mm, high_mm = extent.missing[0]
+    message = Text(
+        "{rois} has no contours between z = {low_mm} and {high_mm} mm, within {extent_mm} mm of"
+        " {target}",
+        rois=rois,
+        low_mm=low_mm,
+        high_mm=high_mm,
+        extent_mm=rules.extent_mm,
+        target=extent.span.target,
+    )
+    cure = Text("draw the cord, or a sac or canal that stands for it, on these planes")
+    finding = asked(EXTENT, message, state=State.MISSING, cure=cure, subject=extent.span.subject)
+    return replace(finding, roi=extent.span.target, line_source=rules.source)
+
+
+def _holds(evidence: Evidence, held: Held) -> Iterator[Finding]:
+    """Yield whether a PRV holds its cord; where most is outside, whether one is what it is called."""
+    subject = f"{held.subject} of {held.cord}"
+    percent = 100 * held.part_inside
+    message = Text(
+        "'{prv}' holds {percent} % of '{cord}' beside the targets ({outside_cc} cc outside)",
+        prv=held.prv,
+        cord=held.cord,
+        percent=percent,
+        outside_cc=held.outside_cc,
+    )
+    cure = Text("draw the PRV again from the cord, or name the ROIs as what they are")
+    yield replace(
+        by_severity(
+            HOLDS,
+            evidence.protocol.checks,
+            message,
+            fault=not held.holds,
+            cure=cure,
+            subject=subject,
+            roi=held.prv,
+        ),
+        contour=True,
+    )
+    if held.is_doubtful:
+        doubt = Text("{what}: is this the cord?", what=message)
+        yield by_severity(
+            IS_CORD,
+            evidence.protocol.checks,
+            doubt,
+            fault=True,
+            cure=cure,
+            subject=subject,
+            roi=held.prv,
+        )
+
+
+# --- What each is held to -----------------------------------------------------------------------
+
+
+class _Lines(NamedTuple):
+    """The lines of the cord's and of the cauda's near-maximum: goal G, last line L, largest line."""
+
+    cord: Limit | None
+    cauda: Limit | None
+    largest_cord: Line | None
+    largest_cauda: Line | None
+
+
+def _lines(evidence: Evidence) -> _Lines:
+    protocol, fractions = evidence.protocol, evidence.fractions
+    cord, cauda = (protocol.structure_of(role) for role in (Role.CORD, Role.CAUDA))
+    if fractions is None:
+        return _Lines(None, None, protocol.largest_line(cord), protocol.largest_line(cauda))
+    return _Lines(
+        protocol.near_maximum(cord, fractions),
+        protocol.near_maximum(cauda, fractions),
+        protocol.largest_line(cord),
+        protocol.largest_line(cauda),
     )
 
 
-def _names(pairs: tuple[tuple[str, MatchedROI], ...]) -> str:
-    return ", ".join(match.roi.name for _, match in pairs)
+def _cord_ladder(lines: _Lines) -> Ladder | None:
+    """cord <= G PASS, <= L VARIATION, beyond FAIL."""
+    return None if lines.cord is None else ladder_of(lines.cord)
 
 
-# --- How far it is drawn ------------------------------------------------------------------------
+def _cauda_ladder(lines: _Lines) -> Ladder | None:
+    return None if lines.cauda is None else ladder_of(lines.cauda)
 
 
-class _Stretch(NamedTuple):
-    low_mm: float
-    high_mm: float
+def _conus_ladder(lines: _Lines) -> Ladder | None:
+    """Keep the stricter limit; above L it may be cauda, up to its last line: UNDECIDED."""
+    if lines.cord is None or lines.cauda is None:
+        return None
+    steps = ladder_of(lines.cord).steps
+    return Ladder(steps=(*steps, Step(lines.cauda.last_line, Outcome.UNDECIDED)))
 
 
-def _extent(evidence: Evidence) -> Iterator[Finding]:
-    """Yield for each PTV whether neural contours lie on every plane of it and beyond."""
-    rules = evidence.protocol.neural
-    for subject, match in evidence.drawn(Role.PTV):
-        roles = _roles_at(evidence, evidence.treated.of_target(match.roi.name))
-        rois = evidence.drawn(*roles)
-        if not rois:
-            continue  # said by what is needed
-        missing = _missing(match, rois, rules.extent_mm)
-        yield Finding(
-            id="neural.extent",
-            subject=subject,
-            roi=match.roi.name,
-            outcome=Outcome.UNDECIDED if missing else Outcome.PASS,
-            message=(
-                Text(
-                    "{rois} has no contours between z = {low_mm} and {high_mm} mm, within"
-                    " {extent_mm} mm of {target}",
-                    rois=_names(rois),
-                    low_mm=missing.low_mm,
-                    high_mm=missing.high_mm,
-                    extent_mm=rules.extent_mm,
-                    target=match.roi.name,
-                )
-                if missing
-                else Text(
-                    "{rois} drawn on every plane to {extent_mm} mm beyond {target}",
-                    rois=_names(rois),
-                    extent_mm=rules.extent_mm,
-                    target=match.roi.name,
-                )
-            ),
-            basis=rules.basis,
-            source=rules.source,
-        )
+def _low_cord_ladder(lines: _Lines) -> Ladder | None:
+    """Ask of an ROI called cord at L3-L5 above G whether it is sac or cauda, up to the cauda's last line."""
+    if lines.cord is None or lines.cauda is None:
+        return None
+    goal = Step(lines.cord.goal, Outcome.PASS)
+    return Ladder(steps=(goal, Step(lines.cauda.last_line, Outcome.UNDECIDED)))
 
 
-def _roles_at(evidence: Evidence, levels: tuple[str, ...]) -> tuple[Role, ...]:
-    """Return the roles whose contours together have to pass a target of these levels."""
-    need = _need_at(levels, evidence.declared.facts.conus_level)
-    if need.cord and need.cauda:
-        return (Role.CORD, *BELOW_CONUS)
-    if need.cauda:
-        return BELOW_CONUS
-    for roles in ((Role.CORD,), (Role.CORD_PRV,), SAC_OR_CANAL):
-        if evidence.drawn(*roles):
-            return roles
-    return ()
+def _prv_ladder(lines: _Lines) -> Ladder | None:
+    """PRV beside a cord <= L PASS, beyond VARIATION, the nominal value deciding."""
+    if lines.cord is None:
+        return None
+    step = Step(lines.cord.last_line, Outcome.PASS)
+    return Ladder(steps=(step,), beyond=Outcome.VARIATION, nominal_decides=True)
 
 
-def _missing(
-    target: MatchedROI, rois: tuple[tuple[str, MatchedROI], ...], extent_mm: float
-) -> _Stretch | None:
-    """Return the first stretch around a target where a contour plane is missing, if any."""
-    target_mm = target.roi.z_mm
-    drawn_mm = distinct(z for _, match in rois for z in match.roi.z_mm)
-    spacing_mm = _spacing_mm(target_mm, drawn_mm, target.roi.plane_spacing_mm)
-    low, high = target_mm[0] - extent_mm, target_mm[-1] + extent_mm
-    # One plane more at each end stands for the edge of what has to be drawn.
-    inside = drawn_mm[(drawn_mm >= low - SAME_MM) & (drawn_mm <= high + SAME_MM)]
-    if not inside.size:
-        return _Stretch(float(low), float(high))
-    if inside[0] - spacing_mm >= low - SAME_MM:
-        return _Stretch(float(low), float(inside[0]))
-    for below, above in pairwise(inside.tolist()):
-        if above - below > NEXT_PLANE * spacing_mm + SAME_MM:
-            return _Stretch(below, above)
-    if inside[-1] + spacing_mm <= high + SAME_MM:
-        return _Stretch(float(inside[-1]), float(high))
-    return None
+def _carried_on_ladder(lines: _Lines) -> Ladder | None:
+    """Beyond a line only where an outline was carried on: UNDECIDED, never FAIL."""
+    ladder = _cord_ladder(lines)
+    return None if ladder is None else replace(ladder, beyond=Outcome.UNDECIDED)
 
 
-def _spacing_mm(target_mm: FloatArray, drawn_mm: FloatArray, fallback_mm: float | None) -> float:
-    """Return the spacing of the planes: the finer of the target's and the neural ROI's."""
-    spacings = [most_common_spacing_mm(np.diff(z_mm)) for z_mm in (target_mm, drawn_mm)]
-    known = [spacing for spacing in (*spacings, fallback_mm) if spacing is not None]
-    return min(known) if known else 0.0
+# What is judged as what, and where: the ladder it is held to.
+TABLE = {
+    (Kind.CORD, Zone.CORD): _cord_ladder,
+    (Kind.CORD, Zone.CAUDA): _low_cord_ladder,
+    (Kind.ALL_CORDS, Zone.CORD): _cord_ladder,
+    (Kind.ALL_CORDS, Zone.CAUDA): _low_cord_ladder,
+    (Kind.PRV, Zone.CORD): _prv_ladder,
+    (Kind.MADE_PRV, Zone.CORD): _prv_ladder,
+    (Kind.STAND_IN, Zone.CORD): _cord_ladder,
+    (Kind.STAND_IN, Zone.CONUS): _conus_ladder,
+    (Kind.STAND_IN, Zone.CAUDA): _low_cord_ladder,
+    (Kind.TOGETHER, Zone.CORD): _cord_ladder,
+    (Kind.TOGETHER, Zone.CONUS): _conus_ladder,
+    (Kind.CONTINUED, Zone.CORD): _carried_on_ladder,
+    (Kind.CONTINUED, Zone.CONUS): _carried_on_ladder,
+    (Kind.CONTINUED, Zone.CAUDA): _cauda_ladder,
+    (Kind.CAUDA, Zone.CAUDA): _cauda_ladder,
+    (Kind.BESIDE, Zone.CORD): _cord_ladder,
+    (Kind.BESIDE, Zone.CONUS): _cord_ladder,
+}
+CORD_STANDS = (Kind.CORD, Kind.ALL_CORDS, Kind.STAND_IN, Kind.TOGETHER, Kind.CONTINUED)
 
 
-# --- Limits -------------------------------------------------------------------------------------
+def _limit(evidence: Evidence, part: Part) -> Finding:
+    """Return the answer about one neural ROI, by the table."""
+    rule = LIMITS[part.match.role] if part.match.role in LIMITS else LIMITS[Role.CORD]
+    lines = _lines(evidence)
+    ladder = TABLE[part.kind, part.zone](lines)
+    place = _place(evidence, part, lines)
+    if ladder is None:
+        return _without_line(evidence, part, rule, lines, place)
+    finding = graded_finding(
+        evidence, rule, ladder, subject=part.subject, match=part.match, place=place
+    )
+    if not part.is_graded:
+        return _reported(part, finding)
+    finding = _with_words(part, ladder, finding)
+    finding = _with_maximum_words(evidence, part, finding)
+    return _held_back(evidence, part, finding)
 
 
-def _limit(evidence: Evidence, subject: str, match: MatchedROI, incomplete: Text | None) -> Finding:
-    role = match.role
-    finding_id = f"limit.{role.value}" if role else "limit"
-    limits = neural_limits(evidence, match)
-    if not limits:
-        why = (
-            Text("no limit without a known number of fractions")
-            if evidence.fractions is None
-            else Text(
-                "the protocol has no limit at {fractions} fractions", fractions=evidence.fractions
-            )
-        )
-        open_question = unanswered(
-            finding_id=finding_id, subject=subject, message=why, line=None, match=match
-        )
-        # The dose is known all the same.
-        value = evidence.value(NEAR_MAXIMUM, subject)
-        return replace(open_question, metric=NEAR_MAXIMUM, value=value)
-    limit = limits[0]
+def _place(evidence: Evidence, part: Part, lines: _Lines) -> str | None:
+    """Return the row of the protocol that an ROI of its own structure answers."""
+    limit = None
+    if part.kind is Kind.CORD:
+        limit = lines.cord
+    elif part.kind is Kind.CAUDA and part.match.role is Role.CAUDA:
+        limit = lines.cauda
+    elif part.kind is Kind.STAND_IN and part.match.role is Role.CAUDA:
+        limit = lines.cauda
+    return None if limit is None else limit_place(evidence, limit)
+
+
+def _without_line(
+    evidence: Evidence, part: Part, rule: Rule, lines: _Lines, place: str | None
+) -> Finding:
+    """Judge without rows for the fraction number: open up to the largest line, FAIL beyond."""
+    why = Text("the fraction number is not known")
+    cure = Text("add --rx, for example --rx 30Gy/5")
+    if evidence.fractions is not None:
+        why = Text("the protocol has no limit at {fractions} fractions", fractions=evidence.fractions)
+        cure = Text("choose a protocol that has limits for this fraction number")
+    line = lines.largest_cauda if part.kind is Kind.CAUDA else lines.largest_cord
+    if line is None or not part.is_graded or part.kind in (Kind.PRV, Kind.MADE_PRV):
+        value = evidence.value(NEAR_MAXIMUM, part.subject)
+        found = reported(rule, why, subject=part.subject, roi=part.match.roi.name)
+        return replace(found, metric=NEAR_MAXIMUM, value=value, state=State.NOT_ASKED)
     finding = graded_finding(
         evidence,
-        finding_id=finding_id,
-        subject=subject,
-        match=match,
-        goal=limit.goal,
-        variation=limit.variation,
+        rule,
+        unknown_fractions_ladder(line),
+        subject=part.subject,
+        match=part.match,
+        place=place,
     )
-    if _is_beside_cord(evidence, match) and finding.outcome is Outcome.FAIL:
-        finding = replace(
-            finding,
-            outcome=Outcome.VARIATION,
-            message=Text("above {line}; the cord itself decides", line=str(limit.goal.constraint)),
-        )
-    if match.is_made:
-        finding = replace(finding, message=Text("{m} ({how})", m=finding.message, how=match.how))
-    finding = _with_surrogate_words(evidence, match, finding)
-    finding = _with_maximum_words(evidence, subject, limit, finding)
-    return _held_back(evidence, finding, incomplete)
-
-
-def _volume_limits(
-    evidence: Evidence, subject: str, match: MatchedROI, incomplete: Text | None
-) -> Iterator[Finding]:
-    """Yield the further limits of the cauda equina, beside that of its near-maximum."""
-    for limit in neural_limits(evidence, match)[1:]:
-        finding = graded_finding(
-            evidence,
-            finding_id="limit.cauda",
-            subject=subject,
-            match=match,
-            goal=limit.goal,
-            variation=limit.variation,
-        )
-        finding = kept_by_all_of_it(evidence, finding)
-        yield _held_back(evidence, finding, incomplete)
-
-
-def neural_limits(evidence: Evidence, match: MatchedROI) -> tuple[Limit, ...]:
-    """Return the limits of a neural ROI, that of its near-maximum first.
-
-    None without a known number of fractions, or where the protocol has none for it. A PRV beside
-    a cord has no second line: the cord itself decides.
-    """
-    first = _limit_for(evidence, match)
-    if first is None or evidence.fractions is None:
-        return ()
-    if _is_beside_cord(evidence, match):
-        first = replace(first, variation=None)
-    if match.role is not Role.CAUDA or match.structure is None:
-        return (first,)
-    return (first, *evidence.protocol.limits_of(match.structure, evidence.fractions)[1:])
-
-
-def _is_beside_cord(evidence: Evidence, match: MatchedROI) -> bool:
-    return match.role is Role.CORD_PRV and bool(evidence.drawn(Role.CORD))
-
-
-def _limit_for(evidence: Evidence, match: MatchedROI) -> Limit | None:
-    """Return the cord or the cauda limit: sac and canal keep the cord's down to L2."""
-    protocol = evidence.protocol
-    cord = match.role in (Role.CORD, Role.CORD_PRV)
-    if match.role in SAC_OR_CANAL:
-        levels = evidence.treated.levels if evidence.treated.known else ()
-        cord = _reaches(levels, L2)
-    structure = protocol.structure_of(Role.CORD if cord else Role.CAUDA)
-    return None if evidence.fractions is None else protocol.limit(structure, evidence.fractions)
-
-
-def _with_surrogate_words(evidence: Evidence, match: MatchedROI, finding: Finding) -> Finding:
-    """Say where an ROI stands for the cord, or is called cord where there is none."""
-    others = [m for _, m in evidence.drawn(Role.CORD, Role.CAUDA) if m is not match]
-    if match.role in SURROGATES and not others:
-        words = (
-            Text("only a surrogate is drawn, and it exceeds: {m}", m=finding.message)
-            if finding.outcome is Outcome.FAIL
-            else Text("only a surrogate is drawn: {m}", m=finding.message)
-        )
-        return replace(finding, message=words)
-    levels = evidence.treated.levels if evidence.treated.known else ()
-    if match.role is Role.CORD and not _reaches(levels, L2):
-        return replace(
-            finding,
-            message=Text("{m} (cord limit below L2: is this sac or cauda?)", m=finding.message),
-        )
-    return finding
-
-
-def _with_maximum_words(
-    evidence: Evidence, subject: str, limit: Limit, finding: Finding
-) -> Finding:
-    """Say when the point maximum is above a goal that the near-maximum keeps."""
-    goal = limit.goal.constraint
-    maximum = evidence.value(DMAX, subject).value
-    near = None if finding.value is None else finding.value.value
-    if maximum is None or near is None or not goal.holds(near) or goal.holds(maximum):
+    if finding.outcome is not Outcome.UNDECIDED:
         return finding
     return replace(
         finding,
-        message=Text(
-            "{m}; the point maximum of {maximum_gy} Gy is above {limit} Gy",
-            m=finding.message,
-            maximum_gy=maximum,
-            limit=goal.limit,
-        ),
+        message=why,
+        reason=why,
+        state=State.MISSING,
+        cure=cure,
+        held_by="prescription" if evidence.reading.prescription is None else "trial.scheme",
+        is_plain=False,
     )
 
 
-def _held_back(evidence: Evidence, finding: Finding, incomplete: Text | None) -> Finding:
-    """Turn an answer into UNDECIDED where contours or grid cannot carry it, unless it fails."""
+def _reported(part: Part, finding: Finding) -> Finding:
+    """Show the value of what lies beside a cord, or was made from it; it moves no verdict."""
+    words = {
+        Kind.BESIDE: Text("beside a cord that passes every target: reported"),
+        Kind.PRV: Text("a margin this wide is not that of a planning risk volume: reported"),
+    }
+    message = words.get(part.kind, Text("no PRV is drawn; {how}", how=part.match.how))
+    return replace(
+        finding,
+        outcome=None,
+        message=message,
+        reason=finding.value.reason if finding.value is not None else None,
+        state=None,
+        cure=None,
+        is_plain=False,
+    )
+
+
+def _with_words(part: Part, ladder: Ladder, finding: Finding) -> Finding:
+    """Say what stands for the cord, what was made, and what may be meant."""
+    message = _words(part, ladder, finding)
+    if message is None:
+        return finding
+    return replace(finding, message=message, is_plain=False)
+
+
+def _words(part: Part, ladder: Ladder, finding: Finding) -> Text | None:
+    m = finding.message
+    if part.kind is Kind.STAND_IN and part.zone is Zone.CONUS:
+        return _conus_words(finding)
+    if part.kind is Kind.STAND_IN:
+        return Text("stands for the cord where none is drawn: {m}", m=m)
+    if part.kind in (Kind.MADE_PRV, Kind.TOGETHER, Kind.ALL_CORDS, Kind.CONTINUED):
+        return Text("{m} ({how})", m=m, how=part.match.how)
+    if part.kind is Kind.PRV and finding.outcome is Outcome.VARIATION:
+        return Text("above {line}; the cord itself decides", line=str(ladder.last.constraint))
+    if part.zone is Zone.CAUDA and part.kind is Kind.CORD:
+        return Text("{m} (called cord below L2: is this sac or cauda?)", m=m)
+    return None
+
+
+def _conus_words(finding: Finding) -> Text:
+    if finding.outcome in (Outcome.PASS, Outcome.VARIATION):
+        return Text("kept by the stricter limit, that of the cord: {m}", m=finding.message)
+    return Text("cord or cauda at this level? {m}", m=finding.message)
+
+
+def _with_maximum_words(evidence: Evidence, part: Part, finding: Finding) -> Finding:
+    """Say when the point maximum is above a goal that the near-maximum keeps."""
+    lines = _lines(evidence)
+    near = None if finding.value is None else finding.value.value
+    if part.kind not in CORD_STANDS or lines.cord is None or near is None:
+        return finding
+    goal: Constraint = lines.cord.goal.constraint
+    maximum = evidence.value(DMAX, part.subject).value
+    if maximum is None or not goal.holds(near) or goal.holds(maximum):
+        return finding
+    message = Text(
+        "{m}; the point maximum of {maximum_gy} Gy is above {limit} Gy",
+        m=finding.message,
+        maximum_gy=maximum,
+        limit=goal.limit,
+    )
+    return replace(finding, message=message, is_plain=False)
+
+
+def _held_back(evidence: Evidence, part: Part, finding: Finding) -> Finding:
+    """Leave an answer open where contours, grid or other plans cannot carry it, unless it fails.
+
+    Why is said once, in the finding of that question.
+    """
+    finding = _settled(evidence, part, finding)
     if finding.outcome is Outcome.FAIL:
         return finding
-    spacing_mm = evidence.course.spacing_mm
-    reason = evidence.course.problem or incomplete
-    if spacing_mm > evidence.protocol.dose.grid_variation_mm + 1e-6:
-        reason = Text(
-            "a dose grid of {spacing_mm} mm is too coarse for a near-maximum", spacing_mm=spacing_mm
-        )
-    if reason is None:
+    held_by = None
+    if evidence.course.open:
+        held_by, why = OTHER_PLANS, Text("the dose of the whole course is not known")
+    elif not evidence.neural.is_complete and part.kind in CORD_STANDS:
+        held_by, why = EXTENT, Text("contours are missing beside a target")
+    elif evidence.course.spacing_mm > evidence.protocol.dose.grid_variation_mm + ROUNDING_MM:
+        held_by, why = GRID, Text("the dose grid is too coarse for a near-maximum")
+    if held_by is None:
         return finding
-    return replace(finding, outcome=Outcome.UNDECIDED, reason=reason, message=reason)
-
-
-def _maximum(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
-    value = evidence.value(DMAX, subject)
-    return Finding(
-        id="report.neural",
-        subject=subject,
-        roi=match.roi.name,
-        metric=DMAX,
-        value=value,
-        outcome=None,
-        message=Text("reported"),
-        reason=value.reason,
-        basis=Basis.CONVENTION,
-        source="point maximum over the structure, its surface included",
-        required=False,
+    return replace(
+        finding,
+        outcome=Outcome.UNDECIDED,
+        message=why,
+        reason=why,
+        state=State.MISSING,
+        cure=Text("settle {rule}", rule=held_by.id),
+        held_by=held_by.id,
+        is_plain=False,
     )
 
 
-def report_prv(evidence: Evidence) -> Iterator[Finding]:
-    """Yield which PRV was made from a cord, where none is drawn."""
-    for subject, match in evidence.of_role(Role.CORD_PRV):
-        if match.is_made:
-            yield Finding(
-                id="report.prv",
-                subject=subject,
-                roi=match.roi.name,
-                outcome=None,
-                message=Text("no PRV is drawn; {how}", how=match.how),
-                basis=Basis.CONVENTION,
-                source="cord + 2 mm: project convention",
-                required=False,
+def _settled(evidence: Evidence, part: Part, finding: Finding) -> Finding:
+    """Name the cure of an open answer that a person can settle."""
+    if finding.outcome is not Outcome.UNDECIDED or finding.state is State.MISSING:
+        return finding
+    if part.zone is Zone.CONUS and part.kind in (Kind.STAND_IN, Kind.TOGETHER):
+        cure = Text('state the level of the conus in the case facts: conus_level = "L1"')
+        return replace(finding, state=State.DECLARE, cure=cure)
+    if part.zone is Zone.CAUDA and part.kind in (Kind.CORD, Kind.ALL_CORDS):
+        cure = Text(
+            "if it is sac or cauda, say so: --alias '{roi}=CaudaEquina'", roi=part.match.roi.name
+        )
+        return replace(finding, state=State.DECLARE, cure=cure)
+    if part.kind is Kind.CONTINUED:
+        cure = Text("draw the cord to {mm} mm beyond the target", mm=evidence.protocol.neural.extent_mm)
+        return replace(finding, state=State.MISSING, cure=cure)
+    return finding
+
+
+def _maximum(evidence: Evidence, part: Part) -> Finding:
+    value = evidence.value(DMAX, part.subject)
+    found = reported(MAXIMUM, Text("reported"), subject=part.subject, roi=part.match.roi.name)
+    return replace(found, metric=DMAX, value=value, reason=value.reason)
+
+
+# --- Further rows of the protocol ---------------------------------------------------------------
+
+
+def _further_limits(evidence: Evidence) -> Iterator[Finding]:
+    """Yield every other row that the protocol states of a neural structure, as written."""
+    if evidence.fractions is None:
+        return
+    lines = _lines(evidence)
+    for role in NEURAL_ROLES:
+        for structure in evidence.protocol.structures_of(role):
+            yield from _rows_of(evidence, role, structure, lines)
+
+
+def _rows_of(
+    evidence: Evidence, role: Role, structure: str, lines: _Lines
+) -> Iterator[Finding]:
+    assert evidence.fractions is not None  # noqa: S101 - asked before
+    rows = evidence.protocol.limits_of(structure, evidence.fractions)
+    drawn = evidence.of_structure(structure)
+    for limit in rows:
+        is_table_row = limit in (lines.cord, lines.cauda)
+        rule = numbered(LIMITS[role], limit, rows)
+        place = limit_place(evidence, limit)
+        if not drawn:
+            message = Text("no {structure} is drawn", structure=structure)
+            found = not_asked(rule, message, subject=structure, place=place)
+            yield replace(found, metric=limit.goal.constraint.metric)
+            continue
+        for subject, match in drawn:
+            if is_table_row and _is_in_table(evidence, subject):
+                continue
+            finding = graded_finding(
+                evidence, rule, ladder_of(limit), subject=subject, match=match, place=place
             )
+            finding = kept_by_all_of_it(evidence, finding)
+            yield _held_back_as_written(evidence, finding)
+
+
+def _is_in_table(evidence: Evidence, subject: str) -> bool:
+    """Tell whether an ROI has its answer by the table already, under its own name."""
+    return any(part.subject == subject for part in evidence.neural.parts)
+
+
+def numbered(rule: Rule, limit: Limit, rows: tuple[Limit, ...]) -> Rule:
+    """Return the rule of a row: of several that ask one metric in one direction, by strictness."""
+    constraint = limit.goal.constraint
+    alike = [
+        row
+        for row in rows
+        if row.goal.constraint.metric == constraint.metric
+        and row.goal.constraint.is_upper == constraint.is_upper
+    ]
+    number = 1 + sorted(alike, key=lambda row: row.strictness).index(limit)
+    return rule if number == 1 else replace(rule, id=f"{rule.id}.{number}")
+
+
+def _held_back_as_written(evidence: Evidence, finding: Finding) -> Finding:
+    if finding.outcome is Outcome.FAIL or not evidence.course.open:
+        return finding
+    why = Text("the dose of the whole course is not known")
+    return replace(
+        finding,
+        outcome=Outcome.UNDECIDED,
+        message=why,
+        reason=why,
+        state=State.MISSING,
+        cure=Text("settle {rule}", rule=OTHER_PLANS.id),
+        held_by=OTHER_PLANS.id,
+        is_plain=False,
+    )
+
+
+CHECKS = (check_neural,)

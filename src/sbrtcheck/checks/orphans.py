@@ -10,11 +10,9 @@ from datetime import datetime
 
 import numpy as np
 
-from sbrtcheck.checks.verdict import Finding, Outcome
 from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text, sum_doses
-from sbrtcheck.protocol.rules import Basis
 
-__all__ = ["finding_of_orphans", "why_not_superseded"]
+__all__ = ["why_not_superseded"]
 
 HIGH, NEAR_MM, MOSTLY = 0.8, 10.0, 0.9  # of its maximum, about the targets: tells a neighbour
 ISODOSES = (0.3, 0.5, 0.8)  # a part that is apart from the targets is an island of one of these
@@ -23,7 +21,7 @@ REVISED_WITHIN_DAYS = 90  # a longer time lies between courses, not between revi
 
 def why_not_superseded(
     doses: Sequence[DoseGrid], targets: Iterable[ROI], own: DoseGrid
-) -> str | None:
+) -> Text | None:
     """Say why doses may be given beside a plan; None if they are surely of revisions before it.
 
     Parameters
@@ -36,30 +34,30 @@ def why_not_superseded(
         The dose of the plan: revisions were made before it.
     """
     if own.header is None:
-        return "it cannot be compared"
+        return Text("it cannot be compared")
     instance = own.header.instance
     frame_uid = instance.frame_of_reference_uid
     plans: dict[object, list[DoseGrid]] = {}
     for number, dose in enumerate(doses):
         header = dose.header
         if header is None or len(header.referenced_plan_uids) > 1:
-            return "it is the sum of several plans"
+            return Text("it is the sum of several plans")
         if frame_uid is None or header.instance.frame_of_reference_uid != frame_uid:
-            return "it lies in another frame of reference"
+            return Text("it lies in another frame of reference")
         days = _days(header.instance.date, instance.date)
         if days is None:
-            return "the files do not say when it was made"
+            return Text("the files do not say when it was made")
         if not 0 <= days <= REVISED_WITHIN_DAYS:
-            return "it was made after the dose of the plan, or long before it"
+            return Text("it was made after the dose of the plan, or long before it")
         beams = header.summation_type == "BEAM"
         plans.setdefault(header.referenced_plan_uids if beams else number, []).append(dose)
     boxes = [box for roi in targets for box in _boxes(roi)]
     try:
         sums = [sum_doses(parts) for parts in plans.values()]
     except ValueError:
-        return "its beams lie on grids that do not meet"
+        return Text("its beams lie on grids that do not meet")
     if not all(_is_of_boxes(dose, boxes) for dose in sums):
-        return "it is not of this plan's targets alone"
+        return Text("it is not of this plan's targets alone")
     return None
 
 
@@ -101,29 +99,3 @@ def _is_of_boxes(dose: DoseGrid, boxes: Sequence[tuple[FloatArray, FloatArray]])
         if np.unique(islands[near]).size - bool((islands[near] == 0).any()) < count:
             return False
     return True
-
-
-def finding_of_orphans(why: str | None) -> Finding:
-    """Return what is said of orphaned doses; `why` they are not surely superseded, or None."""
-    if why is None:
-        message = Text(
-            "an RT Dose of this patient names no plan among the files; its high dose lies"
-            " at the same targets, and it is taken for that of an earlier revision"
-        )
-    else:
-        message = Text(
-            "an RT Dose of this patient names no plan among the files, and {why}: whether it is"
-            " given to the same cord is not known; add its RT Plan, or remove the dose if it is"
-            " superseded",
-            why=why,
-        )
-    return Finding(
-        id="course.unseen",
-        subject="case",
-        outcome=None if why is None else Outcome.UNDECIDED,
-        message=message,
-        reason=None if why is None else message,
-        basis=Basis.CONVENTION,
-        source="two plans, one cord: the cord receives the sum",
-        required=why is not None,
-    )

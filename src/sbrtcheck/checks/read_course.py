@@ -15,7 +15,7 @@ from sbrtcheck.checks.read_prescription import read_fractions, read_prescription
 from sbrtcheck.checks.read_targets import named_targets, plan_targets
 from sbrtcheck.contours import build_region, overlap_cc
 from sbrtcheck.dossier import Case, Sibling, part_case, tail
-from sbrtcheck.dvh.beyond import faces_bound_gy
+from sbrtcheck.dvh.beyond import face_bounds_gy
 from sbrtcheck.errors import CaseError, ReadError
 from sbrtcheck.model import (
     ROI,
@@ -151,9 +151,10 @@ def read_course(
     questions += unsettled
     parts, failed = _parts(case, standing, protocol)
     questions += failed
-    dose, highest, problems = _sum(case, parts, protocol)
-    questions += problems
+    dose, highest = _sum(case, parts, protocol)
     targets = [roi for one in standing for roi in one.targets]
+    open_orphans, told = _orphans(case, [*own.targets, *targets], declared)
+    questions += open_orphans
     return Course(
         dose=dose,
         highest=highest,
@@ -162,7 +163,7 @@ def read_course(
         open=tuple(questions),
         superseded=superseded,
         revisions=tuple(one.sibling for one in revisions.members if one.sibling is not None),
-        reported=(*reported, *_orphans_explained(case, targets, own, declared)),
+        reported=(*reported, *told),
         added_targets=tuple(targets),
         part_levels=tuple(_levels_of(one, protocol) for one in standing),
         named_by_others=_named_by_others(case, siblings),
@@ -434,22 +435,15 @@ def _why_no_sum(case: Case, part: Case, fractions: int | None) -> Text | None:
 
 def _sum(
     case: Case, parts: Sequence[Case], protocol: Protocol
-) -> tuple[DoseGrid, DoseGrid, list[Open]]:
-    """Return the lowest and the highest sum of all doses, and why a part bounds nothing."""
+) -> tuple[DoseGrid, DoseGrid]:
+    """Return the lowest and the highest sum of all doses."""
     if not parts:
-        return case.dose, case.dose, []
+        return case.dose, case.dose
     grids = [case.dose, *(part.dose for part in parts)]
     targets = [_targets_of(one, protocol) for one in (case, *parts)]
-    bounds = [faces_bound_gy(grid, rois) for grid, rois in zip(grids, targets, strict=True)]
+    bounds = [face_bounds_gy(grid, rois) for grid, rois in zip(grids, targets, strict=True)]
     sums = sum_of_courses(grids, bounds)
-    if sums is None:
-        why = Text(
-            "the dose grids of the plans end too near to their targets to bound what they add"
-            " beyond"
-        )
-        cure = Text("export the doses on larger grids, at least 2 cm beyond every target")
-        return case.dose, case.dose, [Open(why, cure)]
-    return sums.lowest, sums.highest, []
+    return sums.lowest, sums.highest
 
 
 def _targets_of(case: Case, protocol: Protocol) -> list[ROI]:
@@ -495,28 +489,32 @@ def _two_people(case: Case, siblings: Sequence[Sibling]) -> Open | None:
     return Open(why, cure)
 
 
-def _orphans_explained(
-    case: Case, added: Sequence[ROI], own: _Planned, declared: Declared
-) -> list[Text]:
-    """Return what is said of doses without plan that are surely of revisions before this plan."""
+def _orphans(
+    case: Case, targets: Sequence[ROI], declared: Declared
+) -> tuple[list[Open], list[Text]]:
+    """Tell of doses that name no plan among the files: questions, and what is only said."""
     if not case.orphans:
-        return []
+        return [], []
     if declared.alone:
-        return [Text("declared: doses that name no plan among the files add nothing")]
-    if why_orphans_count(case, [*own.targets, *added]) is not None:
-        return []
-    return [
-        Text(
+        return [], [Text("declared: doses that name no plan among the files add nothing")]
+    why = _why_orphans_count(case, targets)
+    if why is None:
+        told = Text(
             "an RT Dose of this patient names no plan among the files; its high dose lies at the"
             " same targets, and it is taken for that of an earlier revision"
         )
-    ]
+        return [], [told]
+    problem = Text(
+        "an RT Dose of this patient names no plan among the files, and {why}: whether it is given"
+        " to the same cord is not known",
+        why=why,
+    )
+    cure = Text("add its RT Plan, or remove the dose if it is superseded, or say --alone")
+    return [Open(problem, cure)], []
 
 
-def why_orphans_count(case: Case, targets: Sequence[ROI]) -> Text | None:
+def _why_orphans_count(case: Case, targets: Sequence[ROI]) -> Text | None:
     """Say why doses that name no plan among the files may be given beside this one; None if not."""
-    if not case.orphans:
-        return None
     try:
         doses = [orphan.dose() for orphan in case.orphans]
     except ReadError as error:

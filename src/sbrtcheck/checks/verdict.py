@@ -36,6 +36,10 @@ class Finding:
         The row of the protocol that is answered: "limits[3]", "coverage"; None for other rules.
     held_by
         The rule whose finding says why this answer is held back; the cause is said there.
+    contour
+        A VARIATION of contours rather than of what its section is about.
+    is_plain
+        Value, line and outcome say all that the message says.
     """
 
     rule: Rule
@@ -55,6 +59,7 @@ class Finding:
     place: str | None = None
     held_by: str | None = None
     contour: bool = False
+    is_plain: bool = False
 
     @property
     def id(self) -> str:

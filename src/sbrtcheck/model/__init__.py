@@ -5,8 +5,8 @@ judges them. Nothing in this room knows of files.
 """
 
 from sbrtcheck.model.facts import CaseFacts, Declared, PriorRadiotherapy
-from sbrtcheck.model.identity import MASK, Patient, approval_term, patient_key
-from sbrtcheck.model.sums import sum_doses
+from sbrtcheck.model.identity import MASK, Patient, approval_term, names_agree, patient_key
+from sbrtcheck.model.sums import FaceBounds, Sums, sum_doses, sum_of_courses
 from sbrtcheck.model.text import Text
 from sbrtcheck.model.values import (
     ROI,
@@ -28,6 +28,7 @@ from sbrtcheck.model.values import (
     distinct,
     frozen_array,
     most_common_spacing_mm,
+    same_patient,
 )
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "DoseHeader",
     "DoseReference",
     "ExportedDVH",
+    "FaceBounds",
     "FloatArray",
     "FractionGroup",
     "Instance",
@@ -51,12 +53,16 @@ __all__ = [
     "Prescription",
     "PriorRadiotherapy",
     "StructureSet",
+    "Sums",
     "Text",
     "Value",
     "approval_term",
     "distinct",
     "frozen_array",
     "most_common_spacing_mm",
+    "names_agree",
     "patient_key",
+    "same_patient",
     "sum_doses",
+    "sum_of_courses",
 ]

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-__all__ = ["MASK", "Patient", "approval_term", "patient_key"]
+__all__ = ["MASK", "Patient", "approval_term", "names_agree", "patient_key"]
 
 MASK = "***"
 
@@ -67,3 +67,22 @@ def patient_key(patient_id: str | None) -> str:
     """Return a patient ID as it is compared: width and case of letters, and spaces around, aside."""
     folded = unicodedata.normalize("NFKC", patient_id or "").casefold()
     return "".join(c for c in folded if unicodedata.category(c) != "Cf").strip()
+
+
+def names_agree(one: Patient, other: Patient) -> bool:
+    """Tell whether two spellings may be of one name: alike in some script, or not stated.
+
+    Family, given and middle name count, in each script that a name is written in (PS3.5 6.2.1).
+    """
+    if one.name is None or other.name is None:
+        return True
+    first, second = _spellings(one.name), _spellings(other.name)
+    if not first or not second:
+        return True
+    return bool(first & second)
+
+
+def _spellings(name: str) -> set[tuple[str, ...]]:
+    scripts = [script.split("^")[:3] for script in name.casefold().split("=")]
+    words = [tuple(re.findall(r"[^\s^,.]+", " ".join(script))) for script in scripts]
+    return {spelling for spelling in words if spelling}

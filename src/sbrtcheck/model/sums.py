@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from sbrtcheck.model.text import Text
 from sbrtcheck.model.values import DoseGrid, FloatArray
 
-__all__ = ["sum_doses"]
+__all__ = ["FaceBounds", "Sums", "sum_doses", "sum_of_courses"]
 
+FaceBounds = FloatArray  # shape (3, 2): the most dose beyond the low and high face along x, y, z
 SAME_POINT_MM = 1e-3  # grids whose points differ by less are one grid
 
 
@@ -89,3 +91,89 @@ def _read_at(dose: DoseGrid, x_mm: FloatArray, y_mm: FloatArray, z_mm: FloatArra
         low_gy, high_gy = (np.take(values_gy, at, axis) for at in (below, below + 1))
         values_gy = low_gy + share * (high_gy - low_gy)
     return values_gy
+
+
+class Sums(NamedTuple):
+    """The sum of doses on one grid: without and with what each may add beyond its own grid."""
+
+    lowest: DoseGrid
+    highest: DoseGrid
+
+
+def sum_of_courses(doses: Sequence[DoseGrid], bounds_gy: Sequence[FaceBounds]) -> Sums:
+    """Return the sum of the doses of plans, wherever any of them is known.
+
+    It lies on the points of the finest grid, carried on over the box that holds all of them.
+    Beyond the grid of a plan, that plan adds nothing to the lowest sum, and to the highest what
+    bounds it beyond the faces that are passed.
+
+    Parameters
+    ----------
+    doses
+        At least one, in Gy, in one frame of reference.
+    bounds_gy
+        For each dose, shape (3, 2): the most that it can be beyond its low and its high face
+        along x, y and z.
+
+    Returns
+    -------
+    Twice the same grid where all grids hold one another.
+    """
+    finest = min(doses, key=_voxel_mm3)
+    if all(_same_grid(finest, dose) for dose in doses):
+        total = sum_doses(doses)
+        return Sums(total, total)
+    x_mm, y_mm, z_mm = (
+        _over_all([getattr(dose, axis) for dose in doses], getattr(finest, axis))
+        for axis in ("x_mm", "y_mm", "z_mm")
+    )
+    lowest_gy = np.zeros((z_mm.size, y_mm.size, x_mm.size))
+    highest_gy = np.zeros_like(lowest_gy)
+    for dose, bound_gy in zip(doses, bounds_gy, strict=True):
+        read_gy = _read_at(dose, x_mm, y_mm, z_mm)
+        beyond_gy = _beyond(dose, bound_gy, x_mm, y_mm, z_mm)
+        inside = np.isnan(beyond_gy)
+        lowest_gy += np.where(inside, read_gy, 0.0)
+        highest_gy += np.where(inside, read_gy, beyond_gy)
+    note = Text(
+        "dose is the sum of {count} plans, read at the points of the finest grid; beyond the grid of"
+        " a plan its faces bound what it adds",
+        count=len(doses),
+    )
+    notes = (*finest.notes, note)
+    grids = (
+        replace(finest, dose_gy=total_gy, x_mm=x_mm, y_mm=y_mm, z_mm=z_mm, notes=notes)
+        for total_gy in (lowest_gy, highest_gy)
+    )
+    return Sums(*grids)
+
+
+def _over_all(axes_mm: Sequence[FloatArray], finest_mm: FloatArray) -> FloatArray:
+    """Return the points of an axis, carried on with its own step to where any axis ends."""
+    step_mm = float(np.median(np.diff(finest_mm)))
+    low_mm = min(axis[0] for axis in axes_mm)
+    high_mm = max(axis[-1] for axis in axes_mm)
+    below = int(np.ceil((finest_mm[0] - low_mm) / step_mm - SAME_POINT_MM))
+    above = int(np.ceil((high_mm - finest_mm[-1]) / step_mm - SAME_POINT_MM))
+    before_mm = finest_mm[0] - step_mm * np.arange(below, 0, -1)
+    after_mm = finest_mm[-1] + step_mm * np.arange(1, above + 1)
+    return np.concatenate([before_mm, finest_mm, after_mm])
+
+
+def _beyond(
+    dose: DoseGrid, bound_gy: FaceBounds, x_mm: FloatArray, y_mm: FloatArray, z_mm: FloatArray
+) -> FloatArray:
+    """Return what bounds a dose at points beyond its grid; NaN inside, shape (nz, ny, nx)."""
+    found = np.full((z_mm.size, y_mm.size, x_mm.size), np.nan)
+    for axis, points_mm, own_mm in (
+        (0, x_mm, dose.x_mm),
+        (1, y_mm, dose.y_mm),
+        (2, z_mm, dose.z_mm),
+    ):
+        line_gy = np.full(points_mm.size, np.nan)
+        line_gy[points_mm < own_mm[0] - SAME_POINT_MM] = bound_gy[axis, 0]
+        line_gy[points_mm > own_mm[-1] + SAME_POINT_MM] = bound_gy[axis, 1]
+        shape = [1, 1, 1]
+        shape[2 - axis] = points_mm.size
+        found = np.fmax(found, line_gy.reshape(shape))
+    return np.asarray(found, dtype=np.float64)

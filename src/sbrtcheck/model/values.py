@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sbrtcheck.errors import CaseError
-from sbrtcheck.model.identity import Patient
+from sbrtcheck.model.identity import Patient, patient_key
 from sbrtcheck.model.text import Text
 
 FloatArray = NDArray[np.float64]
@@ -390,3 +390,17 @@ class ExportedDVH:
         object.__setattr__(self, "volumes", frozen_array(self.volumes, ndim=1))
         if self.bin_widths.size != self.volumes.size:
             raise ValueError("a DVH has one volume for each bin")
+
+
+def same_patient(one: Instance, other: Instance) -> bool:
+    """Tell whether two files are of one patient: one patient ID; without any, one study or frame.
+
+    The same ID is the same patient, even at two centres: dose that may reach the same cord must
+    not be overlooked.
+    """
+    keys = [patient_key(instance.patient.patient_id) for instance in (one, other)]
+    if all(keys):
+        return keys[0] == keys[1]
+    studies = {one.study_instance_uid, other.study_instance_uid}
+    frames = {one.frame_of_reference_uid, other.frame_of_reference_uid}
+    return any(len(uids) == 1 and None not in uids for uids in (studies, frames))

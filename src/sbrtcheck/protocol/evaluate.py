@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sbrtcheck.dvh import DVH, Band
+from sbrtcheck.dvh.beyond import Bound
 from sbrtcheck.dvh.isodose import Isodose
 from sbrtcheck.model import Prescription, Text, Value
 from sbrtcheck.protocol.metric import DOSE, ISODOSE_INDICES, KINDS, Metric, parse_metric
@@ -16,22 +17,42 @@ class Dosimetry:
     """What a metric may need: DVHs and isodose volumes by structure, and the prescription.
 
     `bands` hold what else the contours and the dose of a structure may mean; where there is one,
-    answers have an interval. `beyond_gy` bounds the dose in the part of a structure outside the dose grid, where that could
-    be bounded.
+    answers have an interval. `beyond` bounds the dose in the part of a structure outside the dose
+    grid, where that could be bounded. `highest` are bands in the highest dose that a sum of plans
+    can be, where that differs.
     """
 
     dvhs: Mapping[str, DVH] = field(default_factory=dict)
     prescription: Prescription | None = None
     isodoses: Mapping[str, Isodose] = field(default_factory=dict)
     bands: Mapping[str, Band] = field(default_factory=dict)
-    beyond_gy: Mapping[str, float] = field(default_factory=dict)
+    beyond: Mapping[str, Bound] = field(default_factory=dict)
+    highest: Mapping[str, Band] = field(default_factory=dict)
+
+    def bound_gy(self, structure: str, metric: Metric, limit: float | None) -> float | None:
+        """Return what bounds the dose beyond the grid, as far as it counts for a limit."""
+        bound = self.beyond.get(structure)
+        if bound is None:
+            return None
+        asked_gy = limit
+        if metric.argument_unit == "Gy":
+            asked_gy = metric.argument
+        if bound.is_near and (asked_gy is None or bound.dose_gy > SMALL * asked_gy):
+            return None
+        return bound.dose_gy
 
 
 CC = {"cc": 1.0, "mm3": 1e-3}
+SMALL = 0.5  # of a limit: the bound of a face near a target counts up to it
 
 
-def evaluate(metric: Metric, structure: str, dosimetry: Dosimetry) -> Value:
+def evaluate(
+    metric: Metric, structure: str, dosimetry: Dosimetry, *, limit: float | None = None
+) -> Value:
     """Answer a metric of a structure, or say why it cannot be known.
+
+    `limit` is what the answer will be held to, in the metric's unit: the dose beyond a face that
+    is near a target is bounded only if that is small.
 
     Where the ROI leaves the dose grid, the part inside still bounds a near-maximum from below;
     where the dose outside is bounded too, so is every metric.
@@ -51,10 +72,32 @@ def evaluate(metric: Metric, structure: str, dosimetry: Dosimetry) -> Value:
         return Value(None, reason=Text("{structure} is not there", structure=structure))
     if dvh.volume_cc is None:
         return Value(None, reason=dvh.notes[-1])
-    band = dosimetry.bands.get(structure) or Band(nominal=dvh, members={})
+    band = dosimetry.bands.get(structure, Band(nominal=dvh, members={}))
+    value = _of_band(metric, structure, band, dosimetry, limit)
+    highest = dosimetry.highest.get(structure)
+    if highest is None:
+        return value
+    return _hull(value, _of_band(metric, structure, highest, dosimetry, limit))
+
+
+def _hull(lowest: Value, highest: Value) -> Value:
+    """Return the interval that holds two answers; what either cannot know is not known."""
+    if lowest.value is None or highest.value is None:
+        reason = highest.reason if lowest.reason is None else lowest.reason
+        low = highest.low if lowest.low is None else lowest.low
+        return Value(None, low=low, reason=reason)
+    ends = [lowest.value, lowest.low, lowest.high, highest.value, highest.low, highest.high]
+    known = [end for end in ends if end is not None]
+    return Value(lowest.value, low=min(known), high=max(known), reason=highest.reason)
+
+
+def _of_band(
+    metric: Metric, structure: str, band: Band, dosimetry: Dosimetry, limit: float | None
+) -> Value:
+    dvh = band.nominal
     if metric.kind == "volume":
         return band.volume_cc
-    bound_gy = dosimetry.beyond_gy.get(structure)
+    bound_gy = dosimetry.bound_gy(structure, metric, limit)
     if dvh.max_gy is None and bound_gy is None:
         return Value(None, reason=Text("the ROI lies outside the dose grid"))
     rx_gy = dosimetry.prescription.dose_gy if dosimetry.prescription else None
