@@ -15,7 +15,7 @@ import numpy as np
 from sbrtcheck.checks.evidence import NEURAL_ROLES, Evidence
 from sbrtcheck.checks.limits import graded_finding, kept_by_all_of_it, unanswered
 from sbrtcheck.checks.verdict import Finding, Outcome
-from sbrtcheck.model import FloatArray, Text, distinct, most_common_spacing_mm
+from sbrtcheck.model import FloatArray, Text, distinct, main_spacing_mm
 from sbrtcheck.protocol.metric import parse_metric
 from sbrtcheck.protocol.names import LEVELS, MatchedROI
 from sbrtcheck.protocol.rules import Basis, Limit, Role
@@ -209,7 +209,7 @@ def _missing(
 
 def _spacing_mm(target_mm: FloatArray, drawn_mm: FloatArray, fallback_mm: float | None) -> float:
     """Return the spacing of the planes: the finer of the target's and the neural ROI's."""
-    spacings = [most_common_spacing_mm(np.diff(z_mm)) for z_mm in (target_mm, drawn_mm)]
+    spacings = [main_spacing_mm(np.diff(z_mm)) for z_mm in (target_mm, drawn_mm)]
     known = [spacing for spacing in (*spacings, fallback_mm) if spacing is not None]
     return min(known) if known else 0.0
 

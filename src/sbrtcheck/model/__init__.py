@@ -9,6 +9,8 @@ from sbrtcheck.model.identity import MASK, Patient, approval_term, patient_key
 from sbrtcheck.model.sums import sum_doses
 from sbrtcheck.model.text import Text
 from sbrtcheck.model.values import (
+    NEXT_PLANE,
+    ONE_PLANE,
     ROI,
     SAME_PLANE_MM,
     Beam,
@@ -27,11 +29,13 @@ from sbrtcheck.model.values import (
     Value,
     distinct,
     frozen_array,
-    most_common_spacing_mm,
+    main_spacing_mm,
 )
 
 __all__ = [
     "MASK",
+    "NEXT_PLANE",
+    "ONE_PLANE",
     "ROI",
     "SAME_PLANE_MM",
     "Beam",
@@ -56,7 +60,7 @@ __all__ = [
     "approval_term",
     "distinct",
     "frozen_array",
-    "most_common_spacing_mm",
+    "main_spacing_mm",
     "patient_key",
     "sum_doses",
 ]
