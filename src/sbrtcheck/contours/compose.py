@@ -163,7 +163,7 @@ def _layers_mm(solids: Sequence[Region]) -> tuple[FloatArray, float]:
     high_mm = max(region.slabs[-1].high_mm for region in solids)
     count = int(np.ceil((high_mm - low_mm) / (min(_spacings_mm(solids)) / PARTS) - WHOLE))
     step_mm = (high_mm - low_mm) / count
-    return low_mm + step_mm * (np.arange(count) + 0.5), step_mm
+    return np.asarray(low_mm + step_mm * (np.arange(count) + 0.5)), step_mm
 
 
 def _all_at(solids: Sequence[Region], z_mm: float, half_mm: float) -> shapely.Geometry:
