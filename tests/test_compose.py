@@ -23,9 +23,8 @@ NO_ROI = ROI(name="none")
 
 
 def square(size_mm: float, x_mm: float = 0.0) -> FloatArray:
-    half_mm = size_mm / 2
-    ring = np.array([[-half_mm, -half_mm], [half_mm, -half_mm], [half_mm, half_mm]])
-    return np.vstack([ring, [[-half_mm, half_mm]]]) + [x_mm, 0.0]
+    ring = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * size_mm / 2
+    return np.asarray(ring + np.array([x_mm, 0.0]))
 
 
 def box(
@@ -129,7 +128,7 @@ def test_single_planes_of_several_intervals_keep_their_thickness() -> None:
     part = build_region(between(box(*range(0, 42, 2)), [(0, 0), (20, 20), (40, 40)]))
 
     assert part.volume_cc == pytest.approx(0.6, rel=EXACT)
-    assert part.drawn_mm == pytest.approx(((-1, 1), (19, 21), (39, 41)))
+    assert np.array(part.drawn_mm) == pytest.approx(np.array([(-1, 1), (19, 21), (39, 41)]))
 
 
 def test_between_keeps_holes_and_says_nothing_of_what_is_not_there() -> None:
@@ -184,8 +183,8 @@ def test_an_roi_that_reaches_both_ends_stays_as_it_is() -> None:
 
 
 def test_a_cylinder_in_a_wider_one_lies_wholly_in_it() -> None:
-    thin = Cylinder(radius_mm=5, height_mm=30).roi("thin", spacing_mm=2)
-    wide = Cylinder(radius_mm=8, height_mm=30).roi("wide", spacing_mm=3)
+    thin = Cylinder(radius_mm=5, length_mm=30).roi("thin", spacing_mm=2)
+    wide = Cylinder(radius_mm=8, length_mm=30).roi("wide", spacing_mm=3)
 
     assert share_of_within(thin, wide) == pytest.approx(1, rel=EXACT)
     assert share_of_within(wide, thin) == pytest.approx(25 / 64, rel=1e-6)

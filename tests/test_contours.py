@@ -390,6 +390,9 @@ def test_thousands_of_planes_are_one_solid() -> None:
         pytest.param([2.4991, 2.4992, 2.4991], 2.4991, id="rounding"),
         pytest.param([2] * 6 + [34] + [2] * 6, 2.0, id="a gap longer than all else"),
         pytest.param([2] * 6 + [34] + [2] * 6 + [34] + [2] * 6, 2.0, id="two gaps"),
+        pytest.param([2, 2, 30, 2, 2], 2.0, id="a gap between short pieces"),
+        pytest.param([0.32, 0.32, 1.7, 0.32, 0.32, 1.7], 1.7, id="as far as rings scatter"),
+        pytest.param([0.33, 0.33, 1.7, 0.33, 0.33, 1.7], 0.33, id="further than rings scatter"),
         pytest.param([1.7, 2.3, 1.8, 2.2], 2.0, id="scattered"),
     ],
 )
@@ -397,8 +400,9 @@ def test_the_main_spacing(steps_mm: list[float], spacing_mm: float | None) -> No
     assert main_spacing_mm(steps_mm) == (spacing_mm and pytest.approx(spacing_mm))
 
 
-def test_a_gap_does_not_become_the_spacing_of_two_short_pieces() -> None:
-    region = build_region(stack(0, 2, 36, 38, spacing_mm=2.0))
+@pytest.mark.parametrize("usual_mm", [None, 2.0])
+def test_a_gap_does_not_become_the_spacing_of_two_short_pieces(usual_mm: float | None) -> None:
+    region = build_region(stack(0, 2, 36, 38, spacing_mm=usual_mm))
 
     assert region.spacing_mm == 2
     assert region.volume_cc == pytest.approx(0.8, rel=1e-12)

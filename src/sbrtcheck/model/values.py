@@ -246,6 +246,7 @@ SAME_PLANE_MM = 0.02  # contours closer than this lie in one plane; the finest C
 
 
 ONE_PLANE = 1 / 3  # of the spacing: planes closer than this are one plane
+SCATTER_MM = 0.65  # as far apart at most lie the rings of one plane that scatter around it
 NEXT_PLANE = 1.5  # neighbouring planes are at most this many spacings apart
 
 
@@ -261,7 +262,8 @@ def main_spacing_mm(steps_mm: ArrayLike) -> float | None:
     -----
     Steps that differ by rounding (2.4991 and 2.4992) count as one; where steps scatter so that
     none of them covers half of those like it, their mean. However long, a step is a gap and no
-    spacing where more planes follow each other at a third of it or less. `None` without any.
+    spacing where more planes follow each other at a third of it or less, further than the rings
+    of one plane may scatter. `None` without any.
 
     Examples
     --------
@@ -280,7 +282,8 @@ def main_spacing_mm(steps_mm: ArrayLike) -> float | None:
     main = next(group for group in groups if not _is_gap(group, steps))
     step_mm = float(main[len(main) // 2])
     alike = ordered[(ordered * NEXT_PLANE >= step_mm) & (ordered <= NEXT_PLANE * step_mm)]
-    return step_mm if 2 * main.sum() >= alike.sum() else float(alike.mean())
+    same = np.ptp(main) <= SAME_PLANE_MM and 2 * main.sum() >= alike.sum()
+    return step_mm if same else float(alike.mean())
 
 
 def _is_gap(group: FloatArray, steps_mm: FloatArray) -> bool:
@@ -288,7 +291,7 @@ def _is_gap(group: FloatArray, steps_mm: FloatArray) -> bool:
     close_mm = ONE_PLANE * float(group[0]) + SAME_PLANE_MM
     short = steps_mm <= close_mm
     runs = np.split(steps_mm, np.flatnonzero(np.diff(short)) + 1)
-    in_runs = sum(len(run) for run in runs if run[0] <= close_mm < run.sum())
+    in_runs = sum(len(run) for run in runs if run[0] <= close_mm and run.sum() > SCATTER_MM)
     return in_runs > len(group)
 
 
