@@ -1,11 +1,13 @@
 """What a set of rings stands for: holes, unions, gaps, slabs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
 from sbrtcheck.contours import Region, build_region
-from sbrtcheck.model import ROI, Contour, FloatArray
+from sbrtcheck.model import ROI, Contour, FloatArray, main_spacing_mm
 
 
 def square(size_mm: float, x_mm: float = 0.0, y_mm: float = 0.0) -> FloatArray:
@@ -372,3 +374,198 @@ def test_thousands_of_planes_are_one_solid() -> None:
     assert len(region.slabs) == 3000
     frustum_mm3 = np.pi * 300 * (20**2 + 20 * 10 + 10**2) / 3
     assert region.volume_cc == pytest.approx(frustum_mm3 / 1000 * inscribed, rel=1e-6)
+
+
+# --- the spacing: what covers most of the length ---
+
+
+@pytest.mark.parametrize(
+    ("steps_mm", "spacing_mm"),
+    [
+        pytest.param([], None, id="none"),
+        pytest.param([2.0], 2.0, id="one"),
+        pytest.param([0.1, 1.9, 0.1, 0.1, 1.9, 0.1, 1.9], 1.9, id="tiny steps are commoner"),
+        pytest.param([3, 3, 6], 3.0, id="a tie"),
+        pytest.param([3, 3, 6, 6], 6.0, id="most of the length"),
+        pytest.param([2.4991, 2.4992, 2.4991], 2.4991, id="rounding"),
+        pytest.param([2] * 6 + [34] + [2] * 6, 2.0, id="a gap longer than all else"),
+        pytest.param([2] * 6 + [34] + [2] * 6 + [34] + [2] * 6, 2.0, id="two gaps"),
+        pytest.param([2, 2, 30, 2, 2], 2.0, id="a gap between short pieces"),
+        pytest.param([0.32, 0.32, 1.7, 0.32, 0.32, 1.7], 1.7, id="as far as rings scatter"),
+        pytest.param([0.33, 0.33, 1.7, 0.33, 0.33, 1.7], 0.33, id="further than rings scatter"),
+        pytest.param([1.7, 2.3, 1.8, 2.2], 2.0, id="scattered"),
+    ],
+)
+def test_the_main_spacing(steps_mm: list[float], spacing_mm: float | None) -> None:
+    assert main_spacing_mm(steps_mm) == (spacing_mm and pytest.approx(spacing_mm))
+
+
+@pytest.mark.parametrize("usual_mm", [None, 2.0])
+def test_a_gap_does_not_become_the_spacing_of_two_short_pieces(usual_mm: float | None) -> None:
+    region = build_region(stack(0, 2, 36, 38, spacing_mm=usual_mm))
+
+    assert region.spacing_mm == 2
+    assert region.volume_cc == pytest.approx(0.8, rel=1e-12)
+    assert region.drawn_mm == ((-1, 3), (35, 39))
+
+
+def scattered(
+    scatter_mm: float, seed: int, *, nominal_mm: float = 2.0, usual_mm: float | None = None
+) -> ROI:
+    """Return 25 planes, each of three rings side by side on heights of their own."""
+    away_mm = np.random.default_rng(seed).uniform(-scatter_mm, scatter_mm, (25, 3))
+    contours = tuple(
+        Contour(points_mm=square(10, x_mm=20.0 * lobe), z_mm=nominal_mm * plane + away)
+        for plane, lobes in enumerate(away_mm.tolist())
+        for lobe, away in enumerate(lobes)
+    )
+    return ROI(name="scattered", contours=contours, plane_spacing_mm=usual_mm)
+
+
+@pytest.mark.parametrize("scatter_mm", [0.005, 0.02, 0.05, 0.1, 0.2, 0.3])
+@pytest.mark.parametrize("usual_mm", [None, 2.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_rings_scattered_around_their_planes_keep_spacing_and_volume(
+    scatter_mm: float, usual_mm: float | None, seed: int
+) -> None:
+    region = build_region(scattered(scatter_mm, seed, usual_mm=usual_mm))
+
+    assert region.spacing_mm == pytest.approx(2, rel=0.02)
+    assert region.volume_cc == pytest.approx(0.3 * 50, rel=0.015)
+    assert (len(region.planes_mm), region.gaps) == (25, ())
+
+
+def test_the_order_of_scattered_rings_does_not_matter() -> None:
+    roi = scattered(0.3, 1)
+    other = build_region(replace(roi, contours=roi.contours[::-1]))
+
+    assert other.planes_mm == build_region(roi).planes_mm
+    assert other.volume_cc == pytest.approx(build_region(roi).volume_cc, rel=1e-12)
+
+
+@pytest.mark.parametrize(("near_mm", "planes"), [(0.66, 4), (0.67, 5)])
+def test_planes_closer_than_a_third_of_the_spacing_are_one(near_mm: float, planes: int) -> None:
+    contours = (*stack(0, 2, 4, 6).contours, *stack(4 + near_mm, ring=square(10, x_mm=5)).contours)
+    region = build_region(ROI(name="near", contours=contours, plane_spacing_mm=2.0))
+
+    assert len(region.planes_mm) == planes
+    assert len([note for note in notes(region) if "taken as one" in note]) == 5 - planes
+
+
+def test_planes_that_join_are_a_union_in_their_middle() -> None:
+    contours = (*stack(0, 2, 4).contours, *stack(2.2, ring=square(10, x_mm=5)).contours)
+    region = build_region(ROI(name="near", contours=contours))
+
+    assert region.planes_mm == pytest.approx((0, 2.1, 4))
+    assert region.slabs[1].area_mm2 == pytest.approx(150, rel=1e-12)
+
+
+def test_a_single_plane_of_scattered_rings_has_the_usual_thickness() -> None:
+    contours = (*stack(0).contours, *stack(0.3, ring=square(10, x_mm=30)).contours)
+    region = build_region(ROI(name="flat", contours=contours, plane_spacing_mm=2.0))
+
+    assert region.volume_cc == pytest.approx(0.4, rel=1e-12)
+
+
+# --- copies ---
+
+
+def copied(scale: float, *, fills: bool, planes: int = 3) -> Region:
+    """Return a 10 mm square column, each ring repeated smaller."""
+    z_mm = [2.0 * plane for plane in range(planes)]
+    rings = (*stack(*z_mm).contours, *stack(*z_mm, ring=square(10 * scale)).contours)
+    return build_region(ROI(name="twice", contours=rings, fills_thin_holes=fills))
+
+
+COPY = "on 3 planes a contour is repeated a little smaller: a copy, not a hole"
+
+
+@pytest.mark.parametrize("scale", [0.99, 0.97, np.sqrt(0.901)])
+def test_a_ring_repeated_a_little_smaller_is_a_copy(scale: float) -> None:
+    region = copied(scale, fills=True)
+
+    assert region.volume_cc == pytest.approx(0.6, rel=1e-12)
+    assert notes(region).count(COPY) == 1
+
+
+@pytest.mark.parametrize("scale", [np.sqrt(0.899), 0.5])
+def test_a_hole_that_leaves_a_tenth_of_its_ring_is_a_hole(scale: float) -> None:
+    region = copied(scale, fills=True)
+
+    assert region.volume_cc == pytest.approx(0.6 * (1 - scale**2), rel=1e-9)
+    assert notes(region) == []
+
+
+@pytest.mark.parametrize("scale", [0.99, 0.97])
+def test_a_skin_stays_a_skin_unless_told_otherwise(scale: float) -> None:
+    region = copied(scale, fills=False)
+
+    assert region.volume_cc == pytest.approx(0.6 * (1 - scale**2), rel=1e-9)
+
+
+def test_a_ring_drawn_three_times_smaller_and_smaller_is_one_ring() -> None:
+    rings = [Contour(points_mm=square(size), z_mm=z) for z in (0, 2) for size in (10, 9.9, 9.8)]
+    region = build_region(ROI(name="thrice", contours=tuple(rings), fills_thin_holes=True))
+
+    assert region.volume_cc == pytest.approx(0.4, rel=1e-12)
+
+
+def test_a_keyhole_that_leaves_almost_nothing_is_a_copy() -> None:
+    outline, hole = square(10), square(9.9)[::-1]
+    ring = np.concatenate([outline, outline[:1], hole, hole[:1]])
+    rings = tuple(Contour(points_mm=ring, z_mm=z) for z in (0.0, 2.0))
+    region = build_region(ROI(name="keyhole", contours=rings, fills_thin_holes=True))
+
+    assert region.volume_cc == pytest.approx(0.4, rel=1e-12)
+
+
+# --- planes that enclose nothing are no planes ---
+
+LINE = np.array([[0.0, 0], [0, 2], [0, 5]])
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        pytest.param([square(10)[:1]], id="one point"),
+        pytest.param([square(10)[:2]], id="two points"),
+        pytest.param([LINE], id="a line"),
+        pytest.param([square(10), square(10)], id="xor rings that cancel"),
+    ],
+)
+def test_planes_that_enclose_nothing_are_not_drawn(nothing: list[FloatArray]) -> None:
+    empty = [Contour(points_mm=p, z_mm=float(z), xor=True) for z in (6, 8, 10) for p in nothing]
+    contours = (*stack(0, 2, 4, 12, 14).contours, *empty)
+    region = build_region(ROI(name="nothing", contours=contours, plane_spacing_mm=2.0))
+
+    assert region.planes_mm == (0, 2, 4, 12, 14)
+    assert region.drawn_mm == ((-1, 5), (11, 15))
+    assert (region.low_mm, region.high_mm) == (-1, 15)
+    assert [(gap.missing, gap.filled) for gap in region.gaps] == [(3, False)]
+    assert region.volume_cc == pytest.approx(1.0, rel=1e-12)
+
+
+def test_a_gap_that_is_filled_is_not_drawn() -> None:
+    region = build_region(stack(0, 2, 6, 8))
+
+    assert region.volume_cc == pytest.approx(1.0, rel=1e-12)
+    assert region.drawn_mm == ((-1, 3), (5, 9))
+
+
+def test_planes_wide_apart_stand_for_no_more_than_the_usual_spacing() -> None:
+    region = build_region(stack(0, 15, 30, spacing_mm=3.0))
+
+    assert region.drawn_mm == ((-1.5, 1.5), (13.5, 16.5), (28.5, 31.5))
+
+
+def test_a_solid_of_nothing_has_no_ends() -> None:
+    region = build_region(ROI(name="empty"))
+
+    assert (region.low_mm, region.high_mm, region.drawn_mm) == (None, None, ())
+
+
+def test_a_solid_is_built_once() -> None:
+    roi = stack(0, 2, 4)
+
+    assert build_region(roi) is build_region(roi)
+    assert build_region(roi) is not build_region(roi, end_caps=False)

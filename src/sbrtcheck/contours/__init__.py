@@ -1,5 +1,13 @@
 """Planar geometry of an ROI: rings, holes, gaps, slabs, the shape between planes, margins."""
 
+from sbrtcheck.contours.compose import (
+    between,
+    continued,
+    share_of_within,
+    union_of,
+    volume_outside_cc,
+    volume_within_cc,
+)
 from sbrtcheck.contours.margins import grown
 from sbrtcheck.contours.region import (
     Gap,
@@ -21,14 +29,20 @@ __all__ = [
     "Region",
     "Slab",
     "arc_height_mm",
+    "between",
     "build_region",
     "clipped",
     "closing_ends",
+    "continued",
     "encloses_box",
     "grown",
     "outline_of",
     "overlap_cc",
     "shaped",
+    "share_of_within",
+    "union_of",
+    "volume_outside_cc",
+    "volume_within_cc",
     "wall_area_mm2",
     "with_caps_apart",
 ]

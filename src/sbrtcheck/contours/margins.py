@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 
-from sbrtcheck.contours.region import Region, Slab, build_region, oriented_rings, outline_of
+from sbrtcheck.contours.drawn import oriented_rings
+from sbrtcheck.contours.region import Region, Slab, build_region, outline_of
 from sbrtcheck.contours.rings import signed_area_mm2
 from sbrtcheck.contours.shape import shaped
 from sbrtcheck.model import ROI, Contour, FloatArray, Text

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from sbrtcheck.contours.areas import CLOSED, Areas, mean_area, parabolas
 from sbrtcheck.contours.planes import Layers, Planes, match_of
-from sbrtcheck.contours.region import Slab, ring_areas_mm2
+from sbrtcheck.contours.region import Slab
+from sbrtcheck.contours.rings import ring_areas_mm2
 from sbrtcheck.model import FloatArray
 
 __all__ = ["outlines_of"]

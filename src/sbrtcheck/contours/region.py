@@ -1,8 +1,8 @@
-"""From the rings of an ROI to the solid they stand for: holes, planes, slabs and gaps."""
+"""From the planes of an ROI to the solid they stand for: slabs and gaps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -10,22 +10,27 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from sbrtcheck.contours.rings import edges, signed_area_mm2
+from sbrtcheck.contours.drawn import (
+    MIN_AREA_MM2,
+    Plane,
+    drawn_planes,
+    joined,
+    oriented_rings,
+    outline_of_rings,
+)
+from sbrtcheck.contours.rings import edges, ring_areas_mm2, signed_area_mm2
 from sbrtcheck.model import (
+    NEXT_PLANE,
+    ONE_PLANE,
     ROI,
     SAME_PLANE_MM,
-    Contour,
     FloatArray,
     Text,
-    distinct,
-    most_common_spacing_mm,
+    main_spacing_mm,
 )
 
-MIN_AREA_MM2 = 1e-4  # below this a ring is a line or a point
-NEXT_PLANE = 1.5  # neighbouring planes are at most this many spacings apart
 MOST_MISSING_PLANES = 2  # a larger gap is filled only if it lacks no more planes than this
-DUPLICATE = 1e-4  # rings that differ by less than this part of their area are the same ring
-NESTED = 0.01  # a ring counts as inside another if no more than this part of it sticks out
+REMEMBERED = 256  # solids: as many as the ROIs of some structure sets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,11 +72,35 @@ class Region:
     """The solid that an ROI's contours stand for.
 
     No slabs: the contours enclose nothing that has a volume; `notes` say why.
+
+    Parameters
+    ----------
+    planes_mm
+        Heights of the planes that enclose an area, ascending.
+    spacing_mm
+        The spacing of these planes; None where it is not known.
+    drawn_mm
+        From where to where planes stand for the solid, apart from each other: half a spacing to
+        both sides, or halfway to the next plane. Planes that are missing are not drawn, filled
+        or not, and no plane stands for more than the structure set's spacing.
     """
 
     slabs: tuple[Slab, ...]
     gaps: tuple[Gap, ...] = ()
     notes: tuple[Text, ...] = ()
+    planes_mm: tuple[float, ...] = ()
+    spacing_mm: float | None = None
+    drawn_mm: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def low_mm(self) -> float | None:
+        """Return where the solid begins, or None without any."""
+        return self.slabs[0].low_mm if self.slabs else None
+
+    @property
+    def high_mm(self) -> float | None:
+        """Return where the solid ends, or None without any."""
+        return self.slabs[-1].high_mm if self.slabs else None
 
     @property
     def volume_cc(self) -> float | None:
@@ -87,17 +116,6 @@ def areas_mm2(slabs: Sequence[Slab]) -> FloatArray:
     slab = np.repeat(np.arange(len(slabs)), [len(slab.rings) for slab in slabs])
     rings = [ring for slab in slabs for ring in slab.rings]
     return np.asarray(np.bincount(slab, ring_areas_mm2(rings), len(slabs)), dtype=np.float64)
-
-
-def ring_areas_mm2(rings: Sequence[FloatArray]) -> FloatArray:
-    """Return the signed area of each ring, positive when it runs counter-clockwise."""
-    count = np.array([len(ring) for ring in rings])
-    start = np.cumsum(count) - count
-    points = np.concatenate(rings)
-    points = points - np.repeat(points[start], count, axis=0)  # where differences keep their digits
-    # The closing edge starts or ends at the ring's first corner, the origin: it spans nothing.
-    cross = points[:-1, 0] * points[1:, 1] - points[1:, 0] * points[:-1, 1]
-    return np.asarray(np.add.reduceat(np.append(cross, 0.0), start) / 2)
 
 
 def wall_area_mm2(region: Region) -> float:
@@ -129,11 +147,6 @@ def arc_height_mm(region: Region) -> float:
     return float((height_mm * length_mm).sum() / max(length_mm.sum(), MIN_AREA_MM2))
 
 
-class _Plane(NamedTuple):
-    z_mm: float
-    rings: tuple[FloatArray, ...]
-
-
 def build_region(roi: ROI, *, end_caps: bool = True, fill_gaps: bool = True) -> Region:
     """Return the solid of an ROI: each contour plane owns the space halfway to its neighbours.
 
@@ -154,42 +167,105 @@ def build_region(roi: ROI, *, end_caps: bool = True, fill_gaps: bool = True) -> 
     CLOSEDPLANAR_XOR rings combine by exclusive-or (PS3.3 C.8.8.6.3), a self-crossing ring is
     repaired by GEOS' make_valid with method "structure": what a ring encloses is kept.
     """
-    notes = list(roi.notes)
-    planes = _planes(roi, notes)
-    if not planes:
-        notes.append(Text("the ROI has no closed contours"))
-        return Region(slabs=(), notes=tuple(notes))
-    z_mm = np.array([plane.z_mm for plane in planes])
-    spacing_mm = most_common_spacing_mm(np.diff(z_mm))
+    return _built(roi, end_caps, fill_gaps)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _built(roi: ROI, end_caps: bool, fill_gaps: bool) -> Region:
+    found, mended = drawn_planes(roi)
+    notes = (*roi.notes, *mended)
+    if not found:
+        return Region(slabs=(), notes=(*notes, Text("the ROI has no closed contours")))
+    planes, spacing_mm, spaced = _spaced(found, roi.plane_spacing_mm)
+    notes = (*notes, *spaced)
+    planes_mm = tuple(plane.z_mm for plane in planes)
     if spacing_mm is None:
-        spacing_mm = roi.plane_spacing_mm
-        if spacing_mm is None:
-            notes.append(Text("the ROI has a single contour plane and no known plane spacing"))
-            return Region(slabs=(), notes=tuple(notes))
-        notes.append(
-            Text(
-                "the ROI has a single contour plane: given the structure set's spacing of"
-                " {spacing_mm} mm",
-                spacing_mm=spacing_mm,
-            )
-        )
-    elif spacing_mm > NEXT_PLANE * (roi.plane_spacing_mm or spacing_mm):
-        notes.append(
-            Text(
-                "the contour planes lie {spacing_mm} mm apart, those of other ROIs {usual_mm} mm",
-                spacing_mm=spacing_mm,
-                usual_mm=roi.plane_spacing_mm or spacing_mm,
-            )
-        )
+        return Region(slabs=(), notes=notes, planes_mm=planes_mm)
     low_mm, high_mm, gaps = _slab_limits(planes, spacing_mm, fill_gaps=fill_gaps)
-    notes.extend(_gap_note(gap) for gap in gaps)
     if not end_caps:
         _leave_out_caps(planes, low_mm, high_mm)
     slabs = tuple(
         Slab(z_mm=plane.z_mm, low_mm=low, high_mm=high, rings=plane.rings)
         for plane, low, high in zip(planes, low_mm, high_mm, strict=True)
     )
-    return Region(slabs=slabs, gaps=tuple(gaps), notes=tuple(notes))
+    return Region(
+        slabs=slabs,
+        gaps=tuple(gaps),
+        notes=(*notes, *(_gap_note(gap) for gap in gaps)),
+        planes_mm=planes_mm,
+        spacing_mm=spacing_mm,
+        drawn_mm=_drawn_mm(planes_mm, _least_mm(spacing_mm, roi.plane_spacing_mm)),
+    )
+
+
+def _spaced(
+    found: Sequence[Plane], usual_mm: float | None
+) -> tuple[Sequence[Plane], float | None, tuple[Text, ...]]:
+    """Return planes, those too close as one, their spacing, and what there is to say of it."""
+    first_mm = _spacing_mm(found, usual_mm)
+    if first_mm is None:
+        return (
+            found,
+            None,
+            (Text("the ROI has a single contour plane and no known plane spacing"),),
+        )
+    planes = joined(found, first_mm)
+    notes: tuple[Text, ...] = ()
+    if len(planes) < len(found):
+        notes = (_joined_note(len(found) - len(planes), first_mm),)
+    spacing_mm = _spacing_mm(planes, usual_mm) or first_mm
+    if len(planes) == 1:
+        return planes, usual_mm or first_mm, (*notes, _single_note(usual_mm or first_mm))
+    if usual_mm is not None and spacing_mm > NEXT_PLANE * usual_mm:
+        sentence = "the contour planes lie {spacing_mm} mm apart, those of other ROIs {usual_mm} mm"
+        notes = (*notes, Text(sentence, spacing_mm=spacing_mm, usual_mm=usual_mm))
+    return planes, spacing_mm, notes
+
+
+def _spacing_mm(planes: Sequence[Plane], usual_mm: float | None) -> float | None:
+    """Return the spacing of planes; where there is a choice, one that fits the usual one."""
+    steps_mm = np.diff([plane.z_mm for plane in planes])
+    spacing_mm = main_spacing_mm(steps_mm)
+    if spacing_mm is None or usual_mm is None:
+        return spacing_mm or usual_mm
+    if steps_mm.max() < ONE_PLANE * usual_mm and np.ptp([p.z_mm for p in planes]) < usual_mm / 2:
+        return usual_mm
+    near = steps_mm[steps_mm <= NEXT_PLANE * usual_mm + SAME_PLANE_MM]
+    if spacing_mm > NEXT_PLANE * usual_mm and (near >= ONE_PLANE * usual_mm).any():
+        return main_spacing_mm(near)
+    return spacing_mm
+
+
+def _least_mm(spacing_mm: float, usual_mm: float | None) -> float:
+    """Return what a plane stands for: its ROI's spacing, or the usual one where that is less."""
+    if usual_mm is not None and spacing_mm > NEXT_PLANE * usual_mm:
+        return usual_mm
+    return spacing_mm
+
+
+def _drawn_mm(planes_mm: Sequence[float], spacing_mm: float) -> tuple[tuple[float, float], ...]:
+    """Return from where to where planes follow each other, half a spacing beyond the ends."""
+    steps_mm = np.diff(planes_mm)
+    apart = np.flatnonzero(steps_mm > NEXT_PLANE * spacing_mm + SAME_PLANE_MM) + 1
+    return tuple(
+        (float(piece[0]) - spacing_mm / 2, float(piece[-1]) + spacing_mm / 2)
+        for piece in np.split(np.array(planes_mm), apart)
+    )
+
+
+def _joined_note(count: int, spacing_mm: float) -> Text:
+    sentence = (
+        "{count} contour planes lie closer to the next than a third of the spacing of"
+        " {spacing_mm} mm: taken as one with it"
+    )
+    return Text(sentence, count=count, spacing_mm=spacing_mm)
+
+
+def _single_note(spacing_mm: float) -> Text:
+    sentence = (
+        "the ROI has a single contour plane: given the structure set's spacing of {spacing_mm} mm"
+    )
+    return Text(sentence, spacing_mm=spacing_mm)
 
 
 def encloses_box(
@@ -211,13 +287,7 @@ def encloses_box(
 
 def outline_of(slab: Slab) -> shapely.Geometry:
     """Return the cross-section of a slab, its holes left out."""
-    return _outline(slab.rings)
-
-
-def _outline(rings: Sequence[FloatArray]) -> shapely.Geometry:
-    polygons: list[shapely.Geometry] = [shapely.Polygon(ring) for ring in rings]
-    outline: shapely.Geometry = reduce(shapely.symmetric_difference, polygons)
-    return outline
+    return outline_of_rings(slab.rings)
 
 
 def clipped(
@@ -241,17 +311,48 @@ def clipped(
 
 def overlap_cc(one: Region, other: Region) -> float:
     """Return the volume that two solids share."""
-    total_mm3 = 0.0
-    for a in one.slabs:
-        for b in other.slabs:
-            height_mm = min(a.high_mm, b.high_mm) - max(a.low_mm, b.low_mm)
-            if height_mm > 0:
-                common = shapely.intersection(outline_of(a), outline_of(b))
-                total_mm3 += height_mm * _area_mm2(common)
-    return total_mm3 / 1000
+    first, second, height_mm = _meeting(one.slabs, other.slabs)
+    if not height_mm.size:
+        return 0.0
+    mine = {at: outline_of(one.slabs[at]) for at in set(first.tolist())}
+    theirs = {at: outline_of(other.slabs[at]) for at in set(second.tolist())}
+    common = shapely.intersection(
+        np.array([mine[at] for at in first.tolist()], dtype=object),
+        np.array([theirs[at] for at in second.tolist()], dtype=object),
+    )
+    return float(shapely.area(common) @ height_mm) / 1000
 
 
-def _leave_out_caps(planes: list[_Plane], low_mm: list[float], high_mm: list[float]) -> None:
+def _meeting(
+    one: Sequence[Slab], other: Sequence[Slab]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], FloatArray]:
+    """Return which slabs of two solids may share a volume, and the height that they share."""
+    low_mm, high_mm = (np.array([getattr(b, end) for b in other]) for end in ("low_mm", "high_mm"))
+    start = np.searchsorted(high_mm, [a.low_mm for a in one], side="right")
+    count = np.maximum(np.searchsorted(low_mm, [a.high_mm for a in one]) - start, 0)
+    first = np.repeat(np.arange(len(one)), count)
+    second = np.arange(first.size) - np.repeat(np.cumsum(count) - count - start, count)
+    apart = np.zeros(first.size, dtype=bool)
+    if first.size:
+        (low_a, high_a), (low_b, high_b) = _bounds_mm(one), _bounds_mm(other)
+        apart = ((low_a[first] >= high_b[second]) | (low_b[second] >= high_a[first])).any(axis=1)
+    first, second = first[~apart].astype(np.intp), second[~apart].astype(np.intp)
+    top_mm = np.minimum(high_mm[second], np.array([a.high_mm for a in one])[first])
+    return (
+        first,
+        second,
+        top_mm - np.maximum(low_mm[second], np.array([a.low_mm for a in one])[first]),
+    )
+
+
+def _bounds_mm(slabs: Sequence[Slab]) -> tuple[FloatArray, FloatArray]:
+    """Return the least and the largest x and y of each slab, shape (n, 2)."""
+    corners = [np.concatenate(slab.rings) for slab in slabs]
+    low = np.array([points.min(axis=0) for points in corners])
+    return low, np.array([points.max(axis=0) for points in corners])
+
+
+def _leave_out_caps(planes: Sequence[Plane], low_mm: list[float], high_mm: list[float]) -> None:
     """End pieces of several planes at their end planes."""
     starts = [True, *(high < low for high, low in zip(high_mm[:-1], low_mm[1:], strict=True))]
     ends = [*starts[1:], True]
@@ -285,7 +386,7 @@ def split_at_plane(slab: Slab, *, starts: bool, ends: bool) -> list[Slab]:
 
 
 def _slab_limits(
-    planes: list[_Plane], spacing_mm: float, *, fill_gaps: bool
+    planes: Sequence[Plane], spacing_mm: float, *, fill_gaps: bool
 ) -> tuple[list[float], list[float], list[Gap]]:
     """Return the lower and upper face of each plane's slab, and the gaps between them."""
     low_mm = [planes[0].z_mm - spacing_mm / 2]
@@ -307,9 +408,11 @@ def _slab_limits(
     return low_mm, high_mm, gaps
 
 
-def _overlap(below: _Plane, above: _Plane) -> bool:
+def _overlap(below: Plane, above: Plane) -> bool:
     return bool(
-        shapely.area(shapely.intersection(_outline(below.rings), _outline(above.rings)))
+        shapely.area(
+            shapely.intersection(outline_of_rings(below.rings), outline_of_rings(above.rings))
+        )
         > MIN_AREA_MM2
     )
 
@@ -321,153 +424,3 @@ def _gap_note(gap: Gap) -> Text:
         else "no contours between z = {low_mm} and {high_mm} mm: taken as separate pieces"
     )
     return Text(sentence, missing=gap.missing, low_mm=gap.low_mm, high_mm=gap.high_mm)
-
-
-def _planes(roi: ROI, notes: list[Text]) -> list[_Plane]:
-    """Return the contour planes in ascending z, rings resolved; tell in `notes` what was mended."""
-    rings, areas_mm2 = _with_area(roi.contours)
-    if len(rings) < len(roi.contours):
-        count = len(roi.contours) - len(rings)
-        notes.append(Text("{count} contours without area are left out", count=count))
-    if not rings:
-        return []
-    polygons = _polygons(rings)
-    intact = shapely.is_valid(polygons)
-    crossing = 0
-    for index in np.flatnonzero(~intact).tolist():
-        before = abs(float(areas_mm2[index]))
-        polygons[index] = shapely.make_valid(
-            polygons[index], method="structure", keep_collapsed=False
-        )
-        after = _area_mm2(polygons[index])
-        # A keyhole only touches itself and keeps its area; a crossing does not.
-        crossing += int(abs(after - before) > DUPLICATE * max(before, after))
-    if crossing:
-        notes.append(Text("{count} self-crossing contours repaired (make_valid)", count=crossing))
-    levels = distinct(ring.z_mm for ring in rings)
-    owner = np.abs(np.subtract.outer([ring.z_mm for ring in rings], levels)).argmin(axis=1)
-    members: list[list[int]] = [[] for _ in levels]
-    for index, plane in enumerate(owner.tolist()):
-        members[plane].append(index)
-    planes = []
-    bounds = shapely.bounds(polygons)
-    for z_mm, indices in zip(levels, members, strict=True):
-        depth = _depths(polygons[indices], bounds[indices]) if intact[indices].all() else None
-        if depth is not None:
-            # As drawn: a ring inside an odd number of others is a hole.
-            backwards = (areas_mm2[indices] < 0) != (depth % 2 == 1)
-            turned = zip(indices, backwards.tolist(), strict=True)
-            drawn = (rings[i].points_mm[::-1] if turn else rings[i].points_mm for i, turn in turned)
-            planes.append(_Plane(float(z_mm), tuple(drawn)))
-            continue
-        xor = any(rings[index].xor for index in indices)
-        outline = _combine(list(polygons[indices]), notes, xor=xor)
-        if _area_mm2(outline) > MIN_AREA_MM2:
-            planes.append(_Plane(float(z_mm), oriented_rings(outline)))
-        else:
-            notes.append(Text("the contours at z = {z_mm} mm cancel out", z_mm=float(z_mm)))
-    return planes
-
-
-def _depths(polygons: NDArray[np.object_], bounds_mm: FloatArray) -> NDArray[np.intp] | None:
-    """Return how many other rings each ring lies inside of; None where any two meet.
-
-    `bounds_mm` are least x and y and largest x and y of each.
-    """
-    depth = np.zeros(len(polygons), dtype=np.intp)
-    if depth.size == 1:
-        return depth
-    one, other = np.triu_indices(len(polygons), 1)
-    apart = (bounds_mm[one, :2] > bounds_mm[other, 2:]).any(axis=1)
-    apart |= (bounds_mm[other, :2] > bounds_mm[one, 2:]).any(axis=1)
-    one, other = one[~apart], other[~apart]
-    if not one.size:
-        return depth
-    inside_other = shapely.contains_properly(polygons[other], polygons[one])
-    inside_one = shapely.contains_properly(polygons[one], polygons[other])
-    np.add.at(depth, one[inside_other], 1)
-    np.add.at(depth, other[inside_one], 1)
-    left = ~(inside_other | inside_one)
-    return depth if shapely.disjoint(polygons[one[left]], polygons[other[left]]).all() else None
-
-
-def _with_area(contours: Sequence[Contour]) -> tuple[list[Contour], FloatArray]:
-    """Return the contours that enclose an area, and that area, signed."""
-    rings = [contour for contour in contours if len(contour.points_mm) >= 3]
-    if not rings:
-        return [], np.empty(0)
-    areas_mm2 = ring_areas_mm2([ring.points_mm for ring in rings])
-    # A bow tie of equal lobes has no net area; its extent tells it from a line.
-    kept = [
-        index
-        for index, area_mm2 in enumerate(np.abs(areas_mm2).tolist())
-        if area_mm2 > MIN_AREA_MM2 or _width_mm(rings[index].points_mm) > SAME_PLANE_MM
-    ]
-    return [rings[index] for index in kept], areas_mm2[kept]
-
-
-def _width_mm(points_mm: FloatArray) -> float:
-    """Return the extent of points across their longest direction."""
-    centred = points_mm - points_mm.mean(axis=0)
-    across = np.linalg.svd(centred, full_matrices=False)[2][-1]
-    return float(np.ptp(centred @ across))
-
-
-def _area_mm2(geometry: shapely.Geometry) -> float:
-    return float(shapely.area(geometry))
-
-
-def _polygons(rings: list[Contour]) -> NDArray[np.object_]:
-    points = np.concatenate([ring.points_mm for ring in rings])
-    owner = np.repeat(np.arange(len(rings)), [len(ring.points_mm) for ring in rings])
-    made = shapely.polygons(shapely.linearrings(points, indices=owner))
-    return np.atleast_1d(np.asarray(made, dtype=object))
-
-
-def _combine(polygons: list[shapely.Geometry], notes: list[Text], *, xor: bool) -> shapely.Geometry:
-    """Return what the rings of one plane enclose together."""
-    if xor:
-        return reduce(shapely.symmetric_difference, polygons)
-    apart: list[shapely.Geometry] = []
-    for polygon in sorted(polygons, key=_area_mm2, reverse=True):
-        relations = [_relation(polygon, other) for other in apart]
-        if "same" in relations:
-            notes.append(Text("a contour that is drawn twice is counted once"))
-            continue
-        joined = polygon
-        while "crossing" in relations:
-            joined = shapely.union(joined, apart.pop(relations.index("crossing")))
-            relations = [_relation(joined, other) for other in apart]
-        apart.append(joined)
-    # What is left is nested or apart: each ring inside an odd number of others is a hole.
-    return reduce(shapely.symmetric_difference, apart)
-
-
-def _relation(one: shapely.Geometry, other: shapely.Geometry) -> str:
-    """Tell how two rings lie: "same", "nested", "apart" or "crossing"."""
-    if shapely.disjoint(one, other):
-        return "apart"
-    common = _area_mm2(shapely.intersection(one, other))
-    small, large = sorted((_area_mm2(one), _area_mm2(other)))
-    if large - common <= DUPLICATE * large:
-        return "same"
-    if small - common <= NESTED * small:
-        return "nested"
-    return "apart" if common <= MIN_AREA_MM2 else "crossing"
-
-
-def _counter_clockwise(points_mm: FloatArray) -> FloatArray:
-    return points_mm if signed_area_mm2(points_mm) > 0 else points_mm[::-1]
-
-
-def oriented_rings(outline: shapely.Geometry) -> tuple[FloatArray, ...]:
-    """Return the rings of polygons: outlines counter-clockwise, holes clockwise."""
-    rings = []
-    for part in shapely.get_parts(outline):
-        if part.geom_type != "Polygon" or part.is_empty:
-            continue
-        rings.append(_counter_clockwise(shapely.get_coordinates(part.exterior)[:-1]))
-        rings.extend(
-            _counter_clockwise(shapely.get_coordinates(hole)[:-1])[::-1] for hole in part.interiors
-        )
-    return tuple(rings)

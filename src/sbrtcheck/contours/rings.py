@@ -7,13 +7,24 @@ from numpy.typing import NDArray
 
 from sbrtcheck.model import FloatArray
 
-__all__ = ["edges", "signed_area_mm2"]
+__all__ = ["edges", "ring_areas_mm2", "signed_area_mm2"]
 
 
 def signed_area_mm2(points_mm: FloatArray) -> float:
     """Return the area of a closed ring, shape (n, 2), positive when it runs counter-clockwise."""
     x, y = (points_mm - points_mm[0]).T  # near the origin, where differences keep their digits
     return float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2  # the closing edge ends at the origin
+
+
+def ring_areas_mm2(rings: Sequence[FloatArray]) -> FloatArray:
+    """Return the signed area of each ring, positive when it runs counter-clockwise."""
+    count = np.array([len(ring) for ring in rings])
+    start = np.cumsum(count) - count
+    points = np.concatenate(rings)
+    points = points - np.repeat(points[start], count, axis=0)  # where differences keep their digits
+    # The closing edge starts or ends at the ring's first corner, the origin: it spans nothing.
+    cross = points[:-1, 0] * points[1:, 1] - points[1:, 0] * points[:-1, 1]
+    return np.asarray(np.add.reduceat(np.append(cross, 0.0), start) / 2)
 
 
 def edges(

@@ -1,6 +1,7 @@
 """RT Structure Set -> StructureSet."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from sbrtcheck.dicom.dataset import (
 )
 from sbrtcheck.errors import UnsupportedError
 from sbrtcheck.model import (
+    NEXT_PLANE,
     ROI,
     Contour,
     FloatArray,
@@ -25,7 +27,7 @@ from sbrtcheck.model import (
     StructureSet,
     Text,
     distinct,
-    most_common_spacing_mm,
+    main_spacing_mm,
 )
 
 OBLIQUE_MM = 0.05  # more than rounding: a ring that leaves its plane by this is not axial
@@ -68,10 +70,7 @@ def load_structure_set(path: Path) -> StructureSet:
     instance = _instance(opened, root)
     drafts, notes = _drafts(root)
     contours = {number: _contours(draft, root) for number, draft in drafts.items()}
-    steps = [np.diff(distinct(c.z_mm for c in rings)) for rings in contours.values() if rings]
-    spacing_mm = most_common_spacing_mm(
-        np.concatenate([np.empty(0), *(step[step > OBLIQUE_MM] for step in steps)])
-    )
+    spacing_mm = _main_spacing_mm(contours.values())
     return StructureSet(
         rois=tuple(
             ROI(
@@ -88,6 +87,17 @@ def load_structure_set(path: Path) -> StructureSet:
         instance=instance,
         notes=(*notes, *root.character_notes()),
     )
+
+
+def _main_spacing_mm(rois: Iterable[tuple[Contour, ...]]) -> float | None:
+    """Return the spacing that most of the length of all ROIs has, gaps of an ROI left out."""
+    every = [np.empty(0)]
+    for rings in rois:
+        steps_mm = np.diff(distinct(ring.z_mm for ring in rings))
+        own_mm = main_spacing_mm(steps_mm)
+        if own_mm is not None:
+            every.append(steps_mm[steps_mm <= NEXT_PLANE * own_mm])
+    return main_spacing_mm(np.concatenate(every))
 
 
 @quietly

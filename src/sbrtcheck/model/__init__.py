@@ -27,7 +27,7 @@ from sbrtcheck.model.values import (
     Value,
     distinct,
     frozen_array,
-    most_common_spacing_mm,
+    main_spacing_mm,
     same_patient,
 )
 
@@ -59,7 +59,7 @@ __all__ = [
     "approval_term",
     "distinct",
     "frozen_array",
-    "most_common_spacing_mm",
+    "main_spacing_mm",
     "names_agree",
     "patient_key",
     "same_patient",

@@ -216,8 +216,9 @@ class Contour:
 class ROI:
     """A region of interest: named contours.
 
-    `plane_spacing_mm` is the most common spacing of the whole structure set. It gives a single
-    plane its thickness; `None` leaves such an ROI without volume.
+    `plane_spacing_mm` is the main spacing of the whole structure set. It gives a single plane its
+    thickness; `None` leaves such an ROI without volume. `fills_thin_holes` tells that a contour
+    repeated a little smaller is a copy, as in organs, and not the inside of a skin or a shell.
 
     Examples
     --------
@@ -232,6 +233,7 @@ class ROI:
     interpreted_type: str = ""
     frame_of_reference_uid: str | None = None
     plane_spacing_mm: float | None = None
+    fills_thin_holes: bool = False
     notes: tuple[Text, ...] = ()
 
     @property
@@ -243,17 +245,54 @@ class ROI:
 SAME_PLANE_MM = 0.02  # contours closer than this lie in one plane; the finest CT has 0.1 mm
 
 
-def most_common_spacing_mm(steps_mm: ArrayLike) -> float | None:
-    """Return the most frequent of these plane spacings in mm; the smaller one on a tie.
+ONE_PLANE = 1 / 3  # of the spacing: planes closer than this are one plane
+SCATTER_MM = 0.65  # as far apart at most lie the rings of one plane that scatter around it
+NEXT_PLANE = 1.5  # neighbouring planes are at most this many spacings apart
 
-    Spacings that differ by rounding (2.4991 and 2.4992) count as one. `None` without any.
+
+def main_spacing_mm(steps_mm: ArrayLike) -> float | None:
+    """Return the plane spacing in mm that covers most of an ROI's length; the smaller on a tie.
+
+    Parameters
+    ----------
+    steps_mm
+        The distances of neighbouring planes, in the order of the planes.
+
+    Notes
+    -----
+    Steps that differ by rounding (2.4991 and 2.4992) count as one; where steps scatter so that
+    none of them covers half of those like it, their mean. However long, a step is a gap and no
+    spacing where more planes follow each other at a third of it or less, further than the rings
+    of one plane may scatter. `None` without any.
+
+    Examples
+    --------
+    >>> main_spacing_mm([0.1, 1.9, 0.1, 1.9, 0.1, 0.1, 1.8, 0.1, 1.9])
+    1.9
+    >>> main_spacing_mm([2, 2, 30, 2, 2])
+    2.0
     """
-    steps = np.sort(np.asarray(steps_mm, dtype=np.float64))
+    steps = np.asarray(steps_mm, dtype=np.float64)
     if steps.size == 0:
         return None
-    groups = np.split(steps, np.flatnonzero(np.diff(steps) > SAME_PLANE_MM) + 1)
-    largest = max(groups, key=len)
-    return float(largest[len(largest) // 2])
+    ordered = np.sort(steps)
+    groups = np.split(ordered, np.flatnonzero(np.diff(ordered) > SAME_PLANE_MM) + 1)
+    # Lengths are compared to the micrometre: a tie is one in spite of rounding.
+    groups.sort(key=lambda group: (-round(float(group.sum()), 3), float(group[0])))
+    main = next(group for group in groups if not _is_gap(group, steps))
+    step_mm = float(main[len(main) // 2])
+    alike = ordered[(ordered * NEXT_PLANE >= step_mm) & (ordered <= NEXT_PLANE * step_mm)]
+    same = np.ptp(main) <= SAME_PLANE_MM and 2 * main.sum() >= alike.sum()
+    return step_mm if same else float(alike.mean())
+
+
+def _is_gap(group: FloatArray, steps_mm: FloatArray) -> bool:
+    """Tell whether steps are gaps: more planes than they part follow each other closely."""
+    close_mm = ONE_PLANE * float(group[0]) + SAME_PLANE_MM
+    short = steps_mm <= close_mm
+    runs = np.split(steps_mm, np.flatnonzero(np.diff(short)) + 1)
+    in_runs = sum(len(run) for run in runs if run[0] <= close_mm and run.sum() > SCATTER_MM)
+    return in_runs > len(group)
 
 
 def distinct(values: Iterable[float]) -> FloatArray:

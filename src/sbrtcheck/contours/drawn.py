@@ -1,0 +1,285 @@
+"""What the rings of each contour plane enclose: holes, unions, copies, planes drawn in parts."""
+
+from collections.abc import Sequence
+from functools import reduce
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from sbrtcheck.contours.rings import ring_areas_mm2, signed_area_mm2
+from sbrtcheck.model import (
+    ONE_PLANE,
+    ROI,
+    SAME_PLANE_MM,
+    Contour,
+    FloatArray,
+    Text,
+    distinct,
+    frozen_array,
+)
+
+__all__ = ["MIN_AREA_MM2", "Plane", "drawn_planes", "joined", "oriented_rings", "outline_of_rings"]
+
+MIN_AREA_MM2 = 1e-4  # below this a ring is a line or a point
+DUPLICATE = 1e-4  # rings that differ by less than this part of their area are the same ring
+NESTED = 0.01  # a ring counts as inside another if no more than this part of it sticks out
+THIN = 0.1  # of a ring: holes that leave less of it are copies of the ring
+LONGEST_CHAIN = 2 / 3  # of the spacing: as far apart may the planes be that join one by one
+
+
+class Plane(NamedTuple):
+    """A contour plane that encloses an area: outlines counter-clockwise, holes clockwise."""
+
+    z_mm: float
+    rings: tuple[FloatArray, ...]
+
+
+def drawn_planes(roi: ROI) -> tuple[tuple[Plane, ...], tuple[Text, ...]]:
+    """Return the planes of an ROI that enclose an area, ascending, and what was mended in them."""
+    rings, areas_mm2 = _with_area(roi.contours)
+    notes = []
+    if len(rings) < len(roi.contours):
+        count = len(roi.contours) - len(rings)
+        notes.append(Text("{count} contours without area are left out", count=count))
+    if not rings:
+        return (), tuple(notes)
+    whole = _mended(rings, areas_mm2)
+    if whole.crossing:
+        sentence = "{count} self-crossing contours repaired (make_valid)"
+        notes.append(Text(sentence, count=whole.crossing))
+    planes: list[Plane] = []
+    for z_mm, indices in _by_plane(rings):
+        plane, said = _resolved(z_mm, rings, areas_mm2, whole, indices)
+        notes.extend(said)
+        planes.extend(plane)
+    if not roi.fills_thin_holes:
+        return tuple(planes), tuple(notes)
+    filled = [_without_copies(plane) for plane in planes]
+    count = sum(len(a.rings) > len(b.rings) for a, b in zip(planes, filled, strict=True))
+    if count:
+        sentence = "on {count} planes a contour is repeated a little smaller: a copy, not a hole"
+        notes.append(Text(sentence, count=count))
+    return tuple(filled), tuple(notes)
+
+
+class _Mended(NamedTuple):
+    """Rings as valid polygons, which of them were so, and how many crossed themselves."""
+
+    polygons: NDArray[np.object_]
+    intact: NDArray[np.bool_]
+    bounds_mm: FloatArray
+    crossing: int
+
+
+def _mended(rings: list[Contour], areas_mm2: FloatArray) -> _Mended:
+    polygons = _polygons(rings)
+    intact = shapely.is_valid(polygons)
+    crossing = 0
+    for index in np.flatnonzero(~intact).tolist():
+        before = abs(float(areas_mm2[index]))
+        polygons[index] = shapely.make_valid(
+            polygons[index], method="structure", keep_collapsed=False
+        )
+        after = _area_mm2(polygons[index])
+        # A keyhole only touches itself and keeps its area; a crossing does not.
+        crossing += int(abs(after - before) > DUPLICATE * max(before, after))
+    return _Mended(polygons, intact, shapely.bounds(polygons), crossing)
+
+
+def _by_plane(rings: list[Contour]) -> list[tuple[float, list[int]]]:
+    """Return the height of each plane, ascending, and which rings lie in it."""
+    levels = distinct(ring.z_mm for ring in rings)
+    owner = np.abs(np.subtract.outer([ring.z_mm for ring in rings], levels)).argmin(axis=1)
+    members: list[list[int]] = [[] for _ in levels]
+    for index, plane in enumerate(owner.tolist()):
+        members[plane].append(index)
+    return list(zip(levels.tolist(), members, strict=True))
+
+
+def _resolved(
+    z_mm: float,
+    rings: list[Contour],
+    areas_mm2: FloatArray,
+    whole: _Mended,
+    indices: list[int],
+) -> tuple[tuple[Plane, ...], tuple[Text, ...]]:
+    """Return what some rings enclose together as one plane, none where they cancel, with notes."""
+    polygons = whole.polygons[indices]
+    depth = _depths(polygons, whole.bounds_mm[indices]) if whole.intact[indices].all() else None
+    if depth is not None:
+        # As drawn: a ring inside an odd number of others is a hole.
+        backwards = (areas_mm2[indices] < 0) != (depth % 2 == 1)
+        turned = zip(indices, backwards.tolist(), strict=True)
+        drawn = (rings[i].points_mm[::-1] if turn else rings[i].points_mm for i, turn in turned)
+        return (Plane(z_mm, tuple(drawn)),), ()
+    xor = any(rings[index].xor for index in indices)
+    outline, notes = _combine(list(polygons), xor=xor)
+    if _area_mm2(outline) > MIN_AREA_MM2:
+        return (Plane(z_mm, oriented_rings(outline)),), notes
+    return (), (*notes, Text("the contours at z = {z_mm} mm cancel out", z_mm=z_mm))
+
+
+def _without_copies(plane: Plane) -> Plane:
+    """Return a plane, rings of which holes leave less than a tenth filled."""
+    parts = shapely.get_parts(outline_of_rings(plane.rings))
+    solid = [shapely.Polygon(part.exterior) for part in parts]
+    thin = [
+        _area_mm2(part) < THIN * _area_mm2(filled)
+        for part, filled in zip(parts, solid, strict=True)
+    ]
+    if not any(thin):
+        return plane
+    kept = [solid[at] if copied else parts[at] for at, copied in enumerate(thin)]
+    return Plane(plane.z_mm, oriented_rings(shapely.union_all(kept)))
+
+
+def joined(planes: Sequence[Plane], spacing_mm: float) -> tuple[Plane, ...]:
+    """Return the planes, those closer than a third of the spacing as one, in their middle."""
+    return tuple(_union(group) for group in _groups(planes, spacing_mm))
+
+
+def _groups(planes: Sequence[Plane], spacing_mm: float) -> list[list[Plane]]:
+    chains: list[list[Plane]] = [[planes[0]]]
+    for below, above in pairwise(planes):
+        if above.z_mm - below.z_mm < ONE_PLANE * spacing_mm:
+            chains[-1].append(above)
+        else:
+            chains.append([above])
+    return [group for chain in chains for group in _cut_chain(chain, spacing_mm)]
+
+
+def _cut_chain(chain: list[Plane], spacing_mm: float) -> list[list[Plane]]:
+    """Part planes that join one by one, where they lead on to the next plane."""
+    if chain[-1].z_mm - chain[0].z_mm < LONGEST_CHAIN * spacing_mm:
+        return [chain]
+    groups = [[chain[0]]]
+    for plane in chain[1:]:
+        if plane.z_mm - groups[-1][0].z_mm < ONE_PLANE * spacing_mm:
+            groups[-1].append(plane)
+        else:
+            groups.append([plane])
+    return groups
+
+
+def _union(group: list[Plane]) -> Plane:
+    if len(group) == 1:
+        return group[0]
+    outline = shapely.union_all([outline_of_rings(plane.rings) for plane in group])
+    return Plane((group[0].z_mm + group[-1].z_mm) / 2, oriented_rings(outline))
+
+
+def outline_of_rings(rings: Sequence[FloatArray]) -> shapely.Geometry:
+    """Return what outlines and holes enclose."""
+    polygons: list[shapely.Geometry] = [shapely.Polygon(ring) for ring in rings]
+    outline: shapely.Geometry = reduce(shapely.symmetric_difference, polygons)
+    return outline
+
+
+def _depths(polygons: NDArray[np.object_], bounds_mm: FloatArray) -> NDArray[np.intp] | None:
+    """Return how many other rings each ring lies inside of; None where any two meet.
+
+    `bounds_mm` are least x and y and largest x and y of each.
+    """
+    depth = np.zeros(len(polygons), dtype=np.intp)
+    if depth.size == 1:
+        return depth
+    one, other = np.triu_indices(len(polygons), 1)
+    apart = (bounds_mm[one, :2] > bounds_mm[other, 2:]).any(axis=1)
+    apart |= (bounds_mm[other, :2] > bounds_mm[one, 2:]).any(axis=1)
+    one, other = one[~apart], other[~apart]
+    if not one.size:
+        return depth
+    inside_other = shapely.contains_properly(polygons[other], polygons[one])
+    inside_one = shapely.contains_properly(polygons[one], polygons[other])
+    np.add.at(depth, one[inside_other], 1)
+    np.add.at(depth, other[inside_one], 1)
+    left = ~(inside_other | inside_one)
+    return depth if shapely.disjoint(polygons[one[left]], polygons[other[left]]).all() else None
+
+
+def _with_area(contours: Sequence[Contour]) -> tuple[list[Contour], FloatArray]:
+    """Return the contours that enclose an area, and that area, signed."""
+    rings = [contour for contour in contours if len(contour.points_mm) >= 3]
+    if not rings:
+        return [], np.empty(0)
+    areas_mm2 = ring_areas_mm2([ring.points_mm for ring in rings])
+    # A bow tie of equal lobes has no net area; its extent tells it from a line.
+    kept = [
+        index
+        for index, area_mm2 in enumerate(np.abs(areas_mm2).tolist())
+        if area_mm2 > MIN_AREA_MM2 or _width_mm(rings[index].points_mm) > SAME_PLANE_MM
+    ]
+    return [rings[index] for index in kept], areas_mm2[kept]
+
+
+def _width_mm(points_mm: FloatArray) -> float:
+    """Return the extent of points across their longest direction."""
+    centred = points_mm - points_mm.mean(axis=0)
+    across = np.linalg.svd(centred, full_matrices=False)[2][-1]
+    return float(np.ptp(centred @ across))
+
+
+def _area_mm2(geometry: shapely.Geometry) -> float:
+    return float(shapely.area(geometry))
+
+
+def _polygons(rings: list[Contour]) -> NDArray[np.object_]:
+    points = np.concatenate([ring.points_mm for ring in rings])
+    owner = np.repeat(np.arange(len(rings)), [len(ring.points_mm) for ring in rings])
+    made = shapely.polygons(shapely.linearrings(points, indices=owner))
+    return np.atleast_1d(np.asarray(made, dtype=object))
+
+
+def _combine(
+    polygons: list[shapely.Geometry], *, xor: bool
+) -> tuple[shapely.Geometry, tuple[Text, ...]]:
+    """Return what the rings of one plane enclose together, and what was mended."""
+    if xor:
+        return reduce(shapely.symmetric_difference, polygons), ()
+    notes = []
+    apart: list[shapely.Geometry] = []
+    for polygon in sorted(polygons, key=_area_mm2, reverse=True):
+        relations = [_relation(polygon, other) for other in apart]
+        if "same" in relations:
+            notes.append(Text("a contour that is drawn twice is counted once"))
+            continue
+        whole = polygon
+        while "crossing" in relations:
+            whole = shapely.union(whole, apart.pop(relations.index("crossing")))
+            relations = [_relation(whole, other) for other in apart]
+        apart.append(whole)
+    # What is left is nested or apart: each ring inside an odd number of others is a hole.
+    return reduce(shapely.symmetric_difference, apart), tuple(notes)
+
+
+def _relation(one: shapely.Geometry, other: shapely.Geometry) -> str:
+    """Tell how two rings lie: "same", "nested", "apart" or "crossing"."""
+    if shapely.disjoint(one, other):
+        return "apart"
+    common = _area_mm2(shapely.intersection(one, other))
+    small, large = sorted((_area_mm2(one), _area_mm2(other)))
+    if large - common <= DUPLICATE * large:
+        return "same"
+    if small - common <= NESTED * small:
+        return "nested"
+    return "apart" if common <= MIN_AREA_MM2 else "crossing"
+
+
+def _counter_clockwise(points_mm: FloatArray) -> FloatArray:
+    return points_mm if signed_area_mm2(points_mm) > 0 else points_mm[::-1]
+
+
+def oriented_rings(outline: shapely.Geometry) -> tuple[FloatArray, ...]:
+    """Return the rings of polygons: outlines counter-clockwise, holes clockwise."""
+    rings = []
+    for part in shapely.get_parts(outline):
+        if part.geom_type != "Polygon" or part.is_empty:
+            continue
+        rings.append(_counter_clockwise(shapely.get_coordinates(part.exterior)[:-1]))
+        rings.extend(
+            _counter_clockwise(shapely.get_coordinates(hole)[:-1])[::-1] for hole in part.interiors
+        )
+    return tuple(frozen_array(ring, ndim=2) for ring in rings)
