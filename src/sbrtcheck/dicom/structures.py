@@ -245,6 +245,6 @@ def _is_count(declared: bytes, points: int) -> bool:
     if not declared or declared == b"%d" % points:
         return True
     try:
-        return parse_decimals([declared]).tolist() == [points]
+        return np.array_equal(parse_decimals([declared]), [points])
     except NotANumberError:
         return False
