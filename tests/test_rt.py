@@ -13,6 +13,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -144,6 +145,20 @@ def test_coded_words_are_read_in_upper_case(files: Files) -> None:
     assert (read.intent, read.beams[0].radiation_type) == ("VERIFICATION", "PROTON")
 
 
+def test_a_group_row_without_beam_number_is_read_as_unknown(files: Files) -> None:
+    whole = open_rt(files.plan).plan().fraction_groups[0]
+    edit(
+        files.plan,
+        lambda d: (
+            d.FractionGroupSequence[0].ReferencedBeamSequence[0].__delattr__("ReferencedBeamNumber")
+        ),
+    )
+
+    group = open_rt(files.plan).plan().fraction_groups[0]
+
+    assert group == replace(whole, beam_numbers=(None, *whole.beam_numbers[1:]))
+
+
 # --- One hash -----------------------------------------------------------------------------------
 
 
@@ -153,7 +168,7 @@ def encode(path: Path, syntax: str) -> None:
     list(dataset.iterall())  # else nested values would be copied in the order they had
     if big_endian and "PixelData" in dataset:
         dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").byteswap().tobytes()
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
     implicit = syntax == ImplicitVRLittleEndian
     pydicom.dcmwrite(path, dataset, implicit_vr=implicit, little_endian=not big_endian)
 

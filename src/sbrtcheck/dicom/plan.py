@@ -109,7 +109,7 @@ def _fraction_group(item: Record) -> FractionGroup:
     return FractionGroup(
         number=item.integer("FractionGroupNumber"),
         fractions=item.integer("NumberOfFractionsPlanned"),
-        beam_numbers=tuple(row.required_integer("ReferencedBeamNumber") for row in rows),
+        beam_numbers=tuple(row.integer("ReferencedBeamNumber") for row in rows),
         beam_doses_gy=tuple(row.number("BeamDose") for row in rows),
         beam_metersets=tuple(row.number("BeamMeterset") for row in rows),
     )

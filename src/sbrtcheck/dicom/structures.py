@@ -31,6 +31,8 @@ COUNT = "NumberOfContourPoints"
 FRAMES = "ReferencedFrameOfReferenceSequence"
 RING_TYPES = {"CLOSED_PLANAR": False, "CLOSEDPLANAR_XOR": True}
 OPEN_TYPES = frozenset({"POINT", "OPEN_PLANAR", "OPEN_NONPLANAR"})
+_NO_CONTOURS: tuple[Contour, ...] = ()
+_NO_NOTES: tuple[Text, ...] = ()
 
 
 class _UnreadableError(Exception):
@@ -85,11 +87,10 @@ def read_structure_set(opened: Opened, instance: Instance) -> StructureSet:
 
 
 def _roi(draft: _Draft) -> ROI:
-    problem = draft.problem
-    contours: tuple[Contour, ...] = ()
+    problem, contours, notes = draft.problem, _NO_CONTOURS, _NO_NOTES
     if problem is None:
         try:
-            contours = _contours(draft)
+            contours, notes = _contours(draft)
         except _UnreadableError as error:
             problem = error.problem
     return ROI(
@@ -99,7 +100,7 @@ def _roi(draft: _Draft) -> ROI:
         interpreted_type=draft.interpreted_type,
         frame_of_reference_uid=draft.frame_of_reference_uid,
         problem=problem,
-        notes=tuple(draft.notes),
+        notes=(*draft.notes, *notes),
     )
 
 
@@ -173,20 +174,21 @@ def _collect(draft: _Draft, item: Record) -> None:
             draft.notes.append(Text("{count} x {kind}", count=count, kind=kind))
 
 
-def _contours(draft: _Draft) -> tuple[Contour, ...]:
+def _contours(draft: _Draft) -> tuple[tuple[Contour, ...], tuple[Text, ...]]:
+    """Return the rings of an ROI, and notes of those that are left out."""
     chunks = [record.raw("ContourData") for record, _ in draft.rings]
     counts = [chunk.count(b"\\") + 1 if chunk else 0 for chunk in chunks]
     numbers = _coordinates(chunks)
-    contours = []
+    contours, notes = [], []
     ends = np.cumsum(counts)
     for (record, xor), start, end in zip(draft.rings, ends - counts, ends, strict=True):
         declared = record.raw(COUNT)
         if start == end and _is_zero(declared):
-            draft.notes.append(Text("a contour without points is left out"))
+            notes.append(Text("a contour without points is left out"))
             continue
         points, z_mm = _points(declared, numbers[start:end])
         contours.append(Contour(points_mm=points, z_mm=z_mm, xor=xor))
-    return tuple(contours)
+    return tuple(contours), tuple(notes)
 
 
 def _coordinates(chunks: list[bytes]) -> FloatArray:

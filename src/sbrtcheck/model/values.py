@@ -102,11 +102,14 @@ class DoseReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FractionGroup:
-    """One item of the FractionGroupSequence; the beam rows are parallel tuples."""
+    """One item of the FractionGroupSequence; the beam rows are parallel tuples.
+
+    A beam number is None where the row does not state it.
+    """
 
     number: int | None = None
     fractions: int | None = None
-    beam_numbers: tuple[int, ...] = ()
+    beam_numbers: tuple[int | None, ...] = ()
     beam_doses_gy: tuple[float | None, ...] = ()
     beam_metersets: tuple[float | None, ...] = ()
 
