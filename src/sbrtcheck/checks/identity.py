@@ -84,10 +84,10 @@ def check_beams(evidence: Evidence) -> Iterator[Finding]:
     """Yield whether the beams that the fraction groups name are in the plan, and any treats."""
     plan = evidence.case.plan
     named = {number for group in plan.fraction_groups for number in group.beam_numbers}
-    missing = sorted(named - {beam.number for beam in plan.beams})
+    missing = sorted(named - {beam.number for beam in plan.beams}, key=str)
     treating = [beam for beam in plan.beams if beam.treats]
     if missing:
-        listed = ", ".join(map(str, missing))
+        listed = ", ".join("?" if number is None else str(number) for number in missing)
         message = Text("the fraction group names beams that the plan lacks: {beams}", beams=listed)
     elif not treating:
         message = Text("the plan holds no treatment beam")

@@ -2,12 +2,19 @@
 
 from sbrtcheck.dicom.dataset import RT_DOSE, RT_ION_PLAN, RT_PLAN, RT_STRUCTURE_SET, class_name
 from sbrtcheck.dicom.directory import load_directory
-from sbrtcheck.dicom.dose import load_dose, load_dose_header, refuse_dose_kind
-from sbrtcheck.dicom.exported import load_exported_dvhs
+from sbrtcheck.dicom.dose import refuse_dose_kind
 from sbrtcheck.dicom.former import former_names
+from sbrtcheck.dicom.load import (
+    load_dose,
+    load_dose_header,
+    load_exported_dvhs,
+    load_ion_plan_header,
+    load_plan,
+    load_structure_set,
+    load_structure_set_header,
+)
 from sbrtcheck.dicom.peek import HEAD_BYTES, Peek, peek, peek_bytes
-from sbrtcheck.dicom.plan import load_ion_plan_header, load_plan
-from sbrtcheck.dicom.structures import load_structure_set, load_structure_set_header
+from sbrtcheck.dicom.rt import RTFile, open_rt
 
 __all__ = [
     "HEAD_BYTES",
@@ -16,6 +23,7 @@ __all__ = [
     "RT_PLAN",
     "RT_STRUCTURE_SET",
     "Peek",
+    "RTFile",
     "class_name",
     "former_names",
     "load_directory",
@@ -26,6 +34,7 @@ __all__ = [
     "load_plan",
     "load_structure_set",
     "load_structure_set_header",
+    "open_rt",
     "peek",
     "peek_bytes",
     "refuse_dose_kind",

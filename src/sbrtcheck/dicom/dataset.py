@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import pydicom
@@ -41,6 +41,7 @@ NAMES = {
     RT_ION_PLAN: "RT Ion Plan",
 }
 
+P = ParamSpec("P")
 T = TypeVar("T")
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PLAIN_VRS = ("CS", "DA", "DS", "IS", "UI")  # plain ASCII
@@ -67,14 +68,14 @@ def mat(path: Path | None, where: str) -> Iterator[None]:
         ) from error
 
 
-def quietly(load: Callable[[Path], T]) -> Callable[[Path], T]:
+def quietly(load: Callable[P, T]) -> Callable[P, T]:
     """Keep pydicom from warning of odd values while a file is read: our getters judge them."""
 
     @wraps(load)
-    def read(path: Path) -> T:
+    def read(*args: P.args, **kwargs: P.kwargs) -> T:
         with warnings.catch_warnings(), config.disable_value_validation():
             warnings.simplefilter("ignore")
-            return load(path)
+            return load(*args, **kwargs)
 
     return read
 
@@ -104,7 +105,7 @@ class Record:
 
     def fail(self, problem: str, /, **values: str | float) -> ReadError:
         """Return the error that says `problem` of this record."""
-        sentence = Text("{what}: " + problem, what=self.what, **values)
+        sentence = Text("{what}: {problem}", what=self.what, problem=Text(problem, **values))
         return ReadError(sentence, path=self.path)
 
     def missing(self, keyword: str) -> ReadError:
@@ -191,7 +192,14 @@ class Record:
 
     def numbers(self, keyword: str) -> FloatArray:
         """Return all values of an attribute, shape (n,); empty where it is absent or empty."""
-        return parse_decimals([self.raw(keyword)], self, label(keyword))
+        try:
+            return parse_decimals([self.raw(keyword)])
+        except NotANumberError as error:
+            raise self.fail(
+                "{name} holds '{value}', which is not a number",
+                name=label(keyword),
+                value=error.word,
+            ) from error
 
     def raw(self, keyword: str) -> bytes:
         r"""Return the bytes of a decimal string, its values parted by backslashes.
@@ -253,13 +261,21 @@ def label(keyword: str) -> str:
     return dictionary_description(keyword)
 
 
-def parse_decimals(chunks: Sequence[bytes], record: Record, what: str) -> FloatArray:
+class NotANumberError(ValueError):
+    """A word that stands where a finite number belongs."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__(word)
+        self.word = word
+
+
+def parse_decimals(chunks: Sequence[bytes]) -> FloatArray:
     r"""Parse decimal strings parted by backslashes, all in one go, shape (n,).
 
     Raises
     ------
-    ReadError
-        If a value is not a finite number; the sentence quotes it.
+    NotANumberError
+        If a value is not a finite number.
     """
     filled = [chunk for chunk in chunks if chunk]
     if not filled:
@@ -273,8 +289,7 @@ def parse_decimals(chunks: Sequence[bytes], record: Record, what: str) -> FloatA
         numbers = np.array([_decimal(word) for word in words])
     wrong = np.flatnonzero(~np.isfinite(numbers))
     if wrong.size:
-        value = words[wrong[0]].decode("ascii", "replace").strip()
-        raise record.fail("{name} holds '{value}', which is not a number", name=what, value=value)
+        raise NotANumberError(words[wrong[0]].decode("ascii", "replace").strip())
     return numbers
 
 
@@ -288,12 +303,17 @@ def _decimal(word: bytes) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file as read: its root record, the hash of its bytes, and what opening had to assume."""
+    """A file as read: its root record, its bytes and their hash, and what opening had to assume.
 
+    `content` and `sha256` are empty where only the header was read.
+    """
+
+    path: Path
     root: Record
     sop_class_uid: str
     transfer_syntax: UID
-    sha256: str | None
+    sha256: str
+    content: bytes
     notes: tuple[Text, ...]
 
 
@@ -346,8 +366,8 @@ def open_file(path: Path, *, header_only: bool = False) -> Opened:
             "{what} has no DICOM file header: read as {syntax}", what=root.what, syntax=syntax.name
         )
         notes = (note,)
-    sha256 = None if header_only else hashlib.sha256(content).hexdigest()
-    return Opened(root, sop_class_uid, syntax, sha256, notes)
+    sha256 = "" if header_only else hashlib.sha256(content).hexdigest()
+    return Opened(path, root, sop_class_uid, syntax, sha256, content, notes)
 
 
 def _sop_class(root: Record) -> str:
@@ -422,6 +442,12 @@ def is_private_plan(opened: Opened) -> bool:
     return private and root.text("Modality").upper() == "RTPLAN" and holds_plan
 
 
+def referenced_structure_set(root: Record) -> str | None:
+    """Return the UID of the first structure set that a plan or dose names."""
+    structure_sets = root.items("ReferencedStructureSetSequence")
+    return structure_sets[0].uid("ReferencedSOPInstanceUID") if structure_sets else None
+
+
 def read_instance(opened: Opened, *, label_keyword: str, date_keyword: str) -> Instance:
     """Read the header that all RT objects share."""
     root = opened.root
@@ -443,6 +469,6 @@ def read_instance(opened: Opened, *, label_keyword: str, date_keyword: str) -> I
         study_date=root.text("StudyDate") or None,
         approval_status=root.text("ApprovalStatus") or None,
         manufacturer=root.text("Manufacturer") or None,
-        sha256=opened.sha256,
+        sha256=opened.sha256 or None,
         notes=opened.notes,
     )

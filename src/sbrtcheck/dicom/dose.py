@@ -1,5 +1,6 @@
 """RT Dose -> DoseHeader (cheap, for choosing) and DoseGrid (with the values)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,41 +18,44 @@ from sbrtcheck.dicom.dataset import (
     Opened,
     Record,
     mat,
-    open_file,
     quietly,
     read_instance,
+    referenced_structure_set,
     require_class,
 )
-from sbrtcheck.errors import UnsupportedError
-from sbrtcheck.model import DoseGrid, DoseHeader, FloatArray, Text
+from sbrtcheck.dicom.same import MOST_PADDING_BYTES, MOST_RLE
+from sbrtcheck.errors import ReadError, UnsupportedError
+from sbrtcheck.model import DoseGrid, DoseHeader, FloatArray, Instance, Text
 
 AXIS_TOLERANCE = 1e-4  # of a direction cosine: 0.01 mm over 100 mm
-SAME_Z_MM = 1e-2
+SAME_Z_MM = 5e-2  # exports round the origin and the frames apart
+SAME_OFFSET_MM = 1e-2  # of a first frame from itself: rounding
+PLANS = "ReferencedRTPlanSequence"
 UNCOMPRESSED = (
     ImplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
 )
-MOST_RLE = 64  # a run takes 2 bytes and stands for 128 at most (PS3.5 G.3.2)
 DTYPES = {(16, 0): "u2", (32, 0): "u4", (16, 1): "i2", (32, 1): "i4"}
 
 
 @quietly
-def load_dose_header(path: Path) -> DoseHeader:
-    """Read what an RT Dose says of itself, without its values.
+def read_dose_instance(opened: Opened) -> Instance:
+    """Read the header of an RT Dose that all RT objects share."""
+    return read_instance(
+        opened, label_keyword="SeriesDescription", date_keyword="InstanceCreationDate"
+    )
 
-    Raises
-    ------
-    ReadError
-        If the file is not a readable RT Dose.
-    """
-    opened = open_file(path, header_only=True)
-    return _header(opened, require_class(opened, RT_DOSE))
+
+def referenced_plans(root: Record) -> tuple[str, ...]:
+    """Return the UIDs of the plans that a dose names."""
+    uids = [plan.uid("ReferencedSOPInstanceUID") for plan in root.items(PLANS)]
+    return tuple(uid for uid in uids if uid)
 
 
 @quietly
-def load_dose(path: Path) -> DoseGrid:
+def read_dose(opened: Opened, header: DoseHeader) -> DoseGrid:
     """Read an RT Dose with its values, its axes brought to ascending patient coordinates.
 
     Raises
@@ -64,25 +68,77 @@ def load_dose(path: Path) -> DoseGrid:
     -----
     PS3.3 A.18, C.8.8.3; the affine is that of C.7.6.2.1.1, applied to whole axes.
     """
-    opened = open_file(path)
     root = require_class(opened, RT_DOSE)
-    header = _header(opened, root)
-    refuse_dose_kind(header, path)
+    refuse_dose_kind(header, root.path)
+    columns, rows, _ = header.size
+    frames = _frames(root, header.size)
+    header = replace(header, size=(columns, rows, frames))
     axes, order = _axes(root, header.size)
-    values = _values(opened, root, header.size)
-    dose_gy = np.transpose(values, [order.index(axis) for axis in (2, 1, 0)])
+    stored, notes = _stored(opened, header.size)
+    stored = np.transpose(stored, [order.index(axis) for axis in (2, 1, 0)])
     coordinates = [axes[order.index(axis)] for axis in (2, 1, 0)]
     for position, axis in enumerate(coordinates):
         if axis[0] > axis[-1]:
-            dose_gy = np.flip(dose_gy, position)
+            stored = np.flip(stored, position)
             coordinates[position] = axis[::-1]
-    dose_gy = np.ascontiguousarray(dose_gy)
-    dose_gy.flags.writeable = False  # handed over, not copied: a grid may fill much memory
     z_mm, y_mm, x_mm = coordinates
     try:
-        return DoseGrid(dose_gy=dose_gy, x_mm=x_mm, y_mm=y_mm, z_mm=z_mm, header=header)
+        return DoseGrid(
+            dose_gy=_scaled(root, stored),
+            x_mm=x_mm,
+            y_mm=y_mm,
+            z_mm=z_mm,
+            header=header,
+            notes=(*_frame_notes(root, frames), *notes),
+        )
     except ValueError as error:  # steps that vanish beside the origin, dose beyond all numbers
         raise root.fail("such a dose grid cannot be: {why}", why=str(error)) from error
+
+
+def _frames(root: Record, size: tuple[int, int, int]) -> int:
+    """Return the number of frames; where none is stated, that of the offsets which it fits."""
+    columns, rows, frames = size
+    if root.integer("NumberOfFrames"):
+        return frames
+    offsets = root.numbers("GridFrameOffsetVector").size
+    bits = root.integer("BitsAllocated")
+    stored = root.dataset.get("PixelData")
+    if offsets < 2 or bits is None or not isinstance(stored, bytes):
+        return frames
+    extra = len(stored) - columns * rows * offsets * bits // 8
+    return offsets if _is_padding(extra) else frames
+
+
+def _frame_notes(root: Record, frames: int) -> tuple[Text, ...]:
+    if frames < 2 or root.integer("NumberOfFrames"):
+        return ()
+    note = Text(
+        "Number of Frames is missing; {frames} are read, as many as Grid Frame Offset Vector places",
+        frames=frames,
+    )
+    return (note,)
+
+
+def _is_padding(extra_bytes: int) -> bool:
+    """Tell whether so many bytes behind the last value may be padding (PS3.5 8.1.1)."""
+    return extra_bytes == 1 or extra_bytes in range(0, MOST_PADDING_BYTES + 1, 2)
+
+
+def _scaled(root: Record, stored: NDArray[np.integer]) -> FloatArray:
+    """Return the dose in Gy, read-only: handed over, not copied, as it may fill much memory."""
+    scaling = root.required("DoseGridScaling")
+    if scaling <= 0:
+        raise root.fail("Dose Grid Scaling is {scaling}; it must be positive", scaling=scaling)
+    dose_gy = np.empty(stored.shape)
+    with np.errstate(over="ignore"):  # DoseGrid refuses what is not finite
+        np.multiply(stored, scaling, out=dose_gy)
+    if dose_gy.min() < 0:
+        raise root.fail(
+            "it holds negative dose ({least} Gy); a difference of doses cannot be judged",
+            least=float(dose_gy.min()),
+        )
+    dose_gy.flags.writeable = False
+    return dose_gy
 
 
 def refuse_dose_kind(header: DoseHeader, path: Path | None) -> None:
@@ -105,23 +161,26 @@ def refuse_dose_kind(header: DoseHeader, path: Path | None) -> None:
         )
 
 
-def _header(opened: Opened, root: Record) -> DoseHeader:
-    plans = root.items("ReferencedRTPlanSequence")
+@quietly
+def read_dose_header(opened: Opened, instance: Instance) -> DoseHeader:
+    """Read what an RT Dose says of itself, without its values.
+
+    Raises
+    ------
+    ReadError
+        If the file is not a readable RT Dose.
+    """
+    root = require_class(opened, RT_DOSE)
+    plans = root.items(PLANS)
     groups = [group for plan in plans for group in plan.items("ReferencedFractionGroupSequence")]
     beams = [beam for group in groups for beam in group.items("ReferencedBeamSequence")]
-    structure_sets = root.items("ReferencedStructureSetSequence")
-    uids = (plan.uid("ReferencedSOPInstanceUID") for plan in plans)
     return DoseHeader(
-        instance=read_instance(
-            opened, label_keyword="SeriesDescription", date_keyword="InstanceCreationDate"
-        ),
+        instance=instance,
         units=root.text("DoseUnits").upper(),
         type=root.text("DoseType").upper(),
         summation_type=root.text("DoseSummationType").upper(),
-        referenced_plan_uids=tuple(uid for uid in uids if uid),
-        referenced_structure_set_uid=(
-            structure_sets[0].uid("ReferencedSOPInstanceUID") if structure_sets else None
-        ),
+        referenced_plan_uids=referenced_plans(root),
+        referenced_structure_set_uid=referenced_structure_set(root),
         fraction_group_numbers=tuple(
             group.required_integer("ReferencedFractionGroupNumber") for group in groups
         ),
@@ -212,7 +271,7 @@ def _frame_positions(
     steps = np.diff(offsets)
     if not ((steps > 0).all() or (steps < 0).all()):
         raise root.fail("Grid Frame Offset Vector does not rise or fall steadily")
-    if offsets[0] == 0:
+    if abs(offsets[0]) <= SAME_OFFSET_MM:
         return origin_mm + sign * offsets
     if axis == 2 and sign > 0 and abs(offsets[0] - origin_mm) <= SAME_Z_MM:
         return offsets
@@ -224,63 +283,66 @@ def _frame_positions(
     )
 
 
-def _values(opened: Opened, root: Record, size: tuple[int, int, int]) -> FloatArray:
-    """Return the dose in Gy as stored, shape (frames, rows, columns)."""
+def _stored(
+    opened: Opened, size: tuple[int, int, int]
+) -> tuple[NDArray[np.integer], tuple[Text, ...]]:
+    """Return the values as stored, shape (frames, rows, columns), and what reading them assumed."""
+    root = opened.root
     bits = root.required_integer("BitsAllocated")
     signed = root.integer("PixelRepresentation") or 0
     if (bits, signed) not in DTYPES or root.integer("SamplesPerPixel") not in (None, 1):
         raise root.fail("a dose of {bits} bits a value cannot be read", bits=bits)
-    stored_bits = root.integer("BitsStored")
-    if stored_bits not in (None, bits) or root.integer("HighBit") not in (None, bits - 1):
-        raise root.fail(
-            "{stored} of {bits} bits are stored; only doses that use all bits can be read",
-            stored=stored_bits or "?",
-            bits=bits,
-        )
+    used_bits = _used_bits(root, bits)
+    if used_bits != bits and signed:
+        raise _unused(root, used_bits, bits)
     if "PixelData" not in root:
         raise root.fail("it holds no dose values (Pixel Data is missing)")
-    scaling = root.required("DoseGridScaling")
-    if scaling <= 0:
-        raise root.fail("Dose Grid Scaling is {scaling}; it must be positive", scaling=scaling)
-    stored = _stored(opened, root, size, DTYPES[bits, signed])
-    with np.errstate(over="ignore"):  # DoseGrid refuses what is not finite
-        dose_gy = stored.reshape(size[::-1]) * scaling
-    if dose_gy.min() < 0:
-        raise root.fail(
-            "it holds negative dose ({least} Gy); a difference of doses cannot be judged",
-            least=float(dose_gy.min()),
-        )
-    return np.asarray(dose_gy, dtype=np.float64)
+    stored, notes = _pixels(opened, size, DTYPES[bits, signed])
+    if used_bits == bits:
+        return stored.reshape(size[::-1]), notes
+    if stored.max() >= 2**used_bits:
+        raise _unused(root, used_bits, bits)
+    note = Text("{stored} of {bits} bits are stored", stored=used_bits, bits=bits)
+    return stored.reshape(size[::-1]), (*notes, note)
 
 
-def _stored(
-    opened: Opened, root: Record, size: tuple[int, int, int], dtype: str
-) -> NDArray[np.integer]:
+def _used_bits(root: Record, bits: int) -> int:
+    """Return how many bits hold the values, from the lowest up."""
+    stored_bits = root.integer("BitsStored")
+    used_bits = bits if stored_bits is None else stored_bits
+    if not 0 < used_bits <= bits or root.integer("HighBit") not in (None, used_bits - 1):
+        raise _unused(root, used_bits, bits)
+    return used_bits
+
+
+def _unused(root: Record, stored: int, bits: int) -> ReadError:
+    return root.fail(
+        "{stored} of {bits} bits are stored, and High Bit or the values say otherwise; export the"
+        " dose with all bits",
+        stored=stored,
+        bits=bits,
+    )
+
+
+def _pixels(
+    opened: Opened, size: tuple[int, int, int], dtype: str
+) -> tuple[NDArray[np.integer], tuple[Text, ...]]:
     """Return the values of Pixel Data, whose length is compared with the declared size first."""
-    syntax = opened.transfer_syntax
+    root, syntax = opened.root, opened.transfer_syntax
     if syntax not in (*UNCOMPRESSED, RLELossless):
         raise UnsupportedError(
             Text("the dose is compressed ({syntax}); export it uncompressed", syntax=syntax.name),
             path=root.path,
         )
     with mat(root.path, f"{root.what}: Pixel Data"):
-        content = root.dataset.PixelData
+        element = root.dataset["PixelData"]
+    content = b"" if element.value is None else element.value
     columns, rows, frames = size
     bits = 8 * np.dtype(dtype).itemsize
     declared = columns * rows * frames * bits // 8
     if syntax == RLELossless:
-        if declared > MOST_RLE * len(content or b""):
-            raise root.fail(
-                "{found} bytes of RLE cannot hold {declared} bytes of dose; the file is damaged,"
-                " export it again",
-                found=len(content or b""),
-                declared=declared,
-            )
-        from pydicom.pixels.utils import pixel_array
-
-        with mat(root.path, f"{root.what}: Pixel Data (RLE)"):
-            return np.asarray(pixel_array(root.dataset, raw=True))
-    if not isinstance(content, bytes) or len(content) - declared not in (0, 1):
+        return _run_lengths(root, content, declared), ()
+    if not isinstance(content, bytes) or not _is_padding(len(content) - declared):
         raise root.fail(
             "{columns} x {rows} x {frames} values of {bits} bits take {declared} bytes, Pixel"
             " Data has {found}; the file is damaged, export it again",
@@ -289,7 +351,30 @@ def _stored(
             frames=frames,
             bits=bits,
             declared=declared,
-            found=len(content or b""),
+            found=len(content),
         )
-    order = ">" if syntax == ExplicitVRBigEndian else "<"
-    return np.frombuffer(content, dtype=order + dtype, count=columns * rows * frames)
+    big_endian = syntax == ExplicitVRBigEndian and element.VR != "OB"
+    order = ">" if big_endian else "<"
+    stored = np.frombuffer(content, dtype=order + dtype, count=columns * rows * frames)
+    return stored, _padding_notes(len(content) - declared)
+
+
+def _run_lengths(root: Record, content: bytes, declared: int) -> NDArray[np.integer]:
+    if declared > MOST_RLE * len(content):
+        raise root.fail(
+            "{found} bytes of RLE cannot hold {declared} bytes of dose; the file is damaged,"
+            " export it again",
+            found=len(content),
+            declared=declared,
+        )
+    from pydicom.pixels.utils import pixel_array
+
+    with mat(root.path, f"{root.what}: Pixel Data (RLE)"):
+        return np.asarray(pixel_array(root.dataset, raw=True))
+
+
+def _padding_notes(extra_bytes: int) -> tuple[Text, ...]:
+    if extra_bytes < 2:
+        return ()
+    note = Text("{count} bytes behind the last dose value are left out", count=extra_bytes)
+    return (note,)

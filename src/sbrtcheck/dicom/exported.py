@@ -1,15 +1,13 @@
 """The DVHs that a planning system wrote into its RT Dose (PS3.3 C.8.8.4) -> ExportedDVH."""
 
-from pathlib import Path
-
-from sbrtcheck.dicom.dataset import RT_DOSE, Record, open_file, quietly, require_class
+from sbrtcheck.dicom.dataset import RT_DOSE, Opened, Record, quietly, require_class
 from sbrtcheck.model import ExportedDVH
 
 EXCLUDED = "EXCLUDED"
 
 
 @quietly
-def load_exported_dvhs(path: Path) -> tuple[ExportedDVH, ...]:
+def read_exported_dvhs(opened: Opened) -> tuple[ExportedDVH, ...]:
     """Read the DVHs that an RT Dose carries; none where it carries none.
 
     Raises
@@ -21,7 +19,7 @@ def load_exported_dvhs(path: Path) -> tuple[ExportedDVH, ...]:
     -----
     Nothing is converted here: what the numbers mean is judged where they are used.
     """
-    root = require_class(open_file(path, header_only=True), RT_DOSE)
+    root = require_class(opened, RT_DOSE)
     normalisation_gy = root.number("DVHNormalizationDoseValue")
     return tuple(_exported(item, normalisation_gy) for item in root.items("DVHSequence"))
 

@@ -1,15 +1,13 @@
 """RT Plan -> Plan."""
 
-from pathlib import Path
-
 from sbrtcheck.dicom.dataset import (
     RT_ION_PLAN,
     RT_PLAN,
     Opened,
     Record,
-    open_file,
     quietly,
     read_instance,
+    referenced_structure_set,
     require_class,
 )
 from sbrtcheck.model import Beam, DoseReference, FractionGroup, Instance, Plan, Text
@@ -18,59 +16,64 @@ MAX_ITEMS = 10_000  # beams or control points beyond this are damage, not a plan
 
 
 @quietly
-def load_plan(path: Path) -> Plan:
-    """Read an RT Plan.
+def read_plan_instance(opened: Opened) -> Instance:
+    """Read the header of an RT Plan or RT Ion Plan."""
+    return read_instance(opened, label_keyword="RTPlanLabel", date_keyword="RTPlanDate")
+
+
+@quietly
+def read_plan(opened: Opened, instance: Instance) -> Plan:
+    """Read an RT Plan; of an RT Ion Plan what names it.
 
     A plan in a vendor's own SOP class is read as one where its content is a plan.
 
     Raises
     ------
     ReadError
-        If the file is not a readable RT Plan; `UnsupportedError` for an ion plan.
+        If the file is not a readable RT Plan or RT Ion Plan.
 
     Notes
     -----
     PS3.3 A.20, C.8.8.9 to C.8.8.15.
     """
-    opened = open_file(path)
+    if opened.sop_class_uid == RT_ION_PLAN:
+        return _ion_plan(opened.root, instance)
     root = require_class(opened, RT_PLAN)
-    instance = read_instance(opened, label_keyword="RTPlanLabel", date_keyword="RTPlanDate")
-    structure_sets = root.items("ReferencedStructureSetSequence")
-    beams = tuple(_beam(item) for item in root.items("BeamSequence"))
-    setups = root.items("PatientSetupSequence")
     return Plan(
         instance=instance,
         name=root.text("RTPlanName"),
         dose_references=tuple(_dose_reference(i) for i in root.items("DoseReferenceSequence")),
         fraction_groups=tuple(_fraction_group(i) for i in root.items("FractionGroupSequence")),
-        beams=beams,
-        structure_set_uid=(
-            structure_sets[0].uid("ReferencedSOPInstanceUID") if structure_sets else None
-        ),
-        patient_positions=tuple(
-            dict.fromkeys(p for p in (setup.text("PatientPosition") for setup in setups) if p)
-        ),
-        notes=(*_notes(opened, structure_sets), *root.character_notes()),
+        beams=tuple(_beam(item) for item in root.items("BeamSequence")),
+        structure_set_uid=referenced_structure_set(root),
+        patient_positions=_patient_positions(root),
+        intent=root.text("PlanIntent").upper(),
+        geometry=root.text("RTPlanGeometry").upper(),
+        brachy_setups=len(root.items("ApplicationSetupSequence")),
+        notes=(*_notes(opened), *root.character_notes()),
     )
 
 
-@quietly
-def load_ion_plan_header(path: Path) -> Instance:
-    """Read which plan an RT Ion Plan is; its content is not judged.
-
-    Raises
-    ------
-    ReadError
-        If the file is not a readable RT Ion Plan.
-    """
-    opened = open_file(path, header_only=True)
-    if opened.sop_class_uid != RT_ION_PLAN:
-        raise opened.root.fail("this is not an RT Ion Plan")
-    return read_instance(opened, label_keyword="RTPlanLabel", date_keyword="RTPlanDate")
+def _ion_plan(root: Record, instance: Instance) -> Plan:
+    return Plan(
+        instance=instance,
+        name=root.text("RTPlanName"),
+        structure_set_uid=referenced_structure_set(root),
+        intent=root.text("PlanIntent").upper(),
+        geometry=root.text("RTPlanGeometry").upper(),
+        is_ion=True,
+        notes=root.character_notes(),
+    )
 
 
-def _notes(opened: Opened, structure_sets: tuple[Record, ...]) -> tuple[Text, ...]:
+def _patient_positions(root: Record) -> tuple[str, ...]:
+    positions = [setup.text("PatientPosition") for setup in root.items("PatientSetupSequence")]
+    return tuple(dict.fromkeys(position for position in positions if position))
+
+
+def _notes(opened: Opened) -> tuple[Text, ...]:
     notes = []
+    structure_sets = opened.root.items("ReferencedStructureSetSequence")
     if opened.sop_class_uid != RT_PLAN:
         notes.append(
             Text(
@@ -85,8 +88,6 @@ def _notes(opened: Opened, structure_sets: tuple[Record, ...]) -> tuple[Text, ..
                 count=len(structure_sets),
             )
         )
-    if opened.root.items("ApplicationSetupSequence"):
-        notes.append(Text("the plan holds brachytherapy applications, which are not judged"))
     return tuple(notes)
 
 
@@ -108,7 +109,7 @@ def _fraction_group(item: Record) -> FractionGroup:
     return FractionGroup(
         number=item.integer("FractionGroupNumber"),
         fractions=item.integer("NumberOfFractionsPlanned"),
-        beam_numbers=tuple(row.required_integer("ReferencedBeamNumber") for row in rows),
+        beam_numbers=tuple(row.integer("ReferencedBeamNumber") for row in rows),
         beam_doses_gy=tuple(row.number("BeamDose") for row in rows),
         beam_metersets=tuple(row.number("BeamMeterset") for row in rows),
     )
@@ -126,7 +127,7 @@ def _beam(item: Record) -> Beam:
         number=item.required_integer("BeamNumber"),
         name=item.text("BeamName"),
         delivery_type=item.text("TreatmentDeliveryType").upper(),
-        radiation_type=item.text("RadiationType"),
+        radiation_type=item.text("RadiationType").upper(),
         machine=item.text("TreatmentMachineName"),
         energy_mv=points[0].number("NominalBeamEnergy") if points else None,
         gantry_angles_deg=tuple(angle for angle in angles if angle is not None),

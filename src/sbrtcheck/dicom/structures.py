@@ -3,21 +3,19 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
 from sbrtcheck.dicom.dataset import (
     RT_STRUCTURE_SET,
+    NotANumberError,
     Opened,
     Record,
-    open_file,
     parse_decimals,
     quietly,
     read_instance,
     require_class,
 )
-from sbrtcheck.errors import UnsupportedError
 from sbrtcheck.model import (
     NEXT_PLANE,
     ROI,
@@ -26,7 +24,6 @@ from sbrtcheck.model import (
     Instance,
     StructureSet,
     Text,
-    distinct,
     main_spacing_mm,
 )
 
@@ -36,6 +33,16 @@ COUNT = "NumberOfContourPoints"
 FRAMES = "ReferencedFrameOfReferenceSequence"
 RING_TYPES = {"CLOSED_PLANAR": False, "CLOSEDPLANAR_XOR": True}
 OPEN_TYPES = frozenset({"POINT", "OPEN_PLANAR", "OPEN_NONPLANAR"})
+_NO_CONTOURS: tuple[Contour, ...] = ()
+_NO_NOTES: tuple[Text, ...] = ()
+
+
+class _UnreadableError(Exception):
+    """The contours of one ROI cannot be read; the others can."""
+
+    def __init__(self, problem: Text) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
 
 @dataclass(slots=True)
@@ -48,72 +55,69 @@ class _Draft:
     interpreted_type: str = ""
     rings: list[tuple[Record, bool]] = field(default_factory=list)
     notes: list[Text] = field(default_factory=list)
+    problem: Text | None = None
 
 
 @quietly
-def load_structure_set(path: Path) -> StructureSet:
+def read_structure_set(opened: Opened, instance: Instance) -> StructureSet:
     """Read an RT Structure Set. ROIs without contours are kept: empty is not missing.
+
+    An ROI whose contours cannot be read is kept without them, with its problem.
 
     Raises
     ------
     ReadError
-        If the file is not a readable RT Structure Set; `UnsupportedError` where a closed
-        contour is not axial.
+        If the file is not a readable RT Structure Set.
 
     Notes
     -----
     PS3.3 A.19, C.8.8.5, C.8.8.6, C.8.8.8. POINT and OPEN contours enclose nothing and are
     counted in the ROI's notes.
     """
-    opened = open_file(path)
     root = require_class(opened, RT_STRUCTURE_SET)
-    instance = _instance(opened, root)
     drafts, notes = _drafts(root)
-    contours = {number: _contours(draft, root) for number, draft in drafts.items()}
-    spacing_mm = _main_spacing_mm(contours.values())
+    rois = [_roi(draft) for draft in drafts.values()]
+    spacing_mm = _main_spacing_mm(rois)
     return StructureSet(
-        rois=tuple(
-            ROI(
-                name=draft.name,
-                contours=contours[number],
-                number=number,
-                interpreted_type=draft.interpreted_type,
-                frame_of_reference_uid=draft.frame_of_reference_uid,
-                plane_spacing_mm=spacing_mm,
-                notes=tuple(draft.notes),
-            )
-            for number, draft in drafts.items()
-        ),
+        rois=tuple(replace(roi, plane_spacing_mm=spacing_mm) for roi in rois),
         instance=instance,
         notes=(*notes, *root.character_notes()),
     )
 
 
-def _main_spacing_mm(rois: Iterable[tuple[Contour, ...]]) -> float | None:
+def _main_spacing_mm(rois: Iterable[ROI]) -> float | None:
     """Return the spacing that most of the length of all ROIs has, gaps of an ROI left out."""
     every = [np.empty(0)]
-    for rings in rois:
-        steps_mm = np.diff(distinct(ring.z_mm for ring in rings))
+    for roi in rois:
+        steps_mm = np.diff(roi.z_mm)
         own_mm = main_spacing_mm(steps_mm)
         if own_mm is not None:
             every.append(steps_mm[steps_mm <= NEXT_PLANE * own_mm])
     return main_spacing_mm(np.concatenate(every))
 
 
+def _roi(draft: _Draft) -> ROI:
+    problem, contours, notes = draft.problem, _NO_CONTOURS, _NO_NOTES
+    if problem is None:
+        try:
+            contours, notes = _contours(draft)
+        except _UnreadableError as error:
+            problem = error.problem
+    return ROI(
+        name=draft.name,
+        contours=contours,
+        number=draft.number,
+        interpreted_type=draft.interpreted_type,
+        frame_of_reference_uid=draft.frame_of_reference_uid,
+        problem=problem,
+        notes=(*draft.notes, *notes),
+    )
+
+
 @quietly
-def load_structure_set_header(path: Path) -> Instance:
-    """Read which structure set it is, without its contours.
-
-    Raises
-    ------
-    ReadError
-        If the file is not a readable RT Structure Set.
-    """
-    opened = open_file(path, header_only=True)
-    return _instance(opened, require_class(opened, RT_STRUCTURE_SET))
-
-
-def _instance(opened: Opened, root: Record) -> Instance:
+def read_structure_set_instance(opened: Opened) -> Instance:
+    """Read the header of an RT Structure Set."""
+    root = opened.root
     instance = read_instance(
         opened, label_keyword="StructureSetLabel", date_keyword="StructureSetDate"
     )
@@ -168,8 +172,8 @@ def _collect(draft: _Draft, item: Record) -> None:
             draft.rings.append((contour, False))
             others["a contour without type, read as CLOSED_PLANAR"] += 1
         else:
-            raise contour.fail(
-                "ROI '{name}' has a contour of unknown type '{kind}'", name=draft.name, kind=kind
+            draft.problem = Text(
+                "a contour is of unknown type '{kind}'; export it as CLOSED_PLANAR", kind=kind
             )
     for kind, count in others.items():
         if kind in OPEN_TYPES:
@@ -180,56 +184,79 @@ def _collect(draft: _Draft, item: Record) -> None:
             draft.notes.append(Text("{count} x {kind}", count=count, kind=kind))
 
 
-def _contours(draft: _Draft, root: Record) -> tuple[Contour, ...]:
+def _contours(draft: _Draft) -> tuple[tuple[Contour, ...], tuple[Text, ...]]:
+    """Return the rings of an ROI, and notes of those that are left out."""
     chunks = [record.raw("ContourData") for record, _ in draft.rings]
     counts = [chunk.count(b"\\") + 1 if chunk else 0 for chunk in chunks]
-    numbers = parse_decimals(chunks, root, f"a contour of ROI '{draft.name}'")
-    if numbers.size and (farthest_mm := float(np.abs(numbers).max())) > FARTHEST_MM:
-        raise root.fail(
-            "a contour of ROI '{name}' has a coordinate of {farthest_mm} mm; the file is damaged,"
-            " export it again",
-            name=draft.name,
-            farthest_mm=farthest_mm,
-        )
-    contours = []
+    numbers = _coordinates(chunks)
+    contours, notes = [], []
     ends = np.cumsum(counts)
     for (record, xor), start, end in zip(draft.rings, ends - counts, ends, strict=True):
-        if start == end and not record.integer("NumberOfContourPoints"):
-            draft.notes.append(Text("a contour without points is left out"))
+        declared = record.raw(COUNT)
+        if start == end and _is_zero(declared):
+            notes.append(Text("a contour without points is left out"))
             continue
-        points, z_mm = _points(record, draft.name, numbers[start:end])
+        points, z_mm = _points(declared, numbers[start:end])
         contours.append(Contour(points_mm=points, z_mm=z_mm, xor=xor))
-    return tuple(contours)
+    return tuple(contours), tuple(notes)
 
 
-def _points(record: Record, name: str, numbers: FloatArray) -> tuple[FloatArray, float]:
+def _coordinates(chunks: list[bytes]) -> FloatArray:
+    try:
+        numbers = parse_decimals(chunks)
+    except NotANumberError as error:
+        raise _UnreadableError(
+            Text(
+                "a contour holds '{value}', which is not a number; export it again",
+                value=error.word,
+            )
+        ) from error
+    if numbers.size and (farthest_mm := float(np.abs(numbers).max())) > FARTHEST_MM:
+        raise _UnreadableError(
+            Text(
+                "a contour has a coordinate of {farthest_mm} mm; the file is damaged,"
+                " export it again",
+                farthest_mm=farthest_mm,
+            )
+        )
+    return numbers
+
+
+def _is_zero(declared: bytes) -> bool:
+    """Tell whether no points are declared, in words or by silence."""
+    return not declared.strip(b"0+ ")
+
+
+def _points(declared: bytes, numbers: FloatArray) -> tuple[FloatArray, float]:
     """Return x and y of the corners of a ring, and the z of its plane."""
-    if numbers.size % 3 or record.raw(COUNT) != b"%d" % (numbers.size // 3):
-        _require_count(record, name, numbers.size)
+    if numbers.size % 3 or not numbers.size or not _is_count(declared, numbers.size // 3):
+        raise _UnreadableError(
+            Text(
+                "a contour holds {found} numbers where {declared} points are declared; the file"
+                " is damaged, export it again",
+                found=numbers.size,
+                declared=declared.decode("ascii", "replace") or "?",
+            )
+        )
     points = numbers.reshape(-1, 3)
     z_mm = points[:, 2]
     low_mm, high_mm = float(z_mm.min()), float(z_mm.max())
     if high_mm - low_mm > OBLIQUE_MM and len(points) > 2:
-        raise UnsupportedError(
+        raise _UnreadableError(
             Text(
-                "a contour of ROI '{name}' lies in an oblique plane (z spans {span_mm} mm);"
-                " only axial contours are judged",
-                name=name,
+                "a contour lies in an oblique plane (z spans {span_mm} mm); only axial contours"
+                " are judged, draw it on axial planes",
                 span_mm=high_mm - low_mm,
-            ),
-            path=record.path,
+            )
         )
     return points[:, :2], low_mm if low_mm == high_mm else float(z_mm.mean())
 
 
-def _require_count(record: Record, name: str, found: int) -> None:
-    """Raise `ReadError` unless a ring has as many numbers as it declares points; it may not say."""
-    declared = record.integer(COUNT)
-    if found % 3 or (declared is not None and declared != found // 3):
-        raise record.fail(
-            "a contour of ROI '{name}' holds {found} numbers where {declared} points are"
-            " declared; the file is damaged, export it again",
-            name=name,
-            found=found,
-            declared="?" if declared is None else declared,
-        )
+def _is_count(declared: bytes, points: int) -> bool:
+    """Tell whether a ring declares so many points; it may not say."""
+    if not declared or declared == b"%d" % points:
+        return True
+    try:
+        return np.array_equal(parse_decimals([declared]), [points])
+    except NotANumberError:
+        return False

@@ -63,7 +63,16 @@ def save_plan(
     dataset.RTPlanName = plan.name
     dataset.RTPlanDate = plan.instance.date or ""
     dataset.RTPlanTime = NOON
-    dataset.RTPlanGeometry = "PATIENT" if plan.structure_set_uid else "TREATMENT_DEVICE"
+    dataset.RTPlanGeometry = plan.geometry or (
+        "PATIENT" if plan.structure_set_uid else "TREATMENT_DEVICE"
+    )
+    if plan.intent:
+        dataset.PlanIntent = plan.intent
+    if plan.brachy_setups:
+        dataset.ApplicationSetupSequence = [
+            _item(ApplicationSetupType="", ApplicationSetupNumber=number)
+            for number in range(1, plan.brachy_setups + 1)
+        ]
     dataset.DoseReferenceSequence = [_dose_reference(row) for row in plan.dose_references]
     dataset.FractionGroupSequence = [_fraction_group(row) for row in plan.fraction_groups]
     dataset.PatientSetupSequence = [

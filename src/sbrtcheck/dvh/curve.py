@@ -9,7 +9,7 @@ import numpy as np
 
 from sbrtcheck.contours import Gap
 from sbrtcheck.errors import CaseError
-from sbrtcheck.model import FloatArray, Text, frozen_array
+from sbrtcheck.model import FloatArray, Rebuilt, Text, frozen_array
 
 __all__ = ["DVH", "OUTSIDE", "add_dvhs"]
 
@@ -29,7 +29,7 @@ class DicompylerArguments(TypedDict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DVH:
+class DVH(Rebuilt):
     """A cumulative dose-volume histogram.
 
     Parameters
@@ -70,6 +70,10 @@ class DVH:
     mean_gy: float | None
     gaps: tuple[Gap, ...] = ()
     notes: tuple[Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("dose_gy", "volume_cc_at_dose"):
+            object.__setattr__(self, name, frozen_array(getattr(self, name), ndim=1))
 
     @classmethod
     def from_dicom(

@@ -9,6 +9,8 @@ from sbrtcheck.model.identity import MASK, Patient, approval_term, names_agree, 
 from sbrtcheck.model.sums import FaceBounds, Sums, sum_doses, sum_of_courses
 from sbrtcheck.model.text import Text
 from sbrtcheck.model.values import (
+    NEXT_PLANE,
+    ONE_PLANE,
     ROI,
     SAME_PLANE_MM,
     Beam,
@@ -23,6 +25,7 @@ from sbrtcheck.model.values import (
     Instance,
     Plan,
     Prescription,
+    Rebuilt,
     StructureSet,
     Value,
     distinct,
@@ -33,6 +36,8 @@ from sbrtcheck.model.values import (
 
 __all__ = [
     "MASK",
+    "NEXT_PLANE",
+    "ONE_PLANE",
     "ROI",
     "SAME_PLANE_MM",
     "Beam",
@@ -52,6 +57,7 @@ __all__ = [
     "Plan",
     "Prescription",
     "PriorRadiotherapy",
+    "Rebuilt",
     "StructureSet",
     "Sums",
     "Text",

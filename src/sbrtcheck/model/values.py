@@ -7,9 +7,9 @@ Coordinates are those of the DICOM patient system in mm: x to the patient's left
 back, z to the head (PS3.3 C.7.6.2.1.1).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable
+from dataclasses import Field, dataclass, fields
+from typing import Any, ClassVar, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,18 +29,47 @@ def frozen_array(values: ArrayLike, *, ndim: int) -> FloatArray:
     ValueError
         If the number of dimensions is not `ndim`.
     """
-    array = np.asarray(values, dtype=np.float64, order="C")
+    array = values if _is_frozen(values) else np.array(values, dtype=np.float64, order="C")
     if array.ndim != ndim:
         raise ValueError(f"expected an array of {ndim} dimensions, got {array.ndim}")
-    if array.flags.writeable:
-        array = array.copy()
-        array.flags.writeable = False
+    array.flags.writeable = False
     return array
+
+
+def _is_frozen(values: ArrayLike) -> TypeGuard[FloatArray]:
+    """Tell whether these are float64 in C order that nobody can write, through no other array."""
+    if type(values) is not np.ndarray or values.dtype != np.float64:
+        return False
+    owner: object = values
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return False
+        owner = owner.base
+    return values.flags.c_contiguous and (owner is None or isinstance(owner, bytes))
+
+
+class Rebuilt:
+    """A value that is copied and unpickled through its constructor, so that arrays stay frozen."""
+
+    __slots__ = ()
+    __dataclass_fields__: "ClassVar[dict[str, Field[Any]]]"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return _rebuild, (type(self), values)
+
+
+def _rebuild(kind: Callable[..., Rebuilt], values: dict[str, Any]) -> Rebuilt:
+    return kind(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """The header that RT Plan, RT Structure Set and RT Dose share (a DICOM SOP Instance)."""
+    """The header that RT Plan, RT Structure Set and RT Dose share (a DICOM SOP Instance).
+
+    `sha256` is of the file's bytes, `dataset_sha256` of what they say: the latter is the same for
+    copies that were encoded anew on the way. None where it was not computed.
+    """
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -53,6 +82,7 @@ class Instance:
     approval_status: str | None = None
     manufacturer: str | None = None
     sha256: str | None = None
+    dataset_sha256: str | None = None
     notes: tuple[Text, ...] = ()
 
 
@@ -72,11 +102,14 @@ class DoseReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FractionGroup:
-    """One item of the FractionGroupSequence; the beam rows are parallel tuples."""
+    """One item of the FractionGroupSequence; the beam rows are parallel tuples.
+
+    A beam number is None where the row does not state it.
+    """
 
     number: int | None = None
     fractions: int | None = None
-    beam_numbers: tuple[int, ...] = ()
+    beam_numbers: tuple[int | None, ...] = ()
     beam_doses_gy: tuple[float | None, ...] = ()
     beam_metersets: tuple[float | None, ...] = ()
 
@@ -102,7 +135,11 @@ class Beam:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One RT Plan."""
+    """One RT Plan, or what names an RT Ion Plan (`is_ion`), whose beams are not read.
+
+    `intent` is PlanIntent, `geometry` RTPlanGeometry; `brachy_setups` counts the items of
+    ApplicationSetupSequence.
+    """
 
     instance: Instance
     name: str = ""
@@ -111,6 +148,10 @@ class Plan:
     beams: tuple[Beam, ...] = ()
     structure_set_uid: str | None = None
     patient_positions: tuple[str, ...] = ()
+    intent: str = ""
+    geometry: str = ""
+    brachy_setups: int = 0
+    is_ion: bool = False
     notes: tuple[Text, ...] = ()
 
 
@@ -189,7 +230,7 @@ class Convention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Contour:
+class Contour(Rebuilt):
     """One closed planar ring in an axial plane.
 
     Parameters
@@ -219,6 +260,7 @@ class ROI:
     `plane_spacing_mm` is the main spacing of the whole structure set. It gives a single plane its
     thickness; `None` leaves such an ROI without volume. `fills_thin_holes` tells that a contour
     repeated a little smaller is a copy, as in organs, and not the inside of a skin or a shell.
+    `problem` says why the contours cannot be read; there are none then.
 
     Examples
     --------
@@ -234,6 +276,7 @@ class ROI:
     frame_of_reference_uid: str | None = None
     plane_spacing_mm: float | None = None
     fills_thin_holes: bool = False
+    problem: Text | None = None
     notes: tuple[Text, ...] = ()
 
     @property
@@ -349,7 +392,7 @@ class DoseHeader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DoseGrid:
+class DoseGrid(Rebuilt):
     """Dose on a rectilinear grid in patient coordinates.
 
     Whatever the patient position, axes ascend: `dose_gy[k, j, i]` is the dose at
@@ -391,7 +434,7 @@ class DoseGrid:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ExportedDVH:
+class ExportedDVH(Rebuilt):
     """One item of the DVHSequence of an RT Dose (PS3.3 C.8.8.4), as the planning system wrote it.
 
     Nothing is converted: in which units the numbers are, only its other attributes tell, and not
