@@ -4,6 +4,7 @@ Sections are in the frame of the spine, whose y is that of the patient less a le
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def _stack(levels: tuple[str, ...]) -> tuple[dict[str, tuple[float, float]], flo
     """Return foot and head of each treated body, the stack centred on zero, and the conus."""
     foot_mm = {"T5": 0.0}
     names = list(VERTEBRAE)
-    for above, below in zip(names, names[1:], strict=False):
+    for above, below in pairwise(names):
         foot_mm[below] = foot_mm[above] - VERTEBRAE[above].disc_mm - VERTEBRAE[below].height_mm
     head = foot_mm[levels[0]] + VERTEBRAE[levels[0]].height_mm
     middle = (head + foot_mm[levels[-1]]) / 2

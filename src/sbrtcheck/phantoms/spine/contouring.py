@@ -55,7 +55,16 @@ def inside(rings: tuple[Contour, ...], drawn: Drawn) -> Points:
     """Return points that fill what was drawn evenly: each plane owns the slab around it."""
     layers = max(1, int(np.ceil(drawn.planes_mm / INSIDE_STEP_MM)))
     heights = drawn.planes_mm * ((np.arange(layers) + 0.5) / layers - 0.5)
-    return _stacked([(inside_points(r.points_mm, INSIDE_STEP_MM), r.z_mm) for r in rings], heights)
+    rows = [
+        (inside_points(ring.points_mm, INSIDE_STEP_MM, _phase(index)), ring.z_mm)
+        for index, ring in enumerate(rings)
+    ]
+    return _stacked(rows, heights)
+
+
+def _phase(index: int) -> tuple[float, float]:
+    """Return how far a raster is shifted: each plane otherwise, or pixels would be met alike."""
+    return (index + 0.5) * 0.7549 % 1, (index + 0.5) * 0.5698 % 1
 
 
 def rim(rings: tuple[Contour, ...], drawn: Drawn, *, grown_mm: float = 0.0) -> Points:

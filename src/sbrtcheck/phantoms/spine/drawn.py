@@ -13,9 +13,7 @@ __all__ = ["Drawn", "Outline", "Place", "Reference", "Style", "draw", "position"
 Outline = Literal["smooth", "coarse", "brush"]
 Place = Literal["beside", "far", "absent", "unexpected"]
 Reference = Literal["SITE", "VOLUME", "POINT"]
-Style = Literal[
-    "english", "chinese", "eclipse", "monaco", "raystation", "pinnacle", "tomotherapy"
-]
+Style = Literal["english", "chinese", "eclipse", "monaco", "raystation", "pinnacle", "tomotherapy"]
 
 SCHEMES = ((24.0, 4), (30.0, 5), (36.0, 6), (42.0, 7))
 PRV_MM = (None, 1.0, 1.5, 2.0, 3.0)
@@ -129,6 +127,7 @@ def draw(seed: int, number: int) -> Drawn:
     kind = GUTS[rng.integers(len(GUTS))]
     outline = OUTLINES[rng.integers(len(OUTLINES))]
     low, high = CORNERS[outline]
+    grid_mm = GRIDS_MM[rng.integers(len(GRIDS_MM))]
     return Drawn(
         levels=levels,
         rx_gy=rx_gy,
@@ -145,14 +144,15 @@ def draw(seed: int, number: int) -> Drawn:
         plexus=plexus,
         style=STYLES[rng.integers(len(STYLES))],
         variant=int(rng.integers(2)),
-        grid_mm=GRIDS_MM[rng.integers(len(GRIDS_MM))],
+        grid_mm=grid_mm,
         grid_phase=(float(rng.random()), float(rng.random()), float(rng.random())),
         planes_mm=PLANES_MM[rng.integers(len(PLANES_MM))],
         planes_phase=float(rng.random()),
         outline=outline,
         corners=int(rng.integers(low, high + 1)),
         reference=REFERENCES[rng.integers(len(REFERENCES))],
-        coverage_percent=float(rng.uniform(91.5, 98.5)),
+        # A coarse grid reads less than what is true.
+        coverage_percent=float(rng.uniform(91.5 + 0.9 * grid_mm, 98.5)),
         hot_spot=float(rng.uniform(1.12, 1.25)),
         neural_reach_mm=reach_mm,
     )

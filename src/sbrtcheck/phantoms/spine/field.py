@@ -17,6 +17,7 @@ __all__ = ["Field", "Sparing", "Target", "base", "organ_sparing"]
 BACKGROUND = 0.21
 BACKGROUND_REACH_MM = 70.0
 RISE_MM = 5.0
+CORNER_MM = 0.6
 ORGAN_EDGE_MM = 3.0
 ORGAN_WIDTH_MM = 1.4
 
@@ -66,12 +67,16 @@ def base(
     z_mm: FloatArray,
     *,
     reach_mm: float,
+    shoulder_mm: float,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the dose without hot spot and sparing, and the shape of the hot spot."""
     distance = targets[0].distance_mm(x_mm, y_mm, z_mm)
     for target in targets[1:]:
         distance = np.minimum(distance, target.distance_mm(x_mm, y_mm, z_mm))
-    outside, depth = np.maximum(distance, 0), np.maximum(-distance, 0)
+    # The dose falls a little outside the target, and round the corner: a kink on the outline would
+    # be blurred by any grid, and the coverage with it.
+    turned = np.logaddexp(0, (distance - shoulder_mm) / CORNER_MM) * CORNER_MM
+    outside, depth = turned, turned - (distance - shoulder_mm)
     background = BACKGROUND * np.exp(-outside / BACKGROUND_REACH_MM)
     fall = background + (1 - background) * np.exp(-outside / reach_mm)
     forward = 1 / (1 + np.exp((y_mm + 1.0) / 5.0))
@@ -85,6 +90,8 @@ class Field:
 
     Parameters
     ----------
+    reach_mm, shoulder_mm
+        Over what distance the dose falls, and how far outside the targets it begins to.
     scale_gy
         What the shape is multiplied by, so that the coverage is as drawn.
     hot
@@ -97,6 +104,7 @@ class Field:
 
     targets: tuple[Target, ...]
     reach_mm: float
+    shoulder_mm: float
     scale_gy: float
     hot: float
     neural: Sparing
@@ -106,7 +114,9 @@ class Field:
     def dose_gy_at(self, x_mm: FloatArray, y_mm: FloatArray, z_mm: FloatArray) -> FloatArray:
         """Return the dose at places in the patient, for arrays that broadcast."""
         y_mm = y_mm - LEAN * z_mm
-        fall, hot = base(self.targets, x_mm, y_mm, z_mm, reach_mm=self.reach_mm)
+        fall, hot = base(
+            self.targets, x_mm, y_mm, z_mm, reach_mm=self.reach_mm, shoulder_mm=self.shoulder_mm
+        )
         dose = self.scale_gy * (fall + self.hot * hot)
         dose = dose * (1 - self.neural_depth * self.neural.share(x_mm, y_mm))
         for sparing, depth in self.organs:

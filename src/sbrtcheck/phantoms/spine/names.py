@@ -126,9 +126,9 @@ NAMES: dict[Style, dict[str, tuple[str, str]]] = {
         "SacralPlex": ("sacral_plexus", "ls_plexus"),
     },
     "tomotherapy": {
-        "PTV": ("PTV{level}", "PTV_VB{level}"),
-        "CTV": ("CTV{level}", "CTV_VB{level}"),
-        "GTV": ("GTV{level}", "GTV_VB{level}"),
+        "PTV": ("PTV{level}", "PTV_{level}_VB"),
+        "CTV": ("CTV{level}", "CTV_{level}_VB"),
+        "GTV": ("GTV{level}", "GTV_{level}_VB"),
         "VB": ("VB{level}", "Corpus_{level}"),
         "SpinalCord": ("SPINAL CORD", "CORD"),
         "SpinalCord_PRV": ("CORD PRV {mm} MM", "PRV CORD {mm}MM"),

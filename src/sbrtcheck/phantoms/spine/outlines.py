@@ -33,9 +33,7 @@ class Oval:
 
     def scaled(self, by: float) -> "Oval":
         """Return the oval with both half axes multiplied."""
-        return Oval(
-            self.half_x_mm * by, self.half_y_mm * by, self.x_mm, self.y_mm, self.power
-        )
+        return Oval(self.half_x_mm * by, self.half_y_mm * by, self.x_mm, self.y_mm, self.power)
 
     def distance_mm(self, x_mm: FloatArray, y_mm: FloatArray) -> FloatArray:
         """Return the distance from the outline to first order, negative inside."""
@@ -110,11 +108,11 @@ def _without_straight_corners(ring_mm: FloatArray) -> FloatArray:
     return np.asarray(ring[turn != 0])
 
 
-def inside_points(ring_mm: FloatArray, step_mm: float) -> FloatArray:
-    """Return the points of a raster that lie in a ring, shape (n, 2)."""
+def inside_points(ring_mm: FloatArray, step_mm: float, phase: tuple[float, float]) -> FloatArray:
+    """Return the points of a raster that lie in a ring, shape (n, 2); phases are in steps."""
     low, high = ring_mm.min(axis=0), ring_mm.max(axis=0)
-    xs = np.arange(low[0] + step_mm / 3, high[0], step_mm)
-    ys = np.arange(low[1] + step_mm / 3, high[1], step_mm)
+    xs = np.arange(low[0] + step_mm * phase[0], high[0], step_mm)
+    ys = np.arange(low[1] + step_mm * phase[1], high[1], step_mm)
     x, y = (axis.ravel() for axis in np.meshgrid(xs, ys))
     x1, y1 = ring_mm[:, 0], ring_mm[:, 1]
     x2, y2 = np.roll(x1, -1), np.roll(y1, -1)
@@ -123,7 +121,7 @@ def inside_points(ring_mm: FloatArray, step_mm: float) -> FloatArray:
     crossing = (y1 > ys[:, None]) != (y2 > ys[:, None])
     at = np.where(crossing, x1 + (ys[:, None] - y1) / rise * (x2 - x1), -np.inf)
     odd = (at[:, None, :] > xs[None, :, None]).sum(axis=2) % 2 == 1
-    return np.stack([x, y], axis=1)[odd.ravel()]
+    return np.asarray(np.stack([x, y], axis=1)[odd.ravel()])
 
 
 def rim_points(ring_mm: FloatArray, step_mm: float) -> FloatArray:

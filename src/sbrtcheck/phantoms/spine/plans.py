@@ -76,9 +76,7 @@ def spine_plan(seed: int, number: int) -> SpinePlan:
         for index, (part, rings) in enumerate(solved.rings, start=1)
     )
     targets = [
-        item
-        for item, (part, _) in zip(rois, solved.rings, strict=True)
-        if part.structure == "PTV"
+        item for item, (part, _) in zip(rois, solved.rings, strict=True) if part.structure == "PTV"
     ]
     headers = _Headers(seed, number)
     field = DoseField(solved.field.dose_gy_at)
