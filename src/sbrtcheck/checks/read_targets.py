@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sbrtcheck.contours import share_within, union_of
+from sbrtcheck.contours import share_of_within, union_of
 from sbrtcheck.model import ROI, DoseReference, Plan, StructureSet, Text
 from sbrtcheck.protocol.names import MatchedROI, normalise, read_levels
 from sbrtcheck.protocol.rules import Role
@@ -167,7 +167,7 @@ def _is_judged(roi: ROI, graded: Sequence[ROI]) -> bool:
         return roi.problem is None
     if not graded:
         return False
-    share = share_within(roi, union_of(graded, "all targets"))
+    share = share_of_within(roi, union_of(graded, "all targets"))
     return share is None or share >= WITHIN
 
 
@@ -177,7 +177,7 @@ def _unclear(matches: Sequence[MatchedROI], known: Sequence[ROI]) -> Iterable[Ma
     for match in matches:
         if not _looks_like_target(match) or union is None:
             continue
-        share = share_within(match.roi, union)
+        share = share_of_within(match.roi, union)
         if share is not None and share < SHARED:
             yield replace(match)
 
