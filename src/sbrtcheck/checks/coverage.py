@@ -1,14 +1,22 @@
-"""Is every target covered by the prescription? And what else is reported of targets."""
+"""Is every target covered by the prescription, and is what is prescribed what is judged?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sbrtcheck.checks.evidence import ALL_TARGETS, Evidence
-from sbrtcheck.checks.limits import graded_finding, unanswered
+from sbrtcheck.checks.findings import asked, reported
+from sbrtcheck.checks.limits import Ladder, Step, graded_finding
+from sbrtcheck.checks.read_targets import Standing
+from sbrtcheck.checks.rule import Outcome, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
+from sbrtcheck.dvh import compute_band
 from sbrtcheck.model import Text
+from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
 from sbrtcheck.protocol.metric import Metric, parse_metric
-from sbrtcheck.protocol.rules import Basis, Role
+from sbrtcheck.protocol.names import MatchedROI
+from sbrtcheck.protocol.rules import Basis, Coverage, Role
 
+AT_GOAL_POINTS = 0.5  # percentage points: clinics normalise to exactly the goal
 REPORTED = tuple(
     parse_metric(text) for text in ("D95%", "D98%", "D50%", "D2%", "Dmin", "Dmax", "Dmean")
 )
@@ -17,68 +25,222 @@ REPORTED_SMALL = tuple(parse_metric(text) for text in ("D35mm3", "DC35mm3"))
 INDICES = tuple(
     parse_metric(text) for text in ("CI.rtog", "CI.paddick", "GI.paddick", "R50", "HI.icru83")
 )
+ICRU_91 = "ICRU report 91 (2017)"
+
+COVERAGE = Rule(id="coverage", section=Section.TARGET, source=ICRU_91)
+PRESCRIBED = Rule(
+    id="target.prescribed",
+    section=Section.TARGET,
+    source="AAPM TG-275 (Ford 2020): the plan treats what is prescribed",
+    severity="ask",
+)
+UNCLEAR = Rule(
+    id="target.unclear",
+    section=Section.TARGET,
+    source="AAPM TG-275 (Ford 2020): the plan treats what is prescribed",
+    severity="ask",
+)
+REPORT = Rule(id="report.target", section=Section.TARGET, source=ICRU_91, severity="info")
+INDEX = Rule(
+    id="report.target", section=Section.TARGET, source="formulas as named", severity="info"
+)
+INNER = Rule(id="report.coverage", section=Section.TARGET, source=ICRU_91, severity="info")
 
 
 def check_coverage(evidence: Evidence) -> Iterator[Finding]:
     """Yield the coverage of every PTV; derived targets never stand in for one."""
     lines = evidence.protocol.coverage
-    targets = evidence.of_role(Role.PTV)
-    if not targets:
-        message = _without_target(evidence)
-        yield unanswered(finding_id="coverage", subject="PTV", message=message, line=lines.goal)
+    targets = evidence.drawn(Role.PTV)
+    if not evidence.graded_targets():
+        yield _without_target(evidence)
     for subject, match in targets:
-        yield graded_finding(
-            evidence,
-            finding_id="coverage",
-            subject=subject,
-            match=match,
-            goal=lines.goal,
-            variation=lines.variation,
-        )
+        yield _coverage(evidence, lines, subject, match)
 
 
-def _without_target(evidence: Evidence) -> Text:
+def _ladder(lines: Coverage) -> Ladder:
+    """Return the lines of coverage; where the last is a convention, the nominal value decides."""
+    steps = [Step(lines.goal, Outcome.PASS)]
+    if lines.variation is not None:
+        steps.append(Step(lines.variation, Outcome.VARIATION))
+    is_convention = steps[-1].line.basis is Basis.CONVENTION
+    return Ladder(steps=tuple(steps), nominal_decides=is_convention)
+
+
+def _coverage(
+    evidence: Evidence, lines: Coverage, subject: str, match: MatchedROI
+) -> Finding:
+    finding = graded_finding(
+        evidence, COVERAGE, _ladder(lines), subject=subject, match=match, place="coverage"
+    )
+    finding = _at_goal(finding, lines)
+    if evidence.reading.prescription is None and finding.outcome is Outcome.UNDECIDED:
+        finding = replace(finding, held_by="prescription")
+    standing = evidence.targets.standing[match.roi.name]
+    if standing is Standing.OWN or finding.outcome is Outcome.PASS:
+        return finding
+    if standing is Standing.UNNAMED:
+        return _of_whom(finding, match)
+    words = {
+        Standing.FOREIGN: Text("the target of another plan: {m}", m=finding.message),
+        Standing.LEFT_OUT: Text("left out by the declared levels: {m}", m=finding.message),
+    }
+    return replace(
+        finding,
+        outcome=None,
+        message=words[standing],
+        state=None,
+        reason=None,
+        cure=None,
+        is_plain=False,
+    )
+
+
+def _at_goal(finding: Finding, lines: Coverage) -> Finding:
+    """Pass a miss of the goal that is smaller than half a point and than its own uncertainty."""
+    value, goal = finding.value, lines.goal.constraint
+    if lines.variation is None or finding.outcome is not Outcome.VARIATION or value is None:
+        return _at_limit_words(finding)
+    if value.value is None or value.high is None or goal.is_upper:
+        return _at_limit_words(finding)
+    if goal.limit - value.value >= AT_GOAL_POINTS or not goal.holds(value.high):
+        return _at_limit_words(finding)
+    return replace(
+        finding,
+        outcome=Outcome.PASS,
+        message=Text("at goal: {line} lies within its interval", line=str(goal)),
+        state=State.AT_GOAL,
+        reason=Text("at goal"),
+        line=goal,
+        margin=goal.margin(value.value),
+        line_basis=lines.goal.basis,
+        line_source=lines.goal.source,
+        is_plain=False,
+    )
+
+
+def _at_limit_words(finding: Finding) -> Finding:
+    """Say where only the nominal value keeps or misses a line of convention."""
+    if finding.state is not State.AT_LIMIT or finding.outcome is Outcome.UNDECIDED:
+        return finding
+    message = Text("{m}, at limit: the nominal value decides", m=finding.message)
+    return replace(finding, message=message, is_plain=False)
+
+
+def _of_whom(finding: Finding, match: MatchedROI) -> Finding:
+    """Ask whether a target is treated by this plan, which names others and misses this one."""
+    message = Text(
+        "{m}; the plan names other targets: is '{roi}' treated by it?",
+        m=finding.message,
+        roi=match.roi.name,
+    )
+    cure = Text("add the plan that treats it, or leave its level out with --levels")
+    return replace(
+        finding,
+        outcome=Outcome.UNDECIDED,
+        message=message,
+        reason=message,
+        state=State.DECLARE,
+        cure=cure,
+        is_plain=False,
+    )
+
+
+def _without_target(evidence: Evidence) -> Finding:
     """Say that there is no PTV, and which ROIs could be one."""
     alike = [m for m in evidence.others if m.alike is Role.PTV and m.roi.contours]
     unclear = [m.roi.name for m in alike if not m.is_derived]
     derived = [m.roi.name for m in alike if m.is_derived]
-    if unclear:
-        return Text(
-            "no PTV is known by its name; if one of these is the target, add {cures}",
-            cures=", ".join(f'--alias "{name}=PTV"' for name in unclear),
+    inner = [match.roi.name for _, match in evidence.drawn(Role.CTV, Role.GTV)]
+    message = Text("no PTV is drawn, or its name is not known")
+    if derived and not unclear:
+        message = Text(
+            "no PTV is drawn, only derived structures ({names})", names=", ".join(derived)
         )
-    if derived:
-        return Text(
-            "no PTV is drawn, only derived structures ({names}); if one is the target, name it"
-            " with --alias",
-            names=", ".join(derived),
+    cures = [f'--alias "{name}=PTV"' for name in (*unclear, *inner[:1], *derived)]
+    cure = Text("add --alias ROI=PTV")
+    if cures:
+        cure = Text("if one of these is the target, add {cures}", cures=" or ".join(cures))
+    finding = asked(COVERAGE, message, state=State.DECLARE, cure=cure, subject="PTV")
+    goal = evidence.protocol.coverage.goal
+    return replace(
+        finding, line_basis=goal.basis, line_source=goal.source, place="coverage"
+    )
+
+
+# --- What is prescribed and what is judged ------------------------------------------------------
+
+
+def check_targets(evidence: Evidence) -> Iterator[Finding]:
+    """Yield what the plan prescribes to and is not judged, and what looks like a target."""
+    cure = Text("name the ROI that is meant with --alias ROI=PTV, or export the structure set anew")
+    for number, why in enumerate(evidence.targets.prescribed_elsewhere, start=1):
+        subject = "plan" if number == 1 else f"plan #{number}"
+        yield asked(PRESCRIBED, why, state=State.DECLARE, cure=cure, subject=subject)
+    for match in evidence.targets.unclear:
+        yield _unclear(evidence, match)
+
+
+def _unclear(evidence: Evidence, match: MatchedROI) -> Finding:
+    """Ask about an ROI that looks like a target and shares little with the judged ones."""
+    metric = evidence.protocol.coverage.goal.constraint.metric
+    band = compute_band(match.roi, evidence.case.dose)
+    dosimetry = Dosimetry(
+        dvhs={match.roi.name: band.nominal},
+        bands={match.roi.name: band},
+        prescription=evidence.reading.prescription,
+    )
+    median = evaluate(parse_metric("D50%"), match.roi.name, dosimetry).value
+    message = Text("'{roi}' looks like a target that is not judged", roi=match.roi.name)
+    if median is not None:
+        message = Text(
+            "'{roi}' looks like a target that is not judged; its median dose is {dose_gy} Gy",
+            roi=match.roi.name,
+            dose_gy=median,
         )
-    return Text("no PTV is drawn, or its name is not known; add --alias ROI=PTV")
+    cure = Text(
+        "if it is treated, add --alias '{roi}=PTV'; if not, name it as what it is",
+        roi=match.roi.name,
+    )
+    finding = asked(
+        UNCLEAR, message, state=State.DECLARE, cure=cure, subject=match.roi.name, roi=match.roi.name
+    )
+    return replace(finding, metric=metric, value=evaluate(metric, match.roi.name, dosimetry))
+
+
+# --- What is reported ---------------------------------------------------------------------------
 
 
 def report_targets(evidence: Evidence) -> Iterator[Finding]:
     """Yield what is reported of targets and never graded (ICRU 91, indices by name)."""
     for subject, match in evidence.drawn(Role.PTV):
-        small = (evidence.dvh(subject).volume_cc or 0.0) < SMALL_CC
-        for metric in (*REPORTED, *(REPORTED_SMALL if small else ()), *INDICES):
-            yield _reported(evidence, subject, match.roi.name, metric)
+        volume_cc = evidence.dvh(subject).volume_cc
+        metrics = [*REPORTED]
+        if volume_cc is not None and volume_cc < SMALL_CC:
+            metrics += REPORTED_SMALL
+        for metric in metrics:
+            yield _reported(evidence, REPORT, subject, match.roi.name, metric)
+        for metric in INDICES:
+            yield _reported(evidence, INDEX, subject, match.roi.name, metric)
     if ALL_TARGETS in evidence.dosimetry.dvhs:
         for metric in INDICES:
-            yield _reported(evidence, ALL_TARGETS, None, metric)
+            yield _reported(evidence, INDEX, ALL_TARGETS, None, metric)
+    yield from _inner_coverage(evidence)
 
 
-def _reported(evidence: Evidence, subject: str, roi: str | None, metric: Metric) -> Finding:
+def _inner_coverage(evidence: Evidence) -> Iterator[Finding]:
+    """Yield the coverage of CTVs and GTVs, by the metric that targets are held to."""
+    metric = evidence.protocol.coverage.goal.constraint.metric
+    for subject, match in evidence.drawn(Role.CTV, Role.GTV):
+        if subject in evidence.dosimetry.dvhs:
+            yield _reported(evidence, INNER, subject, match.roi.name, metric)
+
+
+def _reported(
+    evidence: Evidence, rule: Rule, subject: str, roi: str | None, metric: Metric
+) -> Finding:
     value = evidence.value(metric, subject)
-    return Finding(
-        id="report.target",
-        subject=subject,
-        roi=roi,
-        metric=metric,
-        value=value,
-        outcome=None,
-        message=Text("reported"),
-        reason=value.reason,
-        basis=Basis.CONVENTION,
-        source="formulas as named" if metric in INDICES else "ICRU report 91 (2017)",
-        required=False,
-    )
+    finding = reported(rule, Text("reported"), subject=subject, roi=roi)
+    return replace(finding, metric=metric, value=value, reason=value.reason)
+
+
+CHECKS = (check_coverage, check_targets, report_targets)

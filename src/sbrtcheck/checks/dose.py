@@ -1,26 +1,38 @@
 """Is this the dose of the prescription, on a grid that can carry the answer?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from sbrtcheck.checks.evidence import NEURAL_ROLES, Evidence
-from sbrtcheck.checks.verdict import Finding, Outcome
+from sbrtcheck.checks.evidence import Evidence
+from sbrtcheck.checks.findings import answer, asked, not_asked
+from sbrtcheck.checks.read_neural import NEURAL_ROLES
+from sbrtcheck.checks.rule import Outcome, Rule, Section, State
+from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.dvh import DVH
 from sbrtcheck.errors import UnsupportedError
-from sbrtcheck.model import Text
+from sbrtcheck.model import Prescription, Text
 from sbrtcheck.protocol.metric import parse_metric
 from sbrtcheck.protocol.names import MatchedROI
-from sbrtcheck.protocol.rules import Role
+from sbrtcheck.protocol.rules import DoseRules, Role
 
 MEDIAN = parse_metric("D50%")
 COVERED_ROLES = (*NEURAL_ROLES, Role.PTV)  # what has to lie in the dose grid
 ROUNDING_MM = 1e-3
+CONVENTION = "project choice, unconfirmed"
+
+FITS = Rule(
+    id="dose.fits_prescription", section=Section.DOSE, source=CONVENTION, severity="ask"
+)
+GRID = Rule(id="dose.grid", section=Section.DOSE, source=CONVENTION, severity="ask")
+COVERS = Rule(id="dose.covers", section=Section.DOSE, source=CONVENTION, severity="ask")
 
 
 def check_dose(evidence: Evidence) -> Iterator[Finding]:
     """Yield whether the dose fits the prescription, its grid is fine enough and large enough."""
-    yield from _fits(evidence)
-    yield _grid_spacing(evidence)
-    yield from _covers(evidence)
+    rules = evidence.protocol.dose
+    findings = [*_fits(evidence), _grid_spacing(evidence), *_covers(evidence)]
+    for finding in findings:
+        yield replace(finding, line_basis=rules.basis, line_source=rules.source)
 
 
 def _fits(evidence: Evidence) -> Iterator[Finding]:
@@ -33,87 +45,106 @@ def _fits(evidence: Evidence) -> Iterator[Finding]:
     """
     rules = evidence.protocol.dose
     prescription = evidence.reading.prescription
-    if prescription is None:
+    targets = evidence.graded_targets()
+    if prescription is None or not targets:
+        yield not_asked(FITS, Text("no target or no prescription is known"), subject="dose")
         return
     ratios = {}
-    for subject, match in evidence.of_role(Role.PTV):
+    for subject, _ in targets:
         median_gy = evidence.value(MEDIAN, subject).value
-        ratios[subject] = (match, None if median_gy is None else median_gy / prescription.dose_gy)
-
-    def fits(ratio: float | None) -> bool:
-        return ratio is not None and rules.median_low <= ratio <= rules.median_high
-
-    known = [ratio for _, ratio in ratios.values() if ratio is not None]
-    n = prescription.fractions
-    if known and not any(map(fits, known)) and n > 1 and any(fits(r * n) for r in known):
-        raise UnsupportedError(
-            Text(
-                "the dose looks like one session: the median target dose times {fractions} fits the"
-                " prescription of {dose_gy} Gy; export the dose of the whole plan",
-                fractions=n,
-                dose_gy=prescription.dose_gy,
-            )
-        )
-    for subject, (match, ratio) in ratios.items():
-        outcome = Outcome.PASS if fits(ratio) else Outcome.UNDECIDED
+        if median_gy is not None:
+            ratios[subject] = median_gy / prescription.dose_gy
+    _refuse_one_session(list(ratios.values()), prescription, rules)
+    for subject, match in targets:
+        if subject in ratios:
+            yield _fit(rules, subject, match, ratios[subject])
+            continue
         message = Text("the median target dose cannot be known")
-        if ratio is not None:
-            sentence = (
-                "median target dose is {percent} % of the prescription"
-                if outcome is Outcome.PASS
-                else "dose does not fit the prescription: the median target dose is {percent} % of it"
-            )
-            message = Text(sentence, percent=100 * ratio)
-        yield Finding(
-            id="dose.fits_prescription",
-            subject=subject,
-            roi=match.roi.name,
-            outcome=outcome,
-            message=message,
-            basis=rules.basis,
-            source=rules.source,
+        cure = Text("export the dose on a grid that holds the target")
+        yield asked(
+            FITS, message, state=State.MISSING, cure=cure, subject=subject, roi=match.roi.name
         )
+
+
+def _refuse_one_session(
+    ratios: list[float], prescription: Prescription, rules: DoseRules
+) -> None:
+    """Raise `UnsupportedError` for a dose that fits only when it is multiplied by the fractions."""
+    number = prescription.fractions
+    if number < 2 or any(_is_fit(ratio, rules) for ratio in ratios):
+        return
+    if not any(_is_fit(ratio * number, rules) for ratio in ratios):
+        return
+    raise UnsupportedError(
+        Text(
+            "the dose looks like one session: the median target dose times {fractions} fits the"
+            " prescription of {dose_gy} Gy; export the dose of the whole plan",
+            fractions=number,
+            dose_gy=prescription.dose_gy,
+        )
+    )
+
+
+def _is_fit(ratio: float, rules: DoseRules) -> bool:
+    return rules.median_low <= ratio <= rules.median_high
+
+
+def _fit(rules: DoseRules, subject: str, match: MatchedROI, ratio: float) -> Finding:
+    roi = match.roi.name
+    percent = 100 * ratio
+    if not _is_fit(ratio, rules):
+        message = Text(
+            "dose does not fit the prescription: the median target dose is {percent} % of it",
+            percent=percent,
+        )
+        cure = Text("export the dose of this plan, or declare its prescription with --rx")
+        return asked(FITS, message, state=State.DECLARE, cure=cure, subject=subject, roi=roi)
+    if ratio > rules.median_variation:
+        message = Text(
+            "median target dose is {percent} % of the prescription, more than {most} %",
+            percent=percent,
+            most=100 * rules.median_variation,
+        )
+        return answer(FITS, Outcome.VARIATION, message, subject=subject, roi=roi)
+    message = Text("median target dose is {percent} % of the prescription", percent=percent)
+    return answer(FITS, Outcome.PASS, message, subject=subject, roi=roi)
 
 
 def _grid_spacing(evidence: Evidence) -> Finding:
     rules = evidence.protocol.dose
     spacing_mm = max(evidence.case.dose.spacing_mm)
     if spacing_mm <= rules.grid_goal_mm + ROUNDING_MM:
-        outcome, sentence = Outcome.PASS, "dose grid of {spacing_mm} mm"
-    elif spacing_mm <= rules.grid_variation_mm + ROUNDING_MM:
-        outcome = Outcome.VARIATION
-        sentence = "dose grid of {spacing_mm} mm, coarser than {goal_mm} mm"
-    else:
-        outcome = Outcome.UNDECIDED
-        sentence = "dose grid of {spacing_mm} mm is too coarse for the near-maximum of a cord"
-    return Finding(
-        id="dose.grid",
-        subject="dose",
-        outcome=outcome,
-        message=Text(sentence, spacing_mm=spacing_mm, goal_mm=rules.grid_goal_mm),
-        basis=rules.basis,
-        source=rules.source,
+        message = Text("dose grid of {spacing_mm} mm", spacing_mm=spacing_mm)
+        return answer(GRID, Outcome.PASS, message, subject="dose")
+    if spacing_mm <= rules.grid_variation_mm + ROUNDING_MM:
+        message = Text(
+            "dose grid of {spacing_mm} mm, coarser than {goal_mm} mm",
+            spacing_mm=spacing_mm,
+            goal_mm=rules.grid_goal_mm,
+        )
+        return answer(GRID, Outcome.VARIATION, message, subject="dose")
+    message = Text(
+        "dose grid of {spacing_mm} mm is too coarse for the near-maximum of a cord",
+        spacing_mm=spacing_mm,
     )
+    cure = Text("calculate the dose on a grid of at most {mm} mm", mm=rules.grid_goal_mm)
+    return asked(GRID, message, state=State.MISSING, cure=cure, subject="dose")
 
 
 def _covers(evidence: Evidence) -> Iterator[Finding]:
-    rules = evidence.protocol.dose
-    outside = [
+    drawn = [
         (subject, match)
         for subject, match in evidence.drawn(*COVERED_ROLES)
-        if not evidence.dvh(subject).is_complete
+        if subject in evidence.dosimetry.dvhs
     ]
+    outside = [pair for pair in drawn if not evidence.dvh(pair[0]).is_complete]
     for subject, match in outside:
         yield _outside(evidence, subject, match)
-    if not outside:
-        yield Finding(
-            id="dose.covers",
-            subject="dose",
-            outcome=Outcome.PASS,
-            message=_holds(evidence),
-            basis=rules.basis,
-            source=rules.source,
-        )
+    if not drawn:
+        message = Text("no target or neural structure is known")
+        yield not_asked(COVERS, message, subject="dose")
+    elif not outside:
+        yield answer(COVERS, Outcome.PASS, _holds(evidence), subject="dose")
 
 
 def _holds(evidence: Evidence) -> Text:
@@ -121,44 +152,38 @@ def _holds(evidence: Evidence) -> Text:
     message = Text("the dose grid holds every target and neural structure")
     shares = [
         f"{match.roi.name} ({_percent_outside(evidence.dvh(subject)):.3g} %)"
-        for subject, match in evidence.of_role(Role.ORGAN)
-        if _is_graded(evidence, match) and not evidence.dvh(subject).is_complete
+        for subject, match in evidence.drawn(Role.ORGAN)
+        if subject in evidence.dosimetry.dvhs and not evidence.dvh(subject).is_complete
     ]
     if not shares:
         return message
     return Text("{m}; outside it lie {organs}", m=message, organs=", ".join(shares))
 
 
-def _is_graded(evidence: Evidence, match: MatchedROI) -> bool:
-    fractions = evidence.fractions
-    return bool(fractions and evidence.protocol.limits_of(match.structure or "", fractions))
-
-
 def _outside(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
     """Say how much lies outside, and whether its dose is bounded."""
-    rules = evidence.protocol.dose
     percent = _percent_outside(evidence.dvh(subject))
     roi = match.roi.name
-    bound_gy = evidence.dosimetry.beyond_gy.get(subject)
+    bound = evidence.dosimetry.beyond.get(subject)
     message = Text("{percent} % of '{roi}' lies outside the dose grid", percent=percent, roi=roi)
-    if bound_gy is not None:
-        message = Text(
-            "{m}, through faces that are 2 cm or more from every target; at most {bound_gy} Gy there",
-            m=message,
-            bound_gy=bound_gy,
-        )
-    return Finding(
-        id="dose.covers",
-        subject=subject,
-        roi=roi,
-        outcome=Outcome.UNDECIDED if bound_gy is None else Outcome.PASS,
-        message=message,
-        basis=rules.basis,
-        source=rules.source,
+    if bound is None:
+        cure = Text("export the dose on a grid that holds it, at least 2 cm beyond every target")
+        return asked(COVERS, message, state=State.MISSING, cure=cure, subject=subject, roi=roi)
+    message = Text(
+        "{m}, through faces that are {least_cm} cm or more from every target; at most {bound_gy} Gy"
+        " there",
+        m=message,
+        least_cm=1 if bound.is_near else 2,
+        bound_gy=bound.dose_gy,
     )
+    finding = answer(COVERS, Outcome.PASS, message, subject=subject, roi=roi)
+    return replace(finding, state=State.BOUNDED)
 
 
 def _percent_outside(dvh: DVH) -> float:
-    if dvh.max_gy is None or not dvh.volume_cc:
+    if dvh.max_gy is None or dvh.volume_cc is None:
         return 100.0
     return 100 * dvh.volume_outside_cc / dvh.volume_cc
+
+
+CHECKS = (check_dose,)

@@ -209,6 +209,9 @@ def compute_dosimetry(
     for part in neural.parts:
         if not part.is_graded and part.subject not in dvhs:
             dvhs[part.subject] = compute_dvh(part.match.roi, course.dose)
+    for subject, match in subjects:
+        if match.role in (Role.CTV, Role.GTV) and subject not in dvhs and is_drawn(match):
+            dvhs[subject] = compute_dvh(match.roi, case.dose)
     near = [match.roi for _, match in subjects if match.role is Role.PTV]
     asked = [*wanted, *((p.subject, p.match) for p in neural.parts if not p.is_graded)]
     dosimetry = Dosimetry(

@@ -1,17 +1,44 @@
 """What a centre states beside the files: do surgery, dates, age and earlier treatment fit?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 from sbrtcheck.checks.evidence import Evidence
-from sbrtcheck.checks.identity import SEVERITY_OUTCOME
-from sbrtcheck.checks.verdict import Finding, Outcome
+from sbrtcheck.checks.findings import asked, by_severity, reported
+from sbrtcheck.checks.read_levels import level_order
+from sbrtcheck.checks.rule import Rule, Section, State
+from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.model import PriorRadiotherapy, Text
-from sbrtcheck.protocol.names import LEVELS
-from sbrtcheck.protocol.rules import Basis, Calendar, Levels
+from sbrtcheck.protocol.rules import Basis, Calendar, Levels, Severity
 
 NOT_PROVIDED = Text("not provided")
-HYTEC = "HyTEC: Sahgal 2021, IJROBP 110:124, re-irradiation"
+PLACEHOLDER = "19000101"
+MEND = Text("mend the case facts, if they are wrong")
+
+
+def _rule(name: str, severity: Severity) -> Rule:
+    return Rule(
+        id=name,
+        section=Section.FACTS,
+        basis=Basis.TRIAL,
+        source="calendar of the protocol",
+        severity=severity,
+    )
+
+
+SURGERY_INTERVAL = _rule("surgery_interval", "warning")
+PLANNING_IMAGE = _rule("planning_image", "error")
+COURSE_LENGTH = _rule("course_length", "warning")
+AGE = _rule("age", "error")
+OPERATED = _rule("operated_levels", "error")
+PRIOR = Rule(
+    id="prior_radiotherapy",
+    section=Section.FACTS,
+    basis=Basis.PUBLISHED,
+    source="HyTEC: Sahgal 2021, IJROBP 110:124, re-irradiation",
+    severity="ask",
+)
 
 
 def check_facts(evidence: Evidence) -> Iterator[Finding]:
@@ -30,7 +57,7 @@ def check_facts(evidence: Evidence) -> Iterator[Finding]:
 def _surgery_interval(evidence: Evidence, rules: Calendar) -> Finding:
     facts = evidence.declared.facts
     if facts.surgery_date is None or facts.first_fraction_date is None:
-        return _finding(evidence, "surgery_interval", None, rules)
+        return _absent(SURGERY_INTERVAL, rules)
     days = (facts.first_fraction_date - facts.surgery_date).days
     low, high = rules.days_from_surgery
     message = Text(
@@ -40,7 +67,7 @@ def _surgery_interval(evidence: Evidence, rules: Calendar) -> Finding:
         low=low,
         high=high,
     )
-    return _finding(evidence, "surgery_interval", message, rules, fault=not low <= days <= high)
+    return _judged(evidence, SURGERY_INTERVAL, message, rules, fault=not low <= days <= high)
 
 
 def _planning_image(evidence: Evidence, rules: Calendar) -> Finding:
@@ -49,87 +76,79 @@ def _planning_image(evidence: Evidence, rules: Calendar) -> Finding:
     instance = evidence.case.structure_set.instance
     dates = [read for read in map(_date, (instance.study_date, instance.date)) if read is not None]
     if surgery is None or not dates:
-        return _finding(evidence, "planning_image", None, rules)
+        return _absent(PLANNING_IMAGE, rules)
     first = min(dates)
     message = Text(
         "planning image of {image}, surgery on {surgery}",
         image=first.isoformat(),
         surgery=surgery.isoformat(),
     )
-    return _finding(evidence, "planning_image", message, rules, fault=first < surgery)
+    return _judged(evidence, PLANNING_IMAGE, message, rules, fault=first < surgery)
 
 
 def _course_length(evidence: Evidence, rules: Calendar) -> Finding:
     facts = evidence.declared.facts
     if facts.first_fraction_date is None or facts.last_fraction_date is None:
-        return _finding(evidence, "course_length", None, rules)
+        return _absent(COURSE_LENGTH, rules)
     days = (facts.last_fraction_date - facts.first_fraction_date).days + 1
     message = Text(
         "{days} days from first to last fraction, {most} at most expected",
         days=days,
         most=rules.most_days,
     )
-    return _finding(
-        evidence, "course_length", message, rules, fault=days > rules.most_days or days < 1
-    )
+    fault = days > rules.most_days or days < 1
+    return _judged(evidence, COURSE_LENGTH, message, rules, fault=fault)
 
 
 def _age(evidence: Evidence, rules: Calendar) -> Finding:
     plan = evidence.case.plan.instance
-    facts = evidence.declared.facts
     born = _date(plan.patient.birth_date)
-    on = facts.first_fraction_date or _date(plan.date)
+    on = evidence.declared.facts.first_fraction_date
+    if on is None:
+        on = _date(plan.date)
     if born is None or on is None:
-        return _finding(evidence, "age", None, rules)
+        return _absent(AGE, rules)
+    if plan.patient.birth_date in (plan.study_date, PLACEHOLDER):
+        message = Text("the birth date is a placeholder: the age is not known")
+        found = reported(AGE, message)
+        return replace(found, state=State.NOT_PROVIDED, line_source=rules.source)
     years = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
-    message = Text(
-        "the patient is {verdict} {least} years old",
-        verdict="at least" if years >= rules.least_age_years else "not yet",
-        least=rules.least_age_years,
-    )
-    return _finding(evidence, "age", message, rules, fault=years < rules.least_age_years)
+    message = Text("the patient is at least {least} years old", least=rules.least_age_years)
+    if years < rules.least_age_years:
+        message = Text("the patient is not yet {least} years old", least=rules.least_age_years)
+    return _judged(evidence, AGE, message, rules, fault=years < rules.least_age_years)
 
 
 def _operated(evidence: Evidence, rules: Levels) -> Finding:
     operated = evidence.declared.facts.operated_levels
-    treated = evidence.treated.levels if evidence.treated.known else ()
+    treated = evidence.treated.certain
     if not operated or not treated:
-        return _finding(evidence, "operated_levels", None, rules)
+        return _absent(OPERATED, rules)
     message = Text(
         "operated {operated}, treated {treated}",
-        operated=", ".join(sorted(operated, key=LEVELS.index)),
+        operated=", ".join(level_order(operated)),
         treated=", ".join(treated),
     )
-    return _finding(
-        evidence, "operated_levels", message, rules, fault=set(operated) != set(treated)
-    )
+    fault = set(operated) != set(treated)
+    return _judged(evidence, OPERATED, message, rules, fault=fault)
 
 
 def _prior_radiotherapy(evidence: Evidence) -> Finding:
     prior = evidence.declared.facts.prior_radiotherapy
-    outcome = None
-    message = NOT_PROVIDED
     if prior is PriorRadiotherapy.NONE:
-        message = Text("declared: no earlier irradiation at this level")
-    elif prior is PriorRadiotherapy.UNKNOWN:
+        return reported(PRIOR, Text("declared: no earlier irradiation at this level"))
+    if prior is PriorRadiotherapy.UNKNOWN:
         message = Text("declared unknown: limits are those of a first irradiation")
-    elif prior is PriorRadiotherapy.YES:
-        outcome = Outcome.UNDECIDED
+        return reported(PRIOR, message)
+    if prior is PriorRadiotherapy.YES:
         message = Text(
             "earlier irradiation is declared: limits of a first irradiation do not decide; HyTEC"
             " for re-irradiation: cumulative thecal sac EQD2 (alpha/beta 2) at most 70 Gy, of this"
             " SBRT at most 25 Gy and half of the sum, 5 months or more between"
         )
-    return Finding(
-        id="prior_radiotherapy",
-        subject="case",
-        outcome=outcome,
-        message=message,
-        reason=message if outcome is not None else None,
-        basis=Basis.PUBLISHED,
-        source=HYTEC,
-        required=outcome is not None,
-    )
+        cure = Text("judge the sum of both courses by the limits for re-irradiation")
+        return asked(PRIOR, message, state=State.DECLARE, cure=cure, subject="case")
+    return replace(reported(PRIOR, NOT_PROVIDED), state=State.NOT_PROVIDED)
 
 
 def _date(text: str | None) -> date | None:
@@ -140,23 +159,18 @@ def _date(text: str | None) -> date | None:
         return None
 
 
-def _finding(
-    evidence: Evidence,
-    check: str,
-    message: Text | None,
-    rules: Calendar | Levels,
-    *,
-    fault: bool = False,
-) -> Finding:
-    severity = evidence.protocol.checks[check]
-    worst = SEVERITY_OUTCOME[severity]
-    answered = message is not None and worst is not None
-    return Finding(
-        id=check,
-        subject="case",
-        outcome=(worst if fault else Outcome.PASS) if answered else None,
-        message=message or NOT_PROVIDED,
-        basis=rules.basis,
-        source=rules.source,
-        required=answered,
+def _absent(rule: Rule, rules: Calendar | Levels) -> Finding:
+    found = reported(rule, NOT_PROVIDED)
+    return replace(
+        found, state=State.NOT_PROVIDED, line_basis=rules.basis, line_source=rules.source
     )
+
+
+def _judged(
+    evidence: Evidence, rule: Rule, message: Text, rules: Calendar | Levels, *, fault: bool
+) -> Finding:
+    found = by_severity(rule, evidence.protocol.checks, message, fault=fault, cure=MEND)
+    return replace(found, line_basis=rules.basis, line_source=rules.source)
+
+
+CHECKS = (check_facts,)

@@ -1,119 +1,104 @@
-"""Do the files speak of one patient, one image and one another? Who approved the plan?"""
+"""Do the files speak of one patient, one image and one another?"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sbrtcheck.checks.evidence import Evidence
-from sbrtcheck.checks.verdict import Finding, Outcome
-from sbrtcheck.model import Text
-from sbrtcheck.protocol.rules import Basis, Severity
+from sbrtcheck.checks.findings import answer, asked, by_severity
+from sbrtcheck.checks.rule import PUBLISHED_CHECKS, Outcome, Rule, Section, State
+from sbrtcheck.checks.verdict import Finding
+from sbrtcheck.model import Instance, Text
 
-SEVERITY_OUTCOME: dict[Severity, Outcome | None] = {
-    "error": Outcome.FAIL,
-    "warning": Outcome.VARIATION,
-    "info": None,
-}
-SOURCE = "AAPM MPPG 11.a (Xia 2021), plan and data integrity"
+ONE_PATIENT = Text("export the files of one patient again, or mend what differs")
+
+IDENTITY = Rule(
+    id="identity", section=Section.IDENTITY, source=PUBLISHED_CHECKS, severity="warning"
+)
+FRAME = Rule(id="frame", section=Section.IDENTITY, source=PUBLISHED_CHECKS, severity="ask")
+LINKS = Rule(id="links", section=Section.IDENTITY, source=PUBLISHED_CHECKS, severity="warning")
+READABLE = Rule(
+    id="roi.readable", section=Section.STRUCTURE, source=PUBLISHED_CHECKS, severity="ask"
+)
 
 
 def check_identity(evidence: Evidence) -> Iterator[Finding]:
     """Yield whether the identities in the files agree; the values themselves are not shown."""
     instances = [link.instance for link in evidence.case.links]
-    differing = [
-        what
-        for what, values in (
-            ("names", {_name(i.patient.name) for i in instances if i.patient.name}),
-            ("birth dates", {i.patient.birth_date for i in instances if i.patient.birth_date}),
-        )
-        if len(values) > 1
-    ]
+    differing = _differing(instances)
     with_id = [i for i in instances if i.patient.patient_id]
     partly = 0 < len(with_id) < len(instances)
-    if differing:
-        message = Text("{what} differ between the files", what=" and ".join(differing))
-    elif partly:
+    message = Text("no file holds a patient ID: linked by UIDs only")
+    if with_id:
+        message = Text("one patient in all files")
+    if partly:
         message = Text(
             "the patient ID stands in {some} files of {all}", some=len(with_id), all=len(instances)
         )
-    elif with_id:
-        message = Text("one patient in all files")
-    else:
-        message = Text("no file holds a patient ID: linked by UIDs only")
-    yield _finding(evidence, "identity", message, fault=bool(differing) or partly)
+    if differing:
+        message = Text("{what} differ between the files", what=" and ".join(differing))
+    yield by_severity(
+        IDENTITY,
+        evidence.protocol.checks,
+        message,
+        fault=bool(differing) or partly,
+        cure=ONE_PATIENT,
+    )
     yield _frame(evidence)
 
 
-def _name(name: str | None) -> str:
-    return re.sub(r"[\s^=,]+", " ", name or "").strip().casefold()
+def _differing(instances: Sequence[Instance]) -> list[str]:
+    names = {_name(i.patient.name) for i in instances if i.patient.name}
+    births = {i.patient.birth_date for i in instances if i.patient.birth_date}
+    found = {"names": names, "birth dates": births}
+    return [what for what, values in found.items() if len(values) > 1]
+
+
+def _name(name: str) -> str:
+    return re.sub(r"[\s^=,]+", " ", name).strip().casefold()
 
 
 def _frame(evidence: Evidence) -> Finding:
     """Without a stated frame of reference nobody knows that dose and contours lie together."""
-    dose = next(link.instance for link in evidence.case.links if link.kind == "RT Dose")
     drawn = [roi for roi in evidence.case.structure_set.rois if roi.contours]
     structures = evidence.case.structure_set.instance.frame_of_reference_uid
-    stated = dose.frame_of_reference_uid is not None and all(
-        roi.frame_of_reference_uid or structures for roi in drawn
-    )
-    return Finding(
-        id="frame",
-        subject="case",
-        outcome=Outcome.PASS if stated else Outcome.UNDECIDED,
-        message=(
-            Text("dose and contours lie in one frame of reference")
-            if stated
-            else Text(
-                "dose or contours state no frame of reference: they cannot be proven to match"
-            )
-        ),
-        basis=Basis.CONVENTION,
-        source=SOURCE,
-    )
+    stated = all(roi.frame_of_reference_uid or structures for roi in drawn)
+    if evidence.case.dose_frame_uid is not None and stated:
+        message = Text("dose and contours lie in one frame of reference")
+        return answer(FRAME, Outcome.PASS, message)
+    message = Text("dose or contours state no frame of reference: they cannot be proven to match")
+    cure = Text("export dose and structure set again with their Frame of Reference UID")
+    return asked(FRAME, message, state=State.MISSING, cure=cure, subject="case")
 
 
 def check_links(evidence: Evidence) -> Iterator[Finding]:
     """Yield whether each file is the one that the UIDs name."""
+    severities = evidence.protocol.checks
     foreign = [link for link in evidence.case.links if not link.matches_uid]
-    for link in foreign:
-        yield _finding(evidence, "links", link.how, fault=True, subject=link.kind)
+    cure = Text("give the file that the UIDs name")
+    for number, link in enumerate(foreign, start=1):
+        subject = link.kind if number == 1 else f"{link.kind} #{number}"
+        yield by_severity(LINKS, severities, link.how, fault=True, cure=cure, subject=subject)
     if not foreign:
-        yield _finding(evidence, "links", Text("plan, structure set and dose name one another"))
+        message = Text("plan, structure set and dose name one another")
+        yield by_severity(LINKS, severities, message, fault=False, cure=cure)
 
 
-def check_beams(evidence: Evidence) -> Iterator[Finding]:
-    """Yield whether the beams that the fraction groups name are in the plan, and any treats."""
-    plan = evidence.case.plan
-    named = {number for group in plan.fraction_groups for number in group.beam_numbers}
-    missing = sorted(named - {beam.number for beam in plan.beams}, key=str)
-    treating = [beam for beam in plan.beams if beam.treats]
-    if missing:
-        listed = ", ".join("?" if number is None else str(number) for number in missing)
-        message = Text("the fraction group names beams that the plan lacks: {beams}", beams=listed)
-    elif not treating:
-        message = Text("the plan holds no treatment beam")
-    else:
-        message = Text("{count} treatment beams", count=len(treating))
-    yield _finding(evidence, "beams", message, fault=bool(missing) or not treating)
+def check_readable(evidence: Evidence) -> Iterator[Finding]:
+    """Yield the ROIs with a role whose contours cannot be read."""
+    cure = Text("export the structure set again, or take the ROI out of it")
+    for subject, match in evidence.subjects:
+        problem = match.roi.problem
+        if problem is None:
+            continue
+        message = Text("'{roi}' cannot be read: {why}", roi=match.roi.name, why=problem)
+        yield asked(
+            READABLE,
+            message,
+            state=State.MISSING,
+            cure=cure,
+            subject=subject,
+            roi=match.roi.name,
+        )
 
 
-def check_approval(evidence: Evidence) -> Iterator[Finding]:
-    """Yield the approval status of the plan; plans are checked before approval, so it is reported."""
-    status = evidence.case.plan.instance.approval_status
-    message = Text("the plan is {status}", status=status or "without approval status")
-    yield _finding(evidence, "approval", message, fault=status != "APPROVED")
-
-
-def _finding(
-    evidence: Evidence, check: str, message: Text, *, fault: bool = False, subject: str = "case"
-) -> Finding:
-    severity = evidence.protocol.checks[check]
-    worst = SEVERITY_OUTCOME[severity]
-    return Finding(
-        id=check,
-        subject=subject,
-        outcome=worst if fault or worst is None else Outcome.PASS,
-        message=message,
-        basis=Basis.CONVENTION,
-        source=SOURCE,
-        required=severity != "info",
-    )
+CHECKS = (check_identity, check_links, check_readable)

@@ -112,8 +112,10 @@ def grade(value: Value, ladder: Ladder) -> Graded:
     outcomes = {ladder.outcome_of(end) for end in ends}
     if len(outcomes) == 1:
         return Graded(nominal)
-    if ladder.nominal_decides:
+    if ladder.nominal_decides and Outcome.FAIL in outcomes:
         return Graded(nominal, State.AT_LIMIT)
+    if ladder.nominal_decides:
+        return Graded(nominal, State.AT_GOAL)
     if max(outcomes) >= Outcome.UNDECIDED:
         return Graded(Outcome.UNDECIDED, State.AT_LIMIT)
     return Graded(nominal, State.AT_GOAL)

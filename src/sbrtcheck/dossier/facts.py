@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -30,6 +30,7 @@ def _plausible(day: date) -> date:
 
 Day = Annotated[date, AfterValidator(_plausible)]
 Level = Annotated[str, Field(pattern=LEVEL)]
+Reason = Annotated[str, Field(min_length=3, max_length=500)]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -45,6 +46,7 @@ class _File:
     operated_levels: tuple[Level, ...] = ()
     prior_rt: Literal["none", "yes", "unknown"] | None = None
     conus_level: Level | None = None
+    not_drawn: dict[str, Reason] = field(default_factory=dict)
 
 
 def facts_beside(path: Path) -> Path | None:
@@ -104,6 +106,7 @@ def parse_facts(table: dict[str, object]) -> tuple[CaseFacts | None, list[str]]:
         operated_levels=read.operated_levels,
         prior_radiotherapy=None if read.prior_rt is None else PriorRadiotherapy(read.prior_rt),
         conus_level=read.conus_level,
+        not_drawn=read.not_drawn,
     )
     return facts, []
 

@@ -18,7 +18,10 @@ class PriorRadiotherapy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFacts:
-    """What DICOM files cannot hold, as a centre states it; None is what it does not state."""
+    """What DICOM files cannot hold, as a centre states it; None is what it does not state.
+
+    `not_drawn` gives the reason why an organ that is expected is not drawn.
+    """
 
     centre: str | None = None
     surgery_date: date | None = None
@@ -27,6 +30,7 @@ class CaseFacts:
     operated_levels: tuple[str, ...] = ()
     prior_radiotherapy: PriorRadiotherapy | None = None
     conus_level: str | None = None
+    not_drawn: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,4 +45,4 @@ class Declared:
     levels: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     alone: bool = False
-    facts: CaseFacts = CaseFacts()
+    facts: CaseFacts = field(default_factory=CaseFacts)

@@ -1,0 +1,162 @@
+"""What is treated, and how: does the plan itself say that it treats a patient with photons?"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from sbrtcheck.checks.evidence import Evidence
+from sbrtcheck.checks.findings import answer, asked, by_severity, reported
+from sbrtcheck.checks.read_course import QA_INTENTS
+from sbrtcheck.checks.rule import PUBLISHED_CHECKS, Outcome, Rule, Section, State
+from sbrtcheck.checks.verdict import Finding
+from sbrtcheck.model import Beam, Plan, Text
+
+PHOTON = "PHOTON"
+MOST_MV = 10.0
+
+APPROVAL = Rule(
+    id="approval", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info"
+)
+REJECTED = Rule(
+    id="plan.rejected", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
+)
+INTENT = Rule(id="plan.intent", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
+RESEARCH = Rule(
+    id="plan.research", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info"
+)
+BRACHY = Rule(id="plan.brachy", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
+BEAMS = Rule(id="beams", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
+MISSING = Rule(
+    id="beams.missing", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
+)
+UNUSED = Rule(
+    id="beams.unused",
+    section=Section.PLAN,
+    source=PUBLISHED_CHECKS,
+    severity="warning",
+    former="beams",
+)
+RADIATION = Rule(
+    id="beams.radiation", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
+)
+UNSTATED = Rule(
+    id="beams.unstated", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info"
+)
+ENERGY = Rule(
+    id="beams.energy", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="warning"
+)
+ONLY_PHOTONS = Text("judge it elsewhere: only external photon plans are judged here")
+EXPORT = Text("export the plan again, whole")
+
+
+def check_plan(evidence: Evidence) -> Iterator[Finding]:
+    """Yield whether the plan is one for treatment, by photons, with the beams that it names."""
+    plan = evidence.case.plan
+    severities = evidence.protocol.checks
+    is_made_of_arrays = not plan.instance.sop_class_uid
+    yield from _approval(evidence, plan)
+    yield from _intent(plan)
+    if is_made_of_arrays:
+        return
+    if plan.brachy_setups:
+        message = Text(
+            "the plan holds {count} brachytherapy set-ups: only external photon plans are judged",
+            count=plan.brachy_setups,
+        )
+        yield asked(BRACHY, message, state=State.DECLARE, cure=ONLY_PHOTONS)
+    treating = [beam for beam in plan.beams if beam.treats]
+    yield _beams(treating)
+    yield from _references(plan)
+    yield from _radiation(treating)
+    unused = _unused(plan, treating)
+    if unused:
+        message = Text("no fraction group uses the treatment beams {beams}", beams=unused)
+        yield by_severity(UNUSED, severities, message, fault=True, cure=EXPORT)
+    high = [beam for beam in treating if beam.energy_mv is not None and beam.energy_mv > MOST_MV]
+    if high:
+        message = Text(
+            "beams of more than {most} MV: {beams}", most=MOST_MV, beams=_listed(high)
+        )
+        yield by_severity(ENERGY, severities, message, fault=True, cure=EXPORT)
+
+
+def _approval(evidence: Evidence, plan: Plan) -> Iterator[Finding]:
+    """Yield the approval status; plans are checked before approval, so only REJECTED is asked."""
+    status = plan.instance.approval_status
+    message = Text("the plan is without approval status")
+    if status:
+        message = Text("the plan is {status}", status=status)
+    yield by_severity(
+        APPROVAL,
+        evidence.protocol.checks,
+        message,
+        fault=status != "APPROVED",
+        cure=Text("approve the plan"),
+    )
+    if status and status.strip().upper() == "REJECTED":
+        message = Text("the plan is REJECTED: it is not to be treated")
+        cure = Text("judge the plan that replaces it")
+        yield asked(REJECTED, message, state=State.DECLARE, cure=cure)
+
+
+def _intent(plan: Plan) -> Iterator[Finding]:
+    cure = Text("judge the plan that is treated, not the one of its quality assurance")
+    for word in dict.fromkeys((plan.intent, plan.geometry)):
+        if word in QA_INTENTS:
+            message = Text("this is a QA plan ({intent})", intent=word)
+            yield asked(INTENT, message, state=State.DECLARE, cure=cure)
+            return
+    if plan.intent == "RESEARCH":
+        yield reported(RESEARCH, Text("the plan's intent is RESEARCH"), subject="plan")
+
+
+def _beams(treating: Sequence[Beam]) -> Finding:
+    if treating:
+        return answer(BEAMS, Outcome.PASS, Text("{count} treatment beams", count=len(treating)))
+    message = Text("the plan holds no treatment beam: only external photon plans are judged")
+    return asked(BEAMS, message, state=State.MISSING, cure=EXPORT, subject="case")
+
+
+def _references(plan: Plan) -> Iterator[Finding]:
+    """Yield the beams that a fraction group names and the plan lacks, and numbers used twice."""
+    known = Counter(beam.number for beam in plan.beams)
+    named = [number for group in plan.fraction_groups for number in group.beam_numbers]
+    missing = [number for number in dict.fromkeys(named) if number not in known]
+    if missing:
+        listed = ", ".join("?" if number is None else str(number) for number in missing)
+        message = Text("the fraction group names beams that the plan lacks: {beams}", beams=listed)
+        yield asked(MISSING, message, state=State.MISSING, cure=EXPORT, subject="case")
+    twice = [str(number) for number, count in known.items() if count > 1]
+    if twice:
+        message = Text("beam numbers stand twice: {beams}", beams=", ".join(twice))
+        yield asked(MISSING, message, state=State.MISSING, cure=EXPORT, subject="case #2")
+
+
+def _unused(plan: Plan, treating: Sequence[Beam]) -> str:
+    """Return the treatment beams that no fraction group names; none where groups name no beams."""
+    named = {number for group in plan.fraction_groups for number in group.beam_numbers}
+    if not named:
+        return ""
+    return ", ".join(f"{b.number} '{b.name}'" for b in treating if b.number not in named)
+
+
+def _radiation(treating: Sequence[Beam]) -> Iterator[Finding]:
+    other = [b for b in treating if b.radiation_type and b.radiation_type != PHOTON]
+    if other:
+        kinds = ", ".join(dict.fromkeys(beam.radiation_type for beam in other))
+        message = Text(
+            "beams of {kinds}: only external photon plans are judged ({beams})",
+            kinds=kinds,
+            beams=_listed(other),
+        )
+        yield asked(RADIATION, message, state=State.DECLARE, cure=ONLY_PHOTONS, subject="case")
+    unstated = [beam for beam in treating if not beam.radiation_type]
+    if unstated:
+        message = Text("beams state no radiation type: {beams}", beams=_listed(unstated))
+        yield reported(UNSTATED, message)
+
+
+def _listed(beams: Sequence[Beam]) -> str:
+    return ", ".join(f"{beam.number} '{beam.name}'" for beam in beams)
+
+
+CHECKS = (check_plan,)

@@ -1,0 +1,87 @@
+"""Limits of structures that are neither neural nor an organ: targets, the body, vertebrae."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from sbrtcheck.checks.evidence import Evidence
+from sbrtcheck.checks.findings import not_asked
+from sbrtcheck.checks.limits import graded_finding, kept_by_all_of_it, ladder_of, limit_place
+from sbrtcheck.checks.neural import numbered
+from sbrtcheck.checks.read_neural import NEURAL_ROLES
+from sbrtcheck.checks.rule import Outcome, Rule, Section, State
+from sbrtcheck.checks.verdict import Finding
+from sbrtcheck.model import Text
+from sbrtcheck.protocol.names import MatchedROI
+from sbrtcheck.protocol.rules import Limit, Role
+
+TARGETS = (Role.PTV, Role.CTV, Role.GTV)
+ELSEWHERE = (*NEURAL_ROLES, Role.ORGAN)  # answered in files of their own
+LIMITS = {
+    role: Rule(
+        id=f"limit.{role.value}",
+        section=Section.TARGET if role in TARGETS else Section.STRUCTURE,
+        source="limits of the protocol",
+    )
+    for role in Role
+    if role not in ELSEWHERE
+}
+OTHER_FRACTIONS = Rule(
+    id="limit.other_fractions",
+    section=Section.STRUCTURE,
+    source="limits of the protocol",
+    severity="info",
+)
+
+
+def check_structures(evidence: Evidence) -> Iterator[Finding]:
+    """Yield every limit of such a structure, and how many rows are of other fraction numbers."""
+    fractions = evidence.fractions
+    others = [row for row in evidence.protocol.limits if row.fractions != fractions]
+    if others:
+        message = Text("{count} limits are of other fraction numbers", count=len(others))
+        yield not_asked(OTHER_FRACTIONS, message, subject="protocol")
+    if fractions is None:
+        return
+    for name, row in evidence.protocol.structures.items():
+        if row.role in ELSEWHERE:
+            continue
+        rows = evidence.protocol.limits_of(name, fractions)
+        for limit in rows:
+            rule = numbered(LIMITS[row.role], limit, rows)
+            yield from _answers(evidence, rule, limit)
+
+
+def _answers(evidence: Evidence, rule: Rule, limit: Limit) -> Iterator[Finding]:
+    place = limit_place(evidence, limit)
+    drawn = evidence.of_structure(limit.structure)
+    if not drawn:
+        message = Text("no {structure} is drawn", structure=limit.structure)
+        found = not_asked(rule, message, subject=limit.structure, place=place)
+        yield replace(found, metric=limit.goal.constraint.metric)
+    for subject, match in drawn:
+        yield _answer(evidence, rule, limit, subject, match)
+
+
+def _answer(
+    evidence: Evidence, rule: Rule, limit: Limit, subject: str, match: MatchedROI
+) -> Finding:
+    finding = graded_finding(
+        evidence,
+        rule,
+        ladder_of(limit),
+        subject=subject,
+        match=match,
+        place=limit_place(evidence, limit),
+    )
+    finding = kept_by_all_of_it(evidence, finding)
+    if match.role is not Role.PTV or evidence.targets.graded(match.roi.name):
+        return finding
+    if finding.outcome is Outcome.PASS:
+        return finding
+    message = Text("not a target of this plan: {m}", m=finding.message)
+    return replace(
+        finding, outcome=None, message=message, state=State.NOT_ASKED, cure=None, is_plain=False
+    )
+
+
+CHECKS = (check_structures,)
