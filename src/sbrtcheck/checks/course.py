@@ -20,9 +20,7 @@ SUPERSEDED = Rule(
     source="of revisions of one plan, the one that is approved is treated",
     severity="ask",
 )
-REVISIONS = Rule(
-    id="course.revisions", section=Section.COURSE, source=ONE_CORD, severity="info"
-)
+REVISIONS = Rule(id="course.revisions", section=Section.COURSE, source=ONE_CORD, severity="info")
 OTHERS = Rule(id="course.others", section=Section.COURSE, source=ONE_CORD, severity="info")
 
 

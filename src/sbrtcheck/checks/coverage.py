@@ -66,9 +66,7 @@ def _ladder(lines: Coverage) -> Ladder:
     return Ladder(steps=tuple(steps), nominal_decides=is_convention)
 
 
-def _coverage(
-    evidence: Evidence, lines: Coverage, subject: str, match: MatchedROI
-) -> Finding:
+def _coverage(evidence: Evidence, lines: Coverage, subject: str, match: MatchedROI) -> Finding:
     finding = graded_finding(
         evidence, COVERAGE, _ladder(lines), subject=subject, match=match, place="coverage"
     )
@@ -162,9 +160,7 @@ def _without_target(evidence: Evidence) -> Finding:
         cure = Text("if one of these is the target, add {cures}", cures=" or ".join(cures))
     finding = asked(COVERAGE, message, state=State.DECLARE, cure=cure, subject="PTV")
     goal = evidence.protocol.coverage.goal
-    return replace(
-        finding, line_basis=goal.basis, line_source=goal.source, place="coverage"
-    )
+    return replace(finding, line_basis=goal.basis, line_source=goal.source, place="coverage")
 
 
 # --- What is prescribed and what is judged ------------------------------------------------------

@@ -9,8 +9,10 @@ from sbrtcheck.checks.read_neural import NEURAL_ROLES
 from sbrtcheck.checks.rule import Outcome, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.dvh import DVH
+from sbrtcheck.dvh.beyond import Bound
 from sbrtcheck.errors import UnsupportedError
 from sbrtcheck.model import Prescription, Text
+from sbrtcheck.protocol.evaluate import SMALL
 from sbrtcheck.protocol.metric import parse_metric
 from sbrtcheck.protocol.names import MatchedROI
 from sbrtcheck.protocol.rules import DoseRules, Role
@@ -20,9 +22,7 @@ COVERED_ROLES = (*NEURAL_ROLES, Role.PTV)  # what has to lie in the dose grid
 ROUNDING_MM = 1e-3
 CONVENTION = "project choice, unconfirmed"
 
-FITS = Rule(
-    id="dose.fits_prescription", section=Section.DOSE, source=CONVENTION, severity="ask"
-)
+FITS = Rule(id="dose.fits_prescription", section=Section.DOSE, source=CONVENTION, severity="ask")
 GRID = Rule(id="dose.grid", section=Section.DOSE, source=CONVENTION, severity="ask")
 COVERS = Rule(id="dose.covers", section=Section.DOSE, source=CONVENTION, severity="ask")
 
@@ -66,9 +66,7 @@ def _fits(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _refuse_one_session(
-    ratios: list[float], prescription: Prescription, rules: DoseRules
-) -> None:
+def _refuse_one_session(ratios: list[float], prescription: Prescription, rules: DoseRules) -> None:
     """Raise `UnsupportedError` for a dose that fits only when it is multiplied by the fractions."""
     number = prescription.fractions
     if number < 2 or any(_is_fit(ratio, rules) for ratio in ratios):
@@ -164,7 +162,7 @@ def _outside(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
     """Say how much lies outside, and whether its dose is bounded."""
     percent = _percent_outside(evidence.dvh(subject))
     roi = match.roi.name
-    bound = evidence.dosimetry.beyond.get(subject)
+    bound = _counting_bound(evidence, subject, match)
     message = Text("{percent} % of '{roi}' lies outside the dose grid", percent=percent, roi=roi)
     if bound is None:
         cure = Text("export the dose on a grid that holds it, at least 2 cm beyond every target")
@@ -178,6 +176,20 @@ def _outside(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
     )
     finding = answer(COVERS, Outcome.PASS, message, subject=subject, roi=roi)
     return replace(finding, state=State.BOUNDED)
+
+
+def _counting_bound(evidence: Evidence, subject: str, match: MatchedROI) -> Bound | None:
+    """Return what bounds the dose outside the grid, if it counts for the limit of the cord."""
+    bound = evidence.dosimetry.beyond.get(subject)
+    if bound is None or not bound.is_near or match.role is Role.PTV:
+        return bound
+    if evidence.fractions is None:
+        return None
+    structure = evidence.protocol.structure_of(Role.CORD)
+    limit = evidence.protocol.near_maximum(structure, evidence.fractions)
+    if limit is None or bound.dose_gy > SMALL * limit.goal.constraint.limit:
+        return None
+    return bound
 
 
 def _percent_outside(dvh: DVH) -> float:

@@ -83,9 +83,7 @@ class Evidence:
 
     def graded_targets(self) -> tuple[Subject, ...]:
         """Return the PTVs whose coverage is graded."""
-        return tuple(
-            pair for pair in self.drawn(Role.PTV) if self.targets.graded(pair[1].roi.name)
-        )
+        return tuple(pair for pair in self.drawn(Role.PTV) if self.targets.graded(pair[1].roi.name))
 
     def value(self, metric: Metric, subject: str, *, limit: float | None = None) -> Value:
         """Answer a metric of a subject; `limit` is what it will be held to."""
@@ -190,6 +188,7 @@ def compute_dosimetry(
     subjects: Sequence[Subject],
     neural: Neural,
     targets: Targets,
+    *,
     case: Case,
     course: Course,
     protocol: Protocol,

@@ -128,7 +128,7 @@ def require_known_checks(protocol: Protocol) -> None:
 def gather(case: Case, protocol: Protocol, declared: Declared) -> Evidence:
     """Make a case ready for questions; raises what `check` does but for the dose of one session."""
     require_known_checks(protocol)
-    known = declared.levels if declared.levels else declared.facts.operated_levels
+    known = declared.levels or declared.facts.operated_levels
     matches = match_rois(case.structure_set.rois, protocol, declared.aliases, levels=known)
     matches = tuple(_solid(match) for match in matches)
     _refuse_drawn(matches, declared)
@@ -154,7 +154,13 @@ def gather(case: Case, protocol: Protocol, declared: Declared) -> Evidence:
         course_of_plan.dose,
     )
     dosimetry, notes = compute_dosimetry(
-        subjects, of_nerves, targets, case, course_of_plan, protocol, reading.prescription
+        subjects,
+        of_nerves,
+        targets,
+        case=case,
+        course=course_of_plan,
+        protocol=protocol,
+        prescription=reading.prescription,
     )
     return Evidence(
         case=case,
@@ -266,5 +272,4 @@ def _prove_every_rule_was_asked(evidence: Evidence, findings: Sequence[Finding])
 def _subjects_of(evidence: Evidence, limit: Limit) -> list[str]:
     """Return whom a row is asked of: each drawn ROI of its structure, or the structure itself."""
     drawn = [subject for subject, _ in evidence.of_structure(limit.structure)]
-    return drawn if drawn else [limit.structure]
-
+    return drawn or [limit.structure]

@@ -55,9 +55,7 @@ def _count(evidence: Evidence, rules: Levels) -> Finding:
         return _finding(VERTEBRAE, rules, Outcome.FAIL, message)
     unclear = next((one for one in everyone if one.problem is not None), None)
     if unclear is not None and unclear.problem is not None:
-        return _asked(
-            VERTEBRAE, rules, unclear.problem, unclear.cure, held_by=LEVELS_ALLOWED.id
-        )
+        return _asked(VERTEBRAE, rules, unclear.problem, unclear.cure, held_by=LEVELS_ALLOWED.id)
     message = Text("{count} treated, at most {most} allowed", count=count, most=rules.most)
     return _finding(VERTEBRAE, rules, Outcome.PASS, message)
 

@@ -260,6 +260,4 @@ def kept_by_all_of_it(evidence: Evidence, finding: Finding) -> Finding:
     if maximum is None or not line.holds(maximum):
         return finding
     message = Text("{why}; all of it keeps {line}", why=finding.message, line=str(line))
-    return replace(
-        finding, outcome=Outcome.PASS, message=message, state=State.BOUNDED, cure=None
-    )
+    return replace(finding, outcome=Outcome.PASS, message=message, state=State.BOUNDED, cure=None)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from sbrtcheck.checks.course import OTHER_PLANS
-from sbrtcheck.checks.dose import GRID
+from sbrtcheck.checks.dose import COVERS, GRID
 from sbrtcheck.checks.evidence import Evidence
 from sbrtcheck.checks.findings import answer, asked, by_severity, not_asked, reported
 from sbrtcheck.checks.limits import (
@@ -32,7 +32,9 @@ from sbrtcheck.protocol.rules import Limit, Line, Role
 NEAR_MAXIMUM = parse_metric("D0.035cc")
 ROUNDING_MM = 1e-6
 SURROGATES = "Redmond 2017, PMC5551391, Table 5: the limits apply to the cord or a surrogate"
-DRAW_CORD = Text("draw the spinal cord, its PRV, the thecal sac or the canal, or name one with --alias")
+DRAW_CORD = Text(
+    "draw the spinal cord, its PRV, the thecal sac or the canal, or name one with --alias"
+)
 
 DRAWN = Rule(
     id="neural.cord",
@@ -203,7 +205,7 @@ def _lines(evidence: Evidence) -> _Lines:
 
 
 def _cord_ladder(lines: _Lines) -> Ladder | None:
-    """cord <= G PASS, <= L VARIATION, beyond FAIL."""
+    """Cord <= G PASS, <= L VARIATION, beyond FAIL."""
     return None if lines.cord is None else ladder_of(lines.cord)
 
 
@@ -258,6 +260,7 @@ TABLE = {
     (Kind.CONTINUED, Zone.CONUS): _carried_on_ladder,
     (Kind.CONTINUED, Zone.CAUDA): _cauda_ladder,
     (Kind.CAUDA, Zone.CAUDA): _cauda_ladder,
+    (Kind.CAUDA, Zone.CORD): _cauda_ladder,
     (Kind.BESIDE, Zone.CORD): _cord_ladder,
     (Kind.BESIDE, Zone.CONUS): _cord_ladder,
 }
@@ -287,9 +290,9 @@ def _place(evidence: Evidence, part: Part, lines: _Lines) -> str | None:
     limit = None
     if part.kind is Kind.CORD:
         limit = lines.cord
-    elif part.kind is Kind.CAUDA and part.match.role is Role.CAUDA:
-        limit = lines.cauda
-    elif part.kind is Kind.STAND_IN and part.match.role is Role.CAUDA:
+    elif (part.kind is Kind.CAUDA and part.match.role is Role.CAUDA) or (
+        part.kind is Kind.STAND_IN and part.match.role is Role.CAUDA
+    ):
         limit = lines.cauda
     return None if limit is None else limit_place(evidence, limit)
 
@@ -301,7 +304,9 @@ def _without_line(
     why = Text("the fraction number is not known")
     cure = Text("add --rx, for example --rx 30Gy/5")
     if evidence.fractions is not None:
-        why = Text("the protocol has no limit at {fractions} fractions", fractions=evidence.fractions)
+        why = Text(
+            "the protocol has no limit at {fractions} fractions", fractions=evidence.fractions
+        )
         cure = Text("choose a protocol that has limits for this fraction number")
     line = lines.largest_cauda if part.kind is Kind.CAUDA else lines.largest_cord
     if line is None or not part.is_graded or part.kind in (Kind.PRV, Kind.MADE_PRV):
@@ -403,6 +408,8 @@ def _held_back(evidence: Evidence, part: Part, finding: Finding) -> Finding:
     finding = _settled(evidence, part, finding)
     if finding.outcome is Outcome.FAIL:
         return finding
+    if finding.state is State.MISSING and not evidence.dvh(part.subject).is_complete:
+        return replace(finding, held_by=COVERS.id)
     held_by = None
     if evidence.course.open:
         held_by, why = OTHER_PLANS, Text("the dose of the whole course is not known")
@@ -437,7 +444,9 @@ def _settled(evidence: Evidence, part: Part, finding: Finding) -> Finding:
         )
         return replace(finding, state=State.DECLARE, cure=cure)
     if part.kind is Kind.CONTINUED:
-        cure = Text("draw the cord to {mm} mm beyond the target", mm=evidence.protocol.neural.extent_mm)
+        cure = Text(
+            "draw the cord to {mm} mm beyond the target", mm=evidence.protocol.neural.extent_mm
+        )
         return replace(finding, state=State.MISSING, cure=cure)
     return finding
 
@@ -461,9 +470,7 @@ def _further_limits(evidence: Evidence) -> Iterator[Finding]:
             yield from _rows_of(evidence, role, structure, lines)
 
 
-def _rows_of(
-    evidence: Evidence, role: Role, structure: str, lines: _Lines
-) -> Iterator[Finding]:
+def _rows_of(evidence: Evidence, role: Role, structure: str, lines: _Lines) -> Iterator[Finding]:
     assert evidence.fractions is not None  # noqa: S101 - asked before
     rows = evidence.protocol.limits_of(structure, evidence.fractions)
     drawn = evidence.of_structure(structure)

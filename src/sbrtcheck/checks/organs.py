@@ -96,9 +96,7 @@ def _limit(
     return _held_back(evidence, finding, match)
 
 
-def _held_by_extent(
-    evidence: Evidence, finding: Finding, name: str, rules: OrganRules
-) -> Finding:
+def _held_by_extent(evidence: Evidence, finding: Finding, name: str, rules: OrganRules) -> Finding:
     """Leave the answer about an organ along the spine open where it is not drawn beside a target."""
     if not rules.along_spine or finding.outcome not in (Outcome.PASS, Outcome.VARIATION):
         return finding
@@ -121,9 +119,7 @@ def _open(finding: Finding, rule: Rule, why: Text) -> Finding:
     )
 
 
-def _small(
-    evidence: Evidence, finding: Finding, rules: OrganRules, match: MatchedROI
-) -> Finding:
+def _small(evidence: Evidence, finding: Finding, rules: OrganRules, match: MatchedROI) -> Finding:
     """Pass an ROI that is smaller than the volume asked, where its contours pass every target."""
     dvh = evidence.dvh(finding.subject)
     unknown = finding.value is not None and finding.value.value is None
@@ -278,7 +274,8 @@ def _absent(evidence: Evidence, expected: _Expectation) -> Finding:
         return _contour(Outcome.VARIATION, message, organs)
     first = expected.organs[0]
     cure = Text(
-        'draw it, or say in the case facts why not: not_drawn = {{ {organ} = "reason" }}', organ=first
+        'draw it, or say in the case facts why not: not_drawn = {{ {organ} = "reason" }}',
+        organ=first,
     )
     return asked(DRAWN, message, state=State.MISSING, cure=cure, subject=organs)
 
@@ -368,17 +365,13 @@ def _fails_already(evidence: Evidence, name: str) -> bool:
         return False
     for limit in evidence.protocol.limits_of(name, evidence.fractions):
         for subject, match in evidence.of_structure(name):
-            found = graded_finding(
-                evidence, LIMIT, ladder_of(limit), subject=subject, match=match
-            )
+            found = graded_finding(evidence, LIMIT, ladder_of(limit), subject=subject, match=match)
             if found.outcome is Outcome.FAIL:
                 return True
     return False
 
 
-def _gaps(
-    evidence: Evidence, name: str | None, rules: OrganRules
-) -> list[tuple[float, float]]:
+def _gaps(evidence: Evidence, name: str | None, rules: OrganRules) -> list[tuple[float, float]]:
     """Return the stretches beside the targets where an organ is not drawn, short ends left out."""
     names = [] if name is None else [name]
     for level in evidence.treated.certain:
@@ -422,9 +415,7 @@ def _free(
     return [gap for gap in free if gap[1] - gap[0] > SAME_MM]
 
 
-def _is_short_end(
-    gap: tuple[float, float], target: tuple[float, float], short_mm: float
-) -> bool:
+def _is_short_end(gap: tuple[float, float], target: tuple[float, float], short_mm: float) -> bool:
     """Tell whether a gap lies beyond the target, and is short."""
     beyond = gap[1] <= target[0] + SAME_MM or gap[0] >= target[1] - SAME_MM
     return beyond and gap[1] - gap[0] <= short_mm + SAME_MM

@@ -13,21 +13,13 @@ from sbrtcheck.model import Beam, Plan, Text
 PHOTON = "PHOTON"
 MOST_MV = 10.0
 
-APPROVAL = Rule(
-    id="approval", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info"
-)
-REJECTED = Rule(
-    id="plan.rejected", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
-)
+APPROVAL = Rule(id="approval", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info")
+REJECTED = Rule(id="plan.rejected", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
 INTENT = Rule(id="plan.intent", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
-RESEARCH = Rule(
-    id="plan.research", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info"
-)
+RESEARCH = Rule(id="plan.research", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info")
 BRACHY = Rule(id="plan.brachy", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
 BEAMS = Rule(id="beams", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
-MISSING = Rule(
-    id="beams.missing", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
-)
+MISSING = Rule(id="beams.missing", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
 UNUSED = Rule(
     id="beams.unused",
     section=Section.PLAN,
@@ -38,12 +30,8 @@ UNUSED = Rule(
 RADIATION = Rule(
     id="beams.radiation", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
 )
-UNSTATED = Rule(
-    id="beams.unstated", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info"
-)
-ENERGY = Rule(
-    id="beams.energy", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="warning"
-)
+UNSTATED = Rule(id="beams.unstated", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info")
+ENERGY = Rule(id="beams.energy", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="warning")
 ONLY_PHOTONS = Text("judge it elsewhere: only external photon plans are judged here")
 EXPORT = Text("export the plan again, whole")
 
@@ -73,9 +61,7 @@ def check_plan(evidence: Evidence) -> Iterator[Finding]:
         yield by_severity(UNUSED, severities, message, fault=True, cure=EXPORT)
     high = [beam for beam in treating if beam.energy_mv is not None and beam.energy_mv > MOST_MV]
     if high:
-        message = Text(
-            "beams of more than {most} MV: {beams}", most=MOST_MV, beams=_listed(high)
-        )
+        message = Text("beams of more than {most} MV: {beams}", most=MOST_MV, beams=_listed(high))
         yield by_severity(ENERGY, severities, message, fault=True, cure=EXPORT)
 
 

@@ -72,7 +72,9 @@ def check_scheme(evidence: Evidence) -> Iterator[Finding]:
         line_basis=schemes.basis,
         line_source=schemes.source,
         place="schemes",
-        held_by=PRESCRIPTION.id if known is None and compared.outcome is Outcome.UNDECIDED else None,
+        held_by=PRESCRIPTION.id
+        if known is None and compared.outcome is Outcome.UNDECIDED
+        else None,
     )
 
 

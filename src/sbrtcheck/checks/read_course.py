@@ -32,7 +32,7 @@ from sbrtcheck.model import (
 from sbrtcheck.protocol.names import MatchedROI, match_rois, read_levels
 from sbrtcheck.protocol.rules import Protocol, Role
 
-__all__ = ["Course", "Open", "QA_INTENTS", "Superseded", "plan_words", "read_course"]
+__all__ = ["QA_INTENTS", "Course", "Open", "Superseded", "plan_words", "read_course"]
 
 SHARED = 0.5  # of the larger target: targets that share this much are one target
 QA_INTENTS = ("VERIFICATION", "MACHINE_QA", "SERVICE")
@@ -133,15 +133,19 @@ def read_course(
     """Tell what the patient's other plans are, and add up the doses of those that are parts."""
     siblings = [one for one in case.siblings if not _is_qa(one)]
     reported = [
-        Text("a QA plan of the patient is no part of the course: {plan}", plan=plan_words(s.instance))
+        Text(
+            "a QA plan of the patient is no part of the course: {plan}", plan=plan_words(s.instance)
+        )
         for s in case.siblings
         if _is_qa(s)
     ]
     own = _planned_case(case, matches)
     considered = [one for one in siblings if one.asked_for or not declared.alone]
     if declared.alone and siblings:
-        told = "; ".join(str(plan_words(one.instance)) for one in siblings if not one.asked_for)
-        reported.append(Text("declared: the patient's other plans add no dose: {plans}", plans=told))
+        others = "; ".join(str(plan_words(s.instance)) for s in siblings if not s.asked_for)
+        reported.append(
+            Text("declared: the patient's other plans add no dose: {plans}", plans=others)
+        )
     drawn, undrawn = _planned_siblings(considered, protocol)
     groups = _groups([own, *drawn])
     revisions = next(group for group in groups if own in group.members)
@@ -149,7 +153,7 @@ def read_course(
     questions = [*_unknown(case, considered, undrawn, declared)]
     standing, unsettled = _standing_parts(groups, own)
     questions += unsettled
-    parts, failed = _parts(case, standing, protocol)
+    parts, failed = _parts(case, standing)
     questions += failed
     dose, highest = _sum(case, parts, protocol)
     targets = [roi for one in standing for roi in one.targets]
@@ -348,7 +352,7 @@ def _superseded(own: _Planned, group: _Group, protocol: Protocol) -> Superseded 
         "{count} plans share targets, {approved} of them approved: which one is treated is not"
         " known ({plans})",
         count=len(group.members),
-        approved=approved if approved else "none",
+        approved=approved or "none",
         plans=told,
     )
     return Superseded(why, cure)
@@ -370,9 +374,7 @@ def _adds_up(one: _Planned, other: _Planned, protocol: Protocol) -> bool:
 # --- Parts --------------------------------------------------------------------------------------
 
 
-def _standing_parts(
-    groups: Sequence[_Group], own: _Planned
-) -> tuple[list[_Planned], list[Open]]:
+def _standing_parts(groups: Sequence[_Group], own: _Planned) -> tuple[list[_Planned], list[Open]]:
     """Return the plans of other targets that are treated too, and those of which that is open."""
     standing: list[_Planned] = []
     unsettled = []
@@ -393,12 +395,11 @@ def _standing_parts(
     return standing, unsettled
 
 
-def _parts(
-    case: Case, standing: Sequence[_Planned], protocol: Protocol
-) -> tuple[list[Case], list[Open]]:
+def _parts(case: Case, standing: Sequence[_Planned]) -> tuple[list[Case], list[Open]]:
     """Return the parts whose dose can be added, and why others cannot be."""
     fractions = read_fractions(case.plan)
-    parts, failed = [], []
+    parts: list[Case] = []
+    failed: list[Open] = []
     for one in standing:
         if one.sibling is None:
             continue
@@ -406,15 +407,18 @@ def _parts(
         try:
             part = part_case(one.sibling)
         except (CaseError, ReadError) as error:
-            why = Text("plan {plan} cannot be added: {why}", plan=told, why=str(error.problem))
-            failed.append(Open(why, CURE))
+            failed.append(_not_added(told, Text("{why}", why=str(error.problem))))
             continue
         why = _why_no_sum(case, part, fractions)
         if why is None:
             parts.append(part)
         else:
-            failed.append(Open(Text("plan {plan} cannot be added: {why}", plan=told, why=why), CURE))
+            failed.append(_not_added(told, why))
     return parts, failed
+
+
+def _not_added(plan: Text, why: Text) -> Open:
+    return Open(Text("plan {plan} cannot be added: {why}", plan=plan, why=why), CURE)
 
 
 def _why_no_sum(case: Case, part: Case, fractions: int | None) -> Text | None:
@@ -433,9 +437,7 @@ def _why_no_sum(case: Case, part: Case, fractions: int | None) -> Text | None:
     return None
 
 
-def _sum(
-    case: Case, parts: Sequence[Case], protocol: Protocol
-) -> tuple[DoseGrid, DoseGrid]:
+def _sum(case: Case, parts: Sequence[Case], protocol: Protocol) -> tuple[DoseGrid, DoseGrid]:
     """Return the lowest and the highest sum of all doses."""
     if not parts:
         return case.dose, case.dose

@@ -42,7 +42,7 @@ class TreatedLevels:
         if self.problem is not None:
             return ()
         own = self.by_roi.get(roi_name, ())
-        return own if own else self.levels
+        return own or self.levels
 
 
 def level_order(levels: Iterable[str]) -> tuple[str, ...]:
@@ -134,10 +134,7 @@ def _from_names(
         return _unknown(ptvs.levels, problem, ptvs)
     inside = _inside(targets, [m for m in matches if m.role is Role.CTV])
     extra = [
-        level
-        for name in inside
-        for level in ctvs.by_roi.get(name, ())
-        if level not in ptvs.levels
+        level for name in inside for level in ctvs.by_roi.get(name, ()) if level not in ptvs.levels
     ]
     if extra:
         problem = Text(

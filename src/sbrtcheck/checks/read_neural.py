@@ -25,7 +25,17 @@ from sbrtcheck.model import ROI, DoseGrid, Text
 from sbrtcheck.protocol.names import LEVELS, MatchedROI
 from sbrtcheck.protocol.rules import NeuralRules, Role
 
-__all__ = ["NEURAL_ROLES", "Extent", "Held", "Kind", "Neural", "Part", "Span", "Zone", "read_neural"]
+__all__ = [
+    "NEURAL_ROLES",
+    "Extent",
+    "Held",
+    "Kind",
+    "Neural",
+    "Part",
+    "Span",
+    "Zone",
+    "read_neural",
+]
 
 NEURAL_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL)
 STANDS_FOR_CORD = (Role.CORD_PRV, Role.SAC, Role.CANAL)
@@ -193,9 +203,9 @@ def read_neural(
     extents = tuple(_extent(span, known, rules.continued_mm) for span in spans)
     held = tuple(_held(cord, prv, spans) for prv in _of(known, Role.CORD_PRV) for cord in cords)
     parts = [*_cord_parts(cords, spans)]
-    parts += _stand_ins(known, cords, spans)
+    parts += _stand_ins(known, cords, spans, rules.prv_widest_mm)
     parts += _continued_parts(extents, known, spans)
-    parts += _prv_parts(known, cords, held, rules, prv_structure, dose)
+    parts += _prv_parts(known, cords, held, rules=rules, structure=prv_structure, dose=dose)
     return Neural(
         parts=tuple(parts),
         extents=extents,
@@ -281,9 +291,7 @@ def _continued_parts(
 ) -> list[Part]:
     """Carry the outline at each end on that is a little short, grown by what is missing."""
     parts = []
-    gaps = dict.fromkeys(
-        (gap, extent.span.zone) for extent in extents for gap in extent.continued
-    )
+    gaps = dict.fromkeys((gap, extent.span.zone) for extent in extents for gap in extent.continued)
     for number, (gap, zone) in enumerate(gaps, start=1):
         nearest = _nearest(known, gap, zone)
         roi = continued(nearest.match.roi, *gap)
@@ -305,9 +313,9 @@ def _continued_parts(
 
 def _nearest(known: Sequence[_Drawn], gap: Interval, zone: Zone) -> _Drawn:
     """Return the ROI whose drawn part ends nearest to a gap; the cord before others."""
-    order = (Role.CORD, *STANDS_FOR_CORD)
+    order = [Role.CORD, *STANDS_FOR_CORD]
     if zone is not Zone.CORD:
-        order = (*order, Role.CAUDA)
+        order.append(Role.CAUDA)
     candidates = _of(known, *order)
 
     def distance(one: _Drawn) -> tuple[float, int]:
@@ -357,9 +365,7 @@ def _cord_parts(cords: Sequence[_Drawn], spans: Sequence[Span]) -> list[Part]:
     zone = Zone.CORD
     if spans and all(span.zone is Zone.CAUDA for span in spans):
         zone = Zone.CAUDA
-    parts = [
-        Part(subject=one.subject, match=one.match, kind=Kind.CORD, zone=zone) for one in cords
-    ]
+    parts = [Part(subject=one.subject, match=one.match, kind=Kind.CORD, zone=zone) for one in cords]
     if len(cords) < 2:
         return parts
     name = " + ".join(one.match.roi.name for one in cords)
@@ -375,16 +381,32 @@ def _cord_parts(cords: Sequence[_Drawn], spans: Sequence[Span]) -> list[Part]:
     return [*parts, Part(subject=subject, match=whole, kind=Kind.ALL_CORDS, zone=zone)]
 
 
+def _beyond_ends(intervals: Sequence[Interval], margin_mm: float) -> list[Interval]:
+    """Return where the margin of a PRV lies beyond the ends of its cord: it stands for nothing there."""
+    if not intervals:
+        return []
+    low_mm = min(low for low, _ in intervals)
+    high_mm = max(high for _, high in intervals)
+    return [(low_mm - margin_mm, low_mm), (high_mm, high_mm + margin_mm)]
+
+
 def _stand_ins(
-    known: Sequence[_Drawn], cords: Sequence[_Drawn], spans: Sequence[Span]
+    known: Sequence[_Drawn],
+    cords: Sequence[_Drawn],
+    spans: Sequence[Span],
+    margin_mm: float,
 ) -> list[Part]:
     """Return what stands for the cord where none is drawn, and what lies beside it."""
     taken = [interval for cord in cords for interval in cord.intervals]
+    margins = _beyond_ends(taken, margin_mm)
     parts: list[Part] = []
     pieces = [cord.match.roi for cord in cords]
     for one in _of(known, *STANDS_FOR_CORD, Role.CAUDA):
         zones = _by_zone(one.intervals, spans)
-        own = _parts_of(one, zones, taken)
+        covered = taken
+        if one.match.role is Role.CORD_PRV:
+            covered = [*taken, *margins]
+        own = _parts_of(one, zones, covered)
         parts += own
         stands = [part for part in own if part.kind is Kind.STAND_IN]
         pieces += [part.match.roi for part in stands]
@@ -399,9 +421,9 @@ def _parts_of(
     one: _Drawn, zones: dict[Zone, list[Interval]], taken: Sequence[Interval]
 ) -> list[Part]:
     """Part one ROI by what it is judged as: at L3-L5 cauda, elsewhere where no cord is drawn."""
-    parts = []
+    parts: list[tuple[Kind, Zone, list[Interval]]] = []
     for zone, intervals in zones.items():
-        if zone is Zone.CAUDA and one.match.role is not Role.CORD_PRV:
+        if _is_cauda(one, zone):
             parts.append((Kind.CAUDA, zone, intervals))
             continue
         free = intervals
@@ -418,6 +440,13 @@ def _parts_of(
         )
         return [beside]
     return made
+
+
+def _is_cauda(one: _Drawn, zone: Zone) -> bool:
+    """Tell whether an ROI is held to the cauda's limit: below the conus, or called so far above it."""
+    if one.match.role is Role.CAUDA:
+        return zone is not Zone.CONUS
+    return zone is Zone.CAUDA and one.match.role is not Role.CORD_PRV
 
 
 def _cut_part(
@@ -483,6 +512,7 @@ def _prv_parts(
     known: Sequence[_Drawn],
     cords: Sequence[_Drawn],
     held: Sequence[Held],
+    *,
     rules: NeuralRules,
     structure: str,
     dose: DoseGrid,

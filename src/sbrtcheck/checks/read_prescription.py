@@ -135,7 +135,7 @@ def _of_regions(
 
 
 def _kind(row: DoseReference) -> str:
-    return row.structure_type if row.structure_type else "(no type)"
+    return row.structure_type or "(no type)"
 
 
 def _several(rows: Sequence[DoseReference]) -> _Unknown:
@@ -201,15 +201,11 @@ def _declared(
     if isinstance(stated, Prescription) and abs(stated.dose_gy - dose_gy) <= schemes.tolerance_gy:
         source = Text("declared; the plan says the same")
     target = _targets(regions)
-    prescription = Prescription(
-        dose_gy=dose_gy, fractions=fractions, target=target, source=source
-    )
+    prescription = Prescription(dose_gy=dose_gy, fractions=fractions, target=target, source=source)
     return _reading(plan, prescription, fractions, None)
 
 
-def _refuse_other_dose(
-    declared_gy: float, stated_gy: Sequence[float], tolerance_gy: float
-) -> None:
+def _refuse_other_dose(declared_gy: float, stated_gy: Sequence[float], tolerance_gy: float) -> None:
     """Raise `CaseError` if a plan states doses of regions, and the declared one is not among them."""
     if not stated_gy:
         return

@@ -81,7 +81,7 @@ def plan_targets(
     drawn = [match for match in matches if match.role is Role.PTV and match.roi.contours]
     named = named_targets(plan, structures)
     own = [match for match in drawn if match.roi.name in named]
-    return own if own else drawn
+    return own or drawn
 
 
 def read_targets(
@@ -108,9 +108,7 @@ def read_targets(
         for match in drawn
     }
     graded = [
-        match.roi
-        for match in drawn
-        if standing[match.roi.name] in (Standing.OWN, Standing.UNNAMED)
+        match.roi for match in drawn if standing[match.roi.name] in (Standing.OWN, Standing.UNNAMED)
     ]
     return Targets(
         standing=standing,

@@ -1,47 +1,50 @@
-"""From any one file or folder, find the files that belong together, and say why.
+"""Which files of which patient lie here and name one another; what a centre states beside them.
 
 Links are UIDs: the RT Plan names its structure set, the RT Dose names its plan. File names
 mean nothing.
 """
 
 from sbrtcheck.dossier.arrays import case_from_arrays
-from sbrtcheck.dossier.choose import Link, tail
-from sbrtcheck.dossier.load import (
-    Case,
-    assemble_case,
-    case_with,
-    load_case,
-    load_structures,
-    open_case,
+from sbrtcheck.dossier.case import Case, Link, Sibling, tail
+from sbrtcheck.dossier.find import RT_CLASSES, Found, Survey, find_files
+from sbrtcheck.dossier.link import (
+    Dossier,
+    Filed,
+    case_of,
+    dossier_of,
+    open_dossier,
+    orphans_of,
+    part_case,
+    read_files,
+    where_of,
 )
-from sbrtcheck.dossier.others import Other
-from sbrtcheck.dossier.search import (
-    ARCHIVE_ERRORS,
-    MAX_UNPACKED_BYTES,
-    RT_CLASSES,
-    Found,
-    Search,
-    why_closed,
-)
+from sbrtcheck.dossier.load import Options, load_case, load_structures, open_case, open_path
 from sbrtcheck.dossier.survey import Seen, survey
 
 __all__ = [
-    "ARCHIVE_ERRORS",
-    "MAX_UNPACKED_BYTES",
     "RT_CLASSES",
     "Case",
+    "Dossier",
+    "Filed",
     "Found",
     "Link",
-    "Other",
-    "Search",
+    "Options",
     "Seen",
-    "assemble_case",
+    "Sibling",
+    "Survey",
     "case_from_arrays",
-    "case_with",
+    "case_of",
+    "dossier_of",
+    "find_files",
     "load_case",
     "load_structures",
     "open_case",
+    "open_dossier",
+    "open_path",
+    "orphans_of",
+    "part_case",
+    "read_files",
     "survey",
     "tail",
-    "why_closed",
+    "where_of",
 ]

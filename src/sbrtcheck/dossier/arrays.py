@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from sbrtcheck.dossier.choose import Link
-from sbrtcheck.dossier.load import Case
+from sbrtcheck.dossier.case import Case, Link
 from sbrtcheck.model import ROI, DoseGrid, Instance, Patient, Plan, StructureSet, Text
 
 __all__ = ["case_from_arrays"]

@@ -2,180 +2,146 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from sbrtcheck import dicom
-from sbrtcheck.dossier.choose import (
-    Link,
-    link_by_hand,
-    near_rows,
-    nearest_of,
-    option_path,
-    row,
-    tail,
-)
-from sbrtcheck.dossier.search import NEAR, Found, Search
+from sbrtcheck.dicom import RTFile
+from sbrtcheck.dossier.case import tail
 from sbrtcheck.errors import CaseError, ReadError, UnsupportedError
-from sbrtcheck.model import DoseGrid, DoseHeader, Plan, Text, sum_doses
+from sbrtcheck.model import DoseGrid, DoseHeader, Instance, Plan, Text, sum_doses
 
+__all__ = ["Chosen", "candidate_row", "choose_dose", "course_dose", "dose_words", "why_not_course"]
+
+BEAM = "BEAM"
 REFUSED_SUMMATIONS = {
-    "BEAM": "it is the dose of single beams, not of the plan; export the plan dose",
-    "BEAM_SESSION": "it is the dose of beams in one session; export the plan dose",
-    "BRACHY": "it is a brachytherapy dose; export the plan dose",
-    "BRACHY_SESSION": "it is a brachytherapy dose; export the plan dose",
-    "CONTROL_POINT": "it is the dose of control points; export the plan dose",
-    "FRACTION_SESSION": "it is the dose of one session, which is never multiplied; export the plan dose",
-    "MULTI_PLAN": "it is the sum of several plans; export the dose of this plan",
-    "PLAN_OVERVIEW": "it is an overview of several plans; export the dose of this plan",
-    "RECORD": "it is a delivered dose from treatment records; export the plan dose",
+    "BEAM": Text("it is the dose of single beams, not of the plan; export the plan dose"),
+    "BEAM_SESSION": Text("it is the dose of beams in one session; export the plan dose"),
+    "BRACHY": Text("it is a brachytherapy dose; export the plan dose"),
+    "BRACHY_SESSION": Text("it is a brachytherapy dose; export the plan dose"),
+    "CONTROL_POINT": Text("it is the dose of control points; export the plan dose"),
+    "FRACTION_SESSION": Text(
+        "it is the dose of one session, which is never multiplied; export the plan dose"
+    ),
+    "MULTI_PLAN": Text("it is the sum of several plans; export the dose of this plan"),
+    "PLAN_OVERVIEW": Text("it is an overview of several plans; export the dose of this plan"),
+    "RECORD": Text("it is a delivered dose from treatment records; export the plan dose"),
 }
+UNSTATED = Text("it does not say whether it is the plan's whole dose")
 
 
-class Candidate(NamedTuple):
-    """An RT Dose that names the plan."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The files whose doses add up to the course, and what is said of the others."""
 
-    file: Found
-    header: DoseHeader
-
-
-class Chosen(NamedTuple):
-    """The files whose doses add up to the course, each with its link."""
-
-    links: tuple[Link, ...]
-    paths: tuple[Path, ...]
+    doses: tuple[RTFile, ...]
+    notes: tuple[Text, ...] = ()
 
 
-def choose_dose(plan: Plan, search: Search, option: str | Path | None, notes: list[Text]) -> Chosen:
-    """Choose the course dose of a plan: by hand, or by UID among the files around it.
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    dose: RTFile
+    why: Text
+
+
+def choose_dose(plan: Plan, doses: Sequence[RTFile]) -> Chosen:
+    """Choose the course dose of a plan among the doses that name it.
+
+    One of the plan, of its one fraction group, or all its beams.
 
     Raises
     ------
     CaseError
-        If none names the plan, or several could be its dose.
+        If several could be its dose.
     UnsupportedError
         If what names the plan is not physical dose of the whole course.
     """
-    files = search.of_class(dicom.RT_DOSE)
-    if option is not None:
-        path = option_path(option, files, dicom.load_dose_header, "--dose")
-        return _by_hand(plan, path)
-    named = _naming(plan, files, notes)
-    if not named:
+    whole, beams, refused = _sorted(plan, doses)
+    of_plan = [dose for dose in whole if dose.dose_header().summation_type == "PLAN"]
+    whole = of_plan or whole
+    if len(whole) > 1:
         raise CaseError(
             Text(
-                "no RT Dose beside the plan, nor one level up or down, names this plan;"
-                " put it there or add --dose FILE"
+                "{count} RT Doses are dose of this plan; choose one with --dose", count=len(whole)
             ),
-            candidates=[*near_rows(files, "RT Dose"), *notes],
+            candidates=[_row(dose) for dose in whole],
         )
-    nearest = nearest_of([dose.file for dose in named], dicom.load_dose_header, notes)
-    chosen = _course(plan, [Candidate(*pair) for pair in nearest], notes)
-    return Chosen(
-        links=tuple(
-            Link(
-                kind="RT Dose",
-                instance=dose.header.instance,
-                how=Text("it names this plan, {where}", where=dose.file.where),
-                path=dose.file.path,
+    notes: list[Text] = []
+    if not whole and beams:
+        used = all_beams(plan, beams)
+        notes.append(
+            Text(
+                "the plan dose is the sum of {count} beam doses, each treatment beam once",
+                count=len(used),
             )
-            for dose in chosen
-        ),
-        paths=tuple(dose.file.path for dose in chosen),
-    )
+        )
+        idle = Text("its beam does not treat")
+        notes += [_unused(dose, idle) for dose in beams if dose not in used]
+        whole = used
+    elif not whole:
+        raise _refusal(refused[0])
+    else:
+        beside = Text(
+            "it lies beside a {summation} dose", summation=whole[0].dose_header().summation_type
+        )
+        others = [dose for dose in doses if dose not in whole]
+        told = {id(row.dose) for row in refused}
+        notes += [_unused(dose, beside) for dose in others if id(dose) not in told]
+    notes += [_unused(row.dose, row.why) for row in refused]
+    return Chosen(tuple(whole), tuple(notes))
 
 
-def load_course_dose(chosen: Chosen) -> tuple[DoseGrid, tuple[Link, ...]]:
-    """Read the doses of a course and add them up; their links then hold the hash of each file."""
-    grids = [dicom.load_dose(path) for path in chosen.paths]
-    links = tuple(
-        link if grid.header is None else replace(link, instance=grid.header.instance)
-        for link, grid in zip(chosen.links, grids, strict=True)
-    )
-    return (sum_doses(grids) if grids[1:] else grids[0]), links
-
-
-def _by_hand(plan: Plan, path: Path) -> Chosen:
-    header = dicom.load_dose_header(path)
-    _require_physical(header, path)
-    why = why_not_course(header, plan)
-    if header.summation_type == "BEAM" and header.beam_numbers:
-        by_hand = Found(path, dicom.Peek(dicom.RT_DOSE, None), "given by hand")
-        _all_beams(plan, [Candidate(by_hand, header)], [])
-    elif why is not None:
-        raise _refusal(header, why, path)
-    matches = plan.instance.sop_instance_uid in header.referenced_plan_uids
-    how = (
-        Text("given by hand; it names this plan")
-        if matches
-        else Text("given by hand; it does not name this plan")
-    )
-    link = link_by_hand("RT Dose", header.instance, how, path, matches=matches)
-    return Chosen((link,), (path,))
-
-
-def _naming(plan: Plan, files: Sequence[Found], notes: list[Text]) -> list[Candidate]:
-    """Return the doses that name a plan; note those that cannot be read."""
-    named = []
-    for file in files:
-        if file.where not in NEAR and file.is_of_another(plan.instance.patient):
-            continue
-        try:
-            header = dicom.load_dose_header(file.path)
-        except ReadError as error:
-            why = str(error.problem)
-            notes.append(
-                Text("an RT Dose {where} cannot be read: {why}", where=file.where, why=why)
-            )
-            continue
-        if plan.instance.sop_instance_uid in header.referenced_plan_uids:
-            named.append(Candidate(file, header))
-    return named
-
-
-def _course(plan: Plan, doses: Sequence[Candidate], notes: list[Text]) -> list[Candidate]:
-    """Return the doses that are the course: one of the plan, of its one group, or all its beams.
-
-    Whatever is not used is noted.
-    """
-    whole: list[Candidate] = []
-    beams: list[Candidate] = []
-    refused: list[tuple[Candidate, str]] = []
+def _sorted(
+    plan: Plan, doses: Sequence[RTFile]
+) -> tuple[list[RTFile], list[RTFile], list[_Refused]]:
+    """Part doses into those of the whole course, those of single beams, and those refused."""
+    whole: list[RTFile] = []
+    beams: list[RTFile] = []
+    refused: list[_Refused] = []
     for dose in doses:
-        why = why_not_course(dose.header, plan)
         try:
-            _require_physical(dose.header, dose.file.path)
-        except UnsupportedError as error:
-            why = str(error.problem)
-            refused.append((dose, why))
+            header = dose.dose_header()
+            require_physical(header)
+        except ReadError as error:
+            refused.append(_Refused(dose, Text("{why}", why=str(error.problem))))
             continue
-        if dose.header.summation_type == "BEAM":
+        why = why_not_course(header, plan)
+        if header.summation_type == BEAM:
             beams.append(dose)
         elif why is None:
             whole.append(dose)
         else:
-            refused.append((dose, why))
-    whole = [dose for dose in whole if dose.header.summation_type == "PLAN"] or whole
-    if not whole and beams:
-        whole = _all_beams(plan, beams, notes)
-    elif not whole:
-        dose, why = refused[0]
-        raise _refusal(dose.header, why, dose.file.path)
-    elif len(whole) > 1:
-        raise _ambiguous(whole)
-    notes += [_unused(dose, why) for dose, why in refused]
-    notes += [
-        _unused(
-            dose, f"{dose.header.summation_type} beside a {whole[0].header.summation_type} dose"
+            refused.append(_Refused(dose, why))
+    return whole, beams, refused
+
+
+def course_dose(plan: Plan, doses: Sequence[RTFile]) -> DoseGrid:
+    """Read the doses that add up to the course of a plan, and add them up.
+
+    Raises
+    ------
+    CaseError
+        If they lie in different frames of reference, or on grids that do not meet.
+    ReadError
+        If one cannot be read.
+    """
+    frames = {dose.instance.frame_of_reference_uid for dose in doses}
+    if len(frames) > 1:
+        raise CaseError(Text("the beam doses have different frames of reference"))
+    plan_frame, dose_frame = plan.instance.frame_of_reference_uid, next(iter(frames))
+    if plan_frame is not None and dose_frame is not None and plan_frame != dose_frame:
+        raise CaseError(
+            Text("plan and dose have different frames of reference: the dose is not of this plan")
         )
-        for dose in doses
-        if dose not in whole and all(dose is not other for other, _ in refused)
-    ]
-    return whole
+    grids = [dose.dose() for dose in doses]
+    if len(grids) == 1:
+        return grids[0]
+    try:
+        return sum_doses(grids)
+    except ValueError as error:
+        raise CaseError(Text("the beam doses cannot be added: {why}", why=str(error))) from error
 
 
-def _all_beams(plan: Plan, doses: Sequence[Candidate], notes: list[Text]) -> list[Candidate]:
+def all_beams(plan: Plan, doses: Sequence[RTFile]) -> list[RTFile]:
     """Return the beam doses that hold each treatment beam exactly once.
 
     Raises
@@ -185,95 +151,131 @@ def _all_beams(plan: Plan, doses: Sequence[Candidate], notes: list[Text]) -> lis
     """
     names = {beam.number: beam.name for beam in plan.beams}
     treating = {beam.number for beam in plan.beams if beam.treats}
+    headers = {id(dose): dose.dose_header() for dose in doses}
     used = [
         dose
         for dose in doses
-        if not dose.header.beam_numbers or treating.intersection(dose.header.beam_numbers)
+        if not headers[id(dose)].beam_numbers
+        or treating.intersection(headers[id(dose)].beam_numbers)
     ]
-    held = Counter(number for dose in used for number in dose.header.beam_numbers)
-
-    def listed(numbers: set[int]) -> str:
-        return ", ".join(f"{n} '{names.get(n, '')}'" for n in sorted(numbers)) or "none"
-
-    faults = {
-        "missing are beams": treating - held.keys(),
-        "held more than once are beams": {n for n, count in held.items() if count > 1},
-        "not of the plan are beams": held.keys() - names.keys(),
-    }
-    problems = [f"{what} {listed(numbers)}" for what, numbers in faults.items() if numbers]
-    if not treating:
-        problems = ["the plan names no treatment beam"]
-    if any(not dose.header.beam_numbers for dose in used):
-        problems.append("one does not name its beam")
+    held = Counter(number for dose in used for number in headers[id(dose)].beam_numbers)
+    problems = _beam_problems(treating, held, names)
+    if any(not headers[id(dose)].beam_numbers for dose in used):
+        problems.append(Text("one does not name its beam"))
     if problems:
         raise UnsupportedError(
             Text(
                 "this plan has only doses of single beams (BEAM), and they do not add up to it:"
                 " {problems}; export the plan dose",
-                problems="; ".join(problems),
+                problems="; ".join(str(problem) for problem in problems),
             )
         )
-    notes += [_unused(dose, "its beam does not treat") for dose in doses if dose not in used]
-    notes.append(
-        Text(
-            "the plan dose is the sum of {count} beam doses, each treatment beam once",
-            count=len(used),
-        )
-    )
     return used
 
 
-def _unused(dose: Candidate, why: str) -> Text:
-    uid = tail(dose.header.instance.sop_instance_uid)
+def _beam_problems(treating: set[int], held: Counter[int], names: dict[int, str]) -> list[Text]:
+    if not treating:
+        return [Text("the plan names no treatment beam")]
+
+    def listed(numbers: set[int]) -> str:
+        return ", ".join(f"{n} '{names.get(n, '')}'" for n in sorted(numbers))
+
+    missing = treating - held.keys()
+    twice = {n for n, count in held.items() if count > 1}
+    foreign = held.keys() - names.keys()
+    problems = []
+    if missing:
+        problems.append(Text("missing are beams {beams}", beams=listed(missing)))
+    if twice:
+        problems.append(Text("held more than once are beams {beams}", beams=listed(twice)))
+    if foreign:
+        problems.append(Text("not of the plan are beams {beams}", beams=listed(foreign)))
+    return problems
+
+
+def _unused(dose: RTFile, why: Text) -> Text:
+    uid = tail(dose.instance.sop_instance_uid)
     return Text("RT Dose {uid} not used: {why}", uid=uid, why=why)
 
 
-def _ambiguous(doses: Sequence[Candidate]) -> CaseError:
-    return CaseError(
-        Text("{count} RT Doses are dose of this plan; choose one with --dose", count=len(doses)),
-        candidates=[row(d.header.instance, "RT Dose", dose_detail(d.header)) for d in doses],
+def candidate_row(instance: Instance, kind: str, detail: str) -> Text:
+    """Describe a candidate without file name, which may hold a record number."""
+    label = ""
+    if instance.label:
+        label = f"'{instance.patient.masked(instance.label)}'"
+    return Text(
+        "{kind} {uid}  {date}  {detail}  {label}",
+        kind=kind,
+        uid=tail(instance.sop_instance_uid),
+        label=label,
+        date="no date" if instance.date is None else instance.date,
+        detail=detail,
     )
 
 
-def dose_detail(header: DoseHeader) -> str:
+def _row(dose: RTFile) -> Text:
+    return candidate_row(dose.instance, "RT Dose", dose_words(dose.dose_header()))
+
+
+def dose_words(header: DoseHeader) -> str:
     """Describe a dose: kind and size of the grid."""
     columns, rows, frames = header.size
-    return f"{header.summation_type or '(no summation)'}, grid {columns} x {rows} x {frames}"
+    summation = header.summation_type or "(no summation)"
+    return f"{summation}, grid {columns} x {rows} x {frames}"
 
 
-def _require_physical(header: DoseHeader, path: Path) -> None:
-    dicom.refuse_dose_kind(header, path)
+def require_physical(header: DoseHeader) -> None:
+    """Raise `UnsupportedError` for what is not physical dose in a volume."""
+    dicom.refuse_dose_kind(header, None)
     if min(header.size) < 2:
-        raise UnsupportedError(Text("it has a single plane, row or column"), path=path)
+        raise UnsupportedError(Text("it has a single plane, row or column"))
 
 
-def _refusal(header: DoseHeader, why: str, path: Path) -> UnsupportedError:
-    summation = header.summation_type or "(none)"
+def refuse_not_course(dose: RTFile, plan: Plan) -> None:
+    """Raise `UnsupportedError` for a dose, given by hand, that is not that of the course."""
+    header = dose.dose_header()
+    require_physical(header)
+    if header.summation_type == BEAM and header.beam_numbers:
+        all_beams(plan, [dose])
+        return
+    why = why_not_course(header, plan)
+    if why is not None:
+        raise _refusal(_Refused(dose, why))
+
+
+def _refusal(row: _Refused) -> UnsupportedError:
+    try:
+        summation = row.dose.dose_header().summation_type
+    except ReadError:
+        summation = ""
+    kind = summation or "(none)"
     return UnsupportedError(
-        Text("the RT Dose is of kind {summation}: {why}", summation=summation, why=why), path=path
+        Text("the RT Dose is of kind {summation}: {why}", summation=kind, why=row.why),
+        path=row.dose.path,
     )
 
 
-def why_not_course(header: DoseHeader, plan: Plan) -> str | None:
+def why_not_course(header: DoseHeader, plan: Plan) -> Text | None:
     """Return why a dose alone is not that of the whole course (PS3.3 C.8.8.3), or None.
 
     FRACTION is the dose of one whole fraction group, and so the course where there is one.
     """
     summation = header.summation_type
     if summation not in ("PLAN", "FRACTION"):
-        return REFUSED_SUMMATIONS.get(
-            summation, "it does not say whether it is the plan's whole dose"
-        )
+        return REFUSED_SUMMATIONS.get(summation, UNSTATED)
     if len(set(header.referenced_plan_uids)) > 1:
-        return "it names several plans; export the dose of this plan"
+        return Text("it names several plans; export the dose of this plan")
     if summation == "FRACTION" and len(plan.fraction_groups) != 1:
-        return "it is the dose of one of several fraction groups; export the plan dose"
+        return Text("it is the dose of one of several fraction groups; export the plan dose")
     return _foreign_group(header, plan)
 
 
-def _foreign_group(header: DoseHeader, plan: Plan) -> str | None:
+def _foreign_group(header: DoseHeader, plan: Plan) -> Text | None:
     own = {group.number for group in plan.fraction_groups} - {None}
     foreign = sorted(set(header.fraction_group_numbers) - own) if own else []
     if not foreign:
         return None
-    return f"it names fraction group {foreign[0]}, which the plan lacks; export the plan dose"
+    return Text(
+        "it names fraction group {number}, which the plan lacks; export the plan dose",
+        number=foreign[0],
+    )

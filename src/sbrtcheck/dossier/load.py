@@ -1,75 +1,67 @@
-"""From any one file or folder to a case: find what belongs together, and prove that it does."""
+"""From any one file or folder to the dossier of its patient, and to the case of one plan."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sbrtcheck import dicom
-from sbrtcheck.dossier.choose import (
-    Link,
-    choose_structures,
-    nearest_of,
-    option_path,
-    row,
-    uid_of,
-    unique,
+from sbrtcheck.dossier.case import Case, Sibling
+from sbrtcheck.dossier.dose import candidate_row
+from sbrtcheck.dossier.find import Found, Survey, find_files
+from sbrtcheck.dossier.link import (
+    Choices,
+    Dossier,
+    Filed,
+    case_of,
+    open_dossier,
+    read_files,
+    sibling_of,
+    two_contents,
 )
-from sbrtcheck.dossier.dose import Chosen, choose_dose, load_course_dose
-from sbrtcheck.dossier.others import Other, find_others
-from sbrtcheck.dossier.search import NEAR, Found, Search, class_of, search_around, unpacked
+from sbrtcheck.dossier.places import ZIP, Place, Root, around, unpacked
 from sbrtcheck.errors import CaseError, ReadError, UnsupportedError
-from sbrtcheck.model import (
-    DoseGrid,
-    DoseHeader,
-    Instance,
-    Patient,
-    Plan,
-    StructureSet,
-    Text,
-)
+from sbrtcheck.model import StructureSet, Text, patient_key
+
+__all__ = [
+    "Opened",
+    "Options",
+    "load_case",
+    "load_structures",
+    "open_case",
+    "open_path",
+]
+
+PATIENT_WORDS = Text("the files are of different patients: their patient IDs differ")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Case:
-    """A plan, its structure set and its dose, proven to belong together.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the user chose by hand.
 
-    `others` are further plans of the patient that lie near; `added` are those of them that the
-    user has asked to add, complete cases of their own.
+    Parameters
+    ----------
+    structure_set, dose
+        A path, or the end of the UID of one of the candidates.
+    with_plans
+        Other plans of the same course, whose dose is to be added: paths, or ends of UIDs.
+    within
+        Look at everything below this folder, rather than around the plan.
     """
-
-    plan: Plan
-    structure_set: StructureSet
-    dose: DoseGrid
-    links: tuple[Link, ...] = ()
-    others: tuple[Other, ...] = ()
-    added: "tuple[Case, ...]" = ()
-    notes: tuple[Text, ...] = ()
-
-    def links_of(self, kind: str) -> tuple[Link, ...]:
-        """Return the links of one kind of file: "RT Plan", "RT Structure Set", "RT Dose"."""
-        return tuple(link for link in self.links if link.kind == kind)
-
-    @property
-    def patients(self) -> tuple[Patient, ...]:
-        """Return who the files say the patient is, the plan first: they may spell a name otherwise."""
-        instances = [self.plan.instance, self.structure_set.instance]
-        instances += [link.instance for link in self.links]
-        for other in self.others:
-            instances.append(other.instance)
-            if other.structure_set is not None:
-                instances.append(other.structure_set.instance)
-        of_parts = [patient for part in self.added for patient in part.patients]
-        return tuple(dict.fromkeys([*(instance.patient for instance in instances), *of_parts]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """What the user chose by hand."""
 
     structure_set: str | Path | None = None
     dose: str | Path | None = None
     with_plans: tuple[str | Path, ...] = ()
+    within: Path | None = None
+
+
+class Opened(NamedTuple):
+    """A path as it was opened: the dossier of its patient, and the plan that it leads to."""
+
+    dossier: Dossier
+    plan: Filed
+    start: Filed | None = None
 
 
 def load_case(
@@ -78,6 +70,7 @@ def load_case(
     structure_set: str | Path | None = None,
     dose: str | Path | None = None,
     with_plans: Sequence[str | Path] = (),
+    within: str | Path | None = None,
 ) -> Case:
     """Find and read the plan, structure set and dose that belong together.
 
@@ -90,7 +83,9 @@ def load_case(
         The file to use where links are missing or ambiguous: a path, or the end of the UID of
         one of the candidates.
     with_plans
-        Other plans of the same treatment, whose dose is to be added for the spinal cord.
+        Other plans of the same course that lie elsewhere, whose dose is to be added.
+    within
+        Look at everything below this folder, rather than at the folders around the plan.
 
     Raises
     ------
@@ -106,39 +101,296 @@ def load_case(
     >>> len(case.structure_set.rois), case.dose.spacing_mm
     (10, (2.0, 2.0, 2.0))
     """
-    with open_case(path, structure_set=structure_set, dose=dose, with_plans=with_plans) as case:
+    options = Options(
+        structure_set=structure_set,
+        dose=dose,
+        with_plans=tuple(with_plans),
+        within=None if within is None else Path(within),
+    )
+    with open_case(path, options) as case:
         return case
 
 
 @contextmanager
-def open_case(
-    path: str | Path,
-    *,
-    structure_set: str | Path | None = None,
-    dose: str | Path | None = None,
-    with_plans: Sequence[str | Path] = (),
-) -> Iterator[Case]:
+def open_case(path: str | Path, options: Options) -> Iterator[Case]:
     """Load a case as `load_case` does, and keep the files of its links readable meanwhile.
 
     Those of an archive are unpacked and gone afterwards.
     """
+    with open_path(path, options) as opened:
+        yield _case(opened, options)
+
+
+@contextmanager
+def open_path(path: str | Path, options: Options) -> Iterator[Opened]:
+    """Give the dossier of the patient that a path leads to, and the plan; an archive is unpacked."""
     start = Path(path)
-    options = _Options(structure_set, dose, tuple(with_plans))
-    with unpacked(start) as place:
-        yield _from_place(place, start, options)
-
-
-def _from_place(place: Path, start: Path, options: _Options) -> Case:
-    """Return the case of what the user named, `start`, once it lies unpacked at `place`."""
-    if place != start:
+    if not str(path):
+        raise CaseError(Text("an empty path names no file or folder"))
+    if not _is_archive(start):
+        yield _open(start, options)
+        return
+    members = [found.place for found in find_files([Root(start)]).found]
+    if not members:
+        find_files_error = find_files([Root(start)]).unread
+        if find_files_error:
+            raise ReadError(find_files_error[0].reason, path=start)
+        raise CaseError(Text("the archive holds no RT Plan"), path=start)
+    with unpacked(members) as folder:
         try:
-            return _from_folder(place, options, packed=True)
+            yield _open(folder, options, packed=start)
         except (CaseError, ReadError) as error:
             error.path = start  # the temporary folder is gone when this is read
             raise
-    if start.name.upper() == "DICOMDIR" and start.is_file():
-        return _from_folder(start.parent, options)
-    return _from_folder(start, options) if _is_folder(start) else _from_file(start, options)
+
+
+def _is_archive(path: Path) -> bool:
+    return path.suffix.lower() == ZIP and is_file(path)
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a path is a file; a name that no file system takes is a `ReadError`."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError) as error:
+        raise ReadError(Text("this is not a path of a file or folder"), path=path) from error
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder; a name that no file system takes is a `ReadError`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError) as error:
+        raise ReadError(Text("this is not a path of a file or folder"), path=path) from error
+
+
+def _roots(folder: Path, options: Options, packed: Path | None) -> tuple[Root, ...]:
+    if packed is not None:
+        return (Root(folder),)
+    if options.within is None:
+        return around(folder)
+    if not is_folder(options.within):
+        raise CaseError(Text("--within: there is no such folder"), path=options.within)
+    if not folder.resolve().is_relative_to(options.within.resolve()):
+        raise CaseError(Text("--within: the plan does not lie below this folder"), path=folder)
+    return (Root(options.within),)
+
+
+def _open(start: Path, options: Options, packed: Path | None = None) -> Opened:
+    if start.name.upper() == "DICOMDIR" and is_file(start):
+        return _of_folder(start.parent, options, packed)
+    if is_folder(start):
+        return _of_folder(start, options, packed)
+    return _of_file(start, options)
+
+
+# --- A folder -----------------------------------------------------------------------------------
+
+
+def _of_folder(folder: Path, options: Options, packed: Path | None) -> Opened:
+    """Open a folder that holds one plan; others may lie around it."""
+    survey = find_files(_roots(folder, options, packed))
+    inside = [f for f in survey.found if Path(f.place.path).is_relative_to(folder.absolute())]
+    read, broken = read_files([f for f in inside if f.peek.sop_class_uid == dicom.RT_PLAN])
+    plans = _without_copies(read)
+    if not plans and broken:
+        raise ReadError(broken[0].reason, path=Path(broken[0].found.place.path))
+    if not plans:
+        _refuse_ions([f for f in inside if f.peek.sop_class_uid == dicom.RT_ION_PLAN], folder)
+        raise CaseError(Text("the folder holds no RT Plan"), path=folder)
+    if len(plans) > 1:
+        _refuse_one_uid(plans)
+        raise CaseError(
+            Text(
+                "the folder holds {count} RT Plans; give the file of one of them", count=len(plans)
+            ),
+            path=folder,
+            candidates=[candidate_row(p.file.instance, "RT Plan", "") for p in plans],
+        )
+    if packed is None and options.within is None:
+        survey = _joined(survey, find_files(around(Path(plans[0].place.folder))))
+    dossier = open_dossier(survey, plans[0].file.instance, given=read)
+    return Opened(dossier, plans[0])
+
+
+def _joined(one: Survey, other: Survey) -> Survey:
+    places = {found.place for found in one.found}
+    more = tuple(found for found in other.found if found.place not in places)
+    unread = dict.fromkeys((*one.unread, *other.unread))
+    return Survey(found=(*one.found, *more), others=one.others, unread=tuple(unread), odd=one.odd)
+
+
+def _without_copies(plans: Sequence[Filed]) -> list[Filed]:
+    kept: dict[tuple[str, str], Filed] = {}
+    for filed in plans:
+        dataset = filed.file.dataset_sha256
+        content = filed.file.sha256 if dataset is None else dataset
+        kept.setdefault((filed.uid, content), filed)
+    return list(kept.values())
+
+
+def _refuse_one_uid(plans: Sequence[Filed]) -> None:
+    uids = [filed.uid for filed in plans]
+    for uid in uids:
+        if uids.count(uid) > 1:
+            raise two_contents("RT Plan", uid, [filed for filed in plans if filed.uid == uid])
+
+
+def _refuse_ions(ions: Sequence[Found], path: Path) -> None:
+    if ions:
+        raise UnsupportedError(
+            Text("the folder holds an RT Ion Plan; only photon RT Plans are judged"), path=path
+        )
+
+
+# --- A file -------------------------------------------------------------------------------------
+
+
+def _of_file(path: Path, options: Options) -> Opened:
+    """Open an RT Plan, or what leads to one."""
+    start = Filed(Place(str(path.absolute())), dicom.open_rt(path))
+    survey = find_files(_roots(path.absolute().parent, options, None))
+    dossier = open_dossier(survey, start.file.instance, given=[start])
+    if start.kind == dicom.RT_PLAN:
+        start.file.plan()  # in its own words, if it cannot be read
+        return Opened(dossier, start)
+    if start.kind == dicom.RT_ION_PLAN:
+        raise UnsupportedError(
+            Text("this is an RT Ion Plan (protons or ions); only photon RT Plans are judged"),
+            path=path,
+        )
+    if start.kind == dicom.RT_DOSE:
+        dicom.refuse_dose_kind(start.file.dose_header(), path)
+        plans = [plan for plan in dossier.plans if plan.uid in start.file.plan_uids]
+        return Opened(dossier, _only(plans, dossier, "dose", path), start)
+    plans = [plan for plan in dossier.plans if plan.file.structure_set_uid == start.uid]
+    return Opened(dossier, _only(plans, dossier, "structure set", path), start)
+
+
+def _only(plans: Sequence[Filed], dossier: Dossier, what: str, path: Path) -> Filed:
+    if len(plans) == 1:
+        return plans[0]
+    if not plans and dossier.of_class(dicom.RT_ION_PLAN):
+        raise UnsupportedError(
+            Text("beside it lies an RT Ion Plan; only photon RT Plans are judged"), path=path
+        )
+    if not plans:
+        raise CaseError(
+            Text(
+                "no RT Plan of this {what} lies in its folder or the folders around it", what=what
+            ),
+            path=path,
+        )
+    _refuse_one_uid(plans)
+    raise CaseError(
+        Text(
+            "{count} RT Plans belong to this {what}; give the file of one",
+            count=len(plans),
+            what=what,
+        ),
+        path=path,
+        candidates=[candidate_row(p.file.instance, "RT Plan", "") for p in plans],
+    )
+
+
+# --- What the user chose ------------------------------------------------------------------------
+
+
+def _case(opened: Opened, options: Options) -> Case:
+    return case_of(opened.dossier, opened.plan, _choices(opened, options))
+
+
+def _choices(opened: Opened, options: Options) -> Choices:
+    dossier = opened.dossier
+    structure_set = _start_of(opened, dicom.RT_STRUCTURE_SET)
+    if options.structure_set is not None:
+        structure_set = _named(options.structure_set, dossier, dicom.RT_STRUCTURE_SET, "--struct")
+    dose = _start_of(opened, dicom.RT_DOSE)
+    if dose is not None and dose.file.dose_header().summation_type == "BEAM":
+        dose = None  # one beam is not the course; all together may be
+    if options.dose is not None:
+        dose = _named(options.dose, dossier, dicom.RT_DOSE, "--dose")
+    added = [_added(name, opened) for name in options.with_plans]
+    return Choices(structure_set=structure_set, dose=dose, added=tuple(added))
+
+
+def _start_of(opened: Opened, sop_class_uid: str) -> Filed | None:
+    start = opened.start
+    if start is None or start.kind != sop_class_uid:
+        return None
+    return start
+
+
+def _named(option: str | Path, dossier: Dossier, sop_class_uid: str, name: str) -> Filed:
+    """Return the file that an option names: a path, or the end of one candidate's UID."""
+    path = Path(option)
+    if str(option) and is_file(path):
+        return _read_or_known(path, dossier, sop_class_uid)
+    ending = str(option).lstrip("….")
+    if not ending.replace(".", "").isdigit():
+        raise CaseError(Text("{name}: there is no such file", name=name), path=path)
+    candidates = [f for f in dossier.of_class(sop_class_uid) if f.uid.endswith(ending)]
+    if len(candidates) == 1:
+        return candidates[0]
+    raise CaseError(
+        Text(
+            "{name}: {count} files found here have a UID that ends with {ending}",
+            name=name,
+            count=len(candidates),
+            ending=ending,
+        ),
+        candidates=[candidate_row(f.file.instance, "UID", "") for f in candidates],
+    )
+
+
+def _read_or_known(path: Path, dossier: Dossier, sop_class_uid: str) -> Filed:
+    place = Place(str(path.absolute()))
+    for filed in dossier.files:
+        if filed.place == place and filed.kind == sop_class_uid:
+            return filed
+    filed = Filed(place, dicom.open_rt(path))
+    if filed.kind != sop_class_uid:
+        raise ReadError(
+            Text("this is not an {kind}", kind=dicom.class_name(sop_class_uid)), path=path
+        )
+    return filed
+
+
+def _added(option: str | Path, opened: Opened) -> Sibling:
+    """Return the plan whose dose is to be added, from the dossier or from files elsewhere."""
+    path = Path(option)
+    if not str(option):
+        raise CaseError(Text("--with: an empty path names no plan"))
+    dossier, plan = opened.dossier, _with_plan(option, path, opened.dossier)
+    if plan is None:
+        elsewhere = _open(path, Options())
+        dossier, plan = elsewhere.dossier, elsewhere.plan
+        _require_one_patient(opened, plan, path)
+    if plan.uid == opened.plan.uid:
+        raise CaseError(Text("--with: this is the plan itself"), path=path)
+    return sibling_of(dossier, plan, "given by hand", asked_for=True)
+
+
+def _with_plan(option: str | Path, path: Path, dossier: Dossier) -> Filed | None:
+    """Return the plan of the dossier that an option names; None where it lies elsewhere."""
+    if not path.exists():
+        return _named(option, dossier, dicom.RT_PLAN, "--with")
+    own = str(path.absolute())
+    for filed in dossier.plans:
+        if filed.place.path == own or (is_folder(path) and filed.place.folder == own):
+            return filed
+    return None
+
+
+def _require_one_patient(opened: Opened, plan: Filed, path: Path) -> None:
+    keys = {
+        patient_key(filed.file.instance.patient.patient_id) for filed in (opened.plan, plan)
+    } - {""}
+    if len(keys) > 1:
+        raise CaseError(PATIENT_WORDS, path=path)
+
+
+# --- Structures alone ---------------------------------------------------------------------------
 
 
 def load_structures(path: str | Path) -> StructureSet:
@@ -154,252 +406,48 @@ def load_structures(path: str | Path) -> StructureSet:
         If a file cannot be read.
     """
     start = Path(path)
-    with unpacked(start) as place:
-        if _is_folder(place):
-            search = search_around(place, around=False)
-            found = unique(search.of_class(dicom.RT_STRUCTURE_SET), dicom.load_structure_set)
-            if len(found) == 1:
-                return found[0][1]
-            return load_case(place).structure_set
-        kind = class_of(place)
-        if kind == dicom.RT_STRUCTURE_SET:
-            return dicom.load_structure_set(place)
-        if kind == dicom.RT_DOSE:
-            return load_case(place).structure_set
-        return choose_structures(dicom.load_plan(place), search_around(place.parent), None, [])[1]
+    if not str(path):
+        raise CaseError(Text("an empty path names no file or folder"))
+    if _is_archive(start) or is_folder(start):
+        return _structures_of_folder(start)
+    file = dicom.open_rt(start)
+    if file.sop_class_uid == dicom.RT_STRUCTURE_SET:
+        return file.structure_set()
+    filed = Filed(Place(str(start.absolute())), file)
+    survey = find_files(around(start.absolute().parent))
+    dossier = open_dossier(survey, file.instance, given=[filed])
+    return _structures_named(dossier, _wanted(dossier, filed), start)
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError) as error:  # a name that no file system takes
-        raise ReadError(Text("this is not a path of a file or folder"), path=path) from error
+def _wanted(dossier: Dossier, filed: Filed) -> str | None:
+    """Return the structure set that a plan or a dose leads to."""
+    if filed.file.structure_set_uid is not None:
+        return filed.file.structure_set_uid
+    plans = [plan for plan in dossier.plans if plan.uid in filed.file.plan_uids]
+    return plans[0].file.structure_set_uid if plans else None
 
 
-def _from_folder(folder: Path, options: _Options, *, packed: bool = False) -> Case:
-    inside = search_around(folder, around=False)
-    plans = unique(inside.of_class(dicom.RT_PLAN), dicom.load_plan)
-    if not plans:
-        if inside.of_class(dicom.RT_ION_PLAN):
-            raise UnsupportedError(
-                Text("the folder holds an RT Ion Plan; only photon RT Plans are judged"),
-                path=folder,
-            )
-        raise CaseError(Text("the folder holds no RT Plan"), path=folder, candidates=inside.notes)
-    if len(plans) > 1:
+def _structures_named(dossier: Dossier, wanted: str | None, path: Path) -> StructureSet:
+    files = [f for f in dossier.of_class(dicom.RT_STRUCTURE_SET) if f.uid == wanted]
+    if len(files) > 1:
+        raise two_contents("RT Structure Set", files[0].uid, files)
+    if not files:
         raise CaseError(
-            Text(
-                "the folder holds {count} RT Plans; give the file of one of them", count=len(plans)
-            ),
-            path=folder,
-            candidates=[row(plan.instance, "RT Plan") for _, plan in plans],
+            Text("the structure set that it names is not in its folder or the folders around it"),
+            path=path,
         )
-    file, plan = plans[0]
-    search = inside if packed else search_around(file.path.parent).joined(inside)
-    return _complete(plan, search, options)
+    return files[0].file.structure_set()
 
 
-def _from_file(path: Path, options: _Options) -> Case:
-    kind = class_of(path)
-    notes: list[Text] = []
-    if kind == dicom.RT_STRUCTURE_SET:
-        search = search_around(path.parent)
-        own = dicom.load_structure_set(path)
-        plan = _plan_of_structure_set(own, search, path, notes)
-        return _complete(
-            plan, search, replace(options, structure_set=options.structure_set or path), notes
-        )
-    if kind == dicom.RT_DOSE:
-        header = dicom.load_dose_header(path)
-        dicom.refuse_dose_kind(header, path)
-        search = search_around(path.parent)
-        plan = _plan_of_dose(header, search, path, notes)
-        if header.summation_type != "BEAM":  # one beam is not the course; all together may be
-            options = replace(options, dose=options.dose or path)
-        return _complete(plan, search, options, notes)
-    plan = dicom.load_plan(path)  # which refuses whatever is not an RT Plan, in its own words
-    return _complete(plan, search_around(path.parent), options)
-
-
-def _complete(plan: Plan, search: Search, options: _Options, notes: Sequence[Text] = ()) -> Case:
-    """Add structure set, dose and other plans to a plan, and prove that they are one case."""
-    found: list[Text] = [*notes, *search.notes]
-    chosen = choose_dose(plan, search, options.dose, found)
-    structure_link, structures = choose_structures(plan, search, options.structure_set, found)
-    doses = [link.instance for link in chosen.links]
-    _require_one_patient(plan.instance, structures.instance, *doses)
-    grid, dose_links = _course_dose(chosen, doses)
-    structures = _in_dose_frame(structures, doses[0])
-    for dose in doses:
-        _require_plan_in_dose_frame(plan.instance, dose)
-    plan_link = Link(kind="RT Plan", instance=plan.instance, how=Text("the plan to be judged"))
-    case = Case(
-        plan=plan,
-        structure_set=structures,
-        dose=grid,
-        links=(plan_link, structure_link, *dose_links),
-        others=find_others(plan, structures, search, found),
-        notes=tuple(found),
-    )
-    return case_with(case, [_added(name, plan, search) for name in options.with_plans])
-
-
-def assemble_case(plan: Path, search: Search) -> Case:
-    """Return the case of a plan from files that are known already; no others are looked for.
-
-    Raises
-    ------
-    CaseError
-        As `load_case`.
-    ReadError
-        As `load_case`.
-    """
-    return _complete(dicom.load_plan(plan), search, _Options())
-
-
-def case_with(case: Case, added: Sequence[Case]) -> Case:
-    """Return a case to which the doses of other cases of the same patient are to be added.
-
-    Raises
-    ------
-    CaseError
-        If they are of another patient, or of the same plan.
-    """
-    uids = {part.plan.instance.sop_instance_uid for part in added}
-    for part in added:
-        if part.plan.instance.sop_instance_uid == case.plan.instance.sop_instance_uid:
-            raise CaseError(Text("the plan cannot be added to itself"))
-        _require_one_patient(case.plan.instance, part.plan.instance)
-    others = tuple(other for other in case.others if other.instance.sop_instance_uid not in uids)
-    return replace(case, added=tuple(added), others=others)
-
-
-def _course_dose(chosen: Chosen, doses: Sequence[Instance]) -> tuple[DoseGrid, tuple[Link, ...]]:
-    first = chosen.paths[0]
-    if len({dose.frame_of_reference_uid for dose in doses}) > 1:
-        raise CaseError(Text("the beam doses have different frames of reference"), path=first)
-    try:
-        return load_course_dose(chosen)
-    except ValueError as error:
-        raise CaseError(
-            Text("the beam doses cannot be added: {why}", why=str(error)), path=first
-        ) from error
-
-
-def _added(name: str | Path, plan: Plan, search: Search) -> Case:
-    """Return the case of a plan whose dose is to be added to that of `plan`."""
-    path = option_path(name, search.of_class(dicom.RT_PLAN), dicom.load_plan, "--with")
-    try:
-        case = load_case(path)
-    except CaseError as error:
-        error.path = error.path or path  # so that the sentence says which plan it is about
-        raise
-    if case.plan.instance.sop_instance_uid == plan.instance.sop_instance_uid:
-        raise CaseError(Text("--with: this is the plan itself"), path=path)
-    return case
-
-
-def _plan_of_structure_set(
-    structures: StructureSet, search: Search, path: Path, notes: list[Text]
-) -> Plan:
-    uid = structures.instance.sop_instance_uid
-    files = [file for file in search.of_class(dicom.RT_PLAN) if _names_structure_set(file, uid)]
-    plans = [plan for _, plan in nearest_of(files, dicom.load_plan, notes)] if files else []
-    return _only_plan(plans, "structure set", path, search)
-
-
-def _names_structure_set(file: Found, uid: str) -> bool:
-    try:
-        return dicom.load_plan(file.path).structure_set_uid == uid
-    except ReadError:
-        return False  # a damaged plan of somebody else must not stop this one
-
-
-def _plan_of_dose(header: DoseHeader, search: Search, path: Path, notes: list[Text]) -> Plan:
-    wanted = header.referenced_plan_uids
-    files = [file for file in search.of_class(dicom.RT_PLAN) if _is_one_of(file, wanted)]
-    plans = [plan for _, plan in nearest_of(files, dicom.load_plan, notes)] if files else []
-    return _only_plan(plans, "dose", path, search)
-
-
-def _is_one_of(file: Found, uids: Sequence[str]) -> bool:
-    try:
-        return uid_of(file, dicom.load_plan) in uids
-    except ReadError:
-        return False
-
-
-def _only_plan(plans: Sequence[Plan], what: str, path: Path, search: Search) -> Plan:
-    if len(plans) == 1:
-        return plans[0]
-    if not plans and any(f.where in NEAR for f in search.of_class(dicom.RT_ION_PLAN)):
-        raise UnsupportedError(
-            Text("beside it lies an RT Ion Plan; only photon RT Plans are judged"), path=path
-        )
-    problem = (
-        Text(
-            "{count} RT Plans belong to this {what}; give the file of one",
-            count=len(plans),
-            what=what,
-        )
-        if plans
-        else Text(
-            "no RT Plan of this {what} lies in its folder, beside it, or one level up or down",
-            what=what,
-        )
-    )
-    rows = [row(plan.instance, "RT Plan") for plan in plans]
-    raise CaseError(problem, path=path, candidates=[*rows, *search.notes])
-
-
-# --- Proving ------------------------------------------------------------------------------------
-
-
-def _require_one_patient(*instances: Instance) -> None:
-    """Raise `CaseError` if two files name different patient IDs; the IDs are not shown."""
-    ids = {
-        instance.patient.patient_id.casefold()
-        for instance in instances
-        if instance.patient.patient_id
-    }
-    if len(ids) > 1:
-        raise CaseError(Text("the files are of different patients: their patient IDs differ"))
-
-
-def _require_plan_in_dose_frame(plan: Instance, dose: Instance) -> None:
-    frames = {plan.frame_of_reference_uid, dose.frame_of_reference_uid} - {None}
-    if len(frames) > 1:
-        raise CaseError(
-            Text("plan and dose have different frames of reference: the dose is not of this plan")
-        )
-
-
-def _in_dose_frame(structures: StructureSet, dose: Instance) -> StructureSet:
-    """Leave the contours of ROIs drawn in another frame of reference than the dose's out.
-
-    Raises
-    ------
-    CaseError
-        If no ROI lies in the frame of the dose.
-    """
-    frame = dose.frame_of_reference_uid
-
-    def elsewhere(own: str | None) -> bool:
-        stated = own or structures.instance.frame_of_reference_uid
-        return frame is not None and stated is not None and stated != frame
-
-    drawn = [roi for roi in structures.rois if roi.contours]
-    if drawn and all(elsewhere(roi.frame_of_reference_uid) for roi in drawn):
-        raise CaseError(
-            Text(
-                "structure set and dose have different frames of reference; export one registration"
-            )
-        )
-    note = Text("drawn in another frame of reference than the dose: its contours are left out")
-    rois = tuple(
-        replace(roi, contours=(), notes=(*roi.notes, note))
-        if roi.contours and elsewhere(roi.frame_of_reference_uid)
-        else roi
-        for roi in structures.rois
-    )
-    return replace(structures, rois=rois)
+def _structures_of_folder(path: Path) -> StructureSet:
+    found = find_files([Root(path)]).found
+    sets = [file for file in found if file.peek.sop_class_uid == dicom.RT_STRUCTURE_SET]
+    read, broken = read_files(sets)
+    files = _without_copies(read)
+    if len(files) == 1:
+        return files[0].file.structure_set()
+    if not files and broken:
+        raise ReadError(broken[0].reason, path=path)
+    if not files:
+        raise CaseError(Text("the folder holds no RT Structure Set"), path=path)
+    return load_case(path).structure_set

@@ -1,22 +1,34 @@
-"""Every file seen around a path, what it is to the plan, and why; nothing is judged."""
+"""Every file seen around a path, what it is to a plan, and why; nothing is judged."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sbrtcheck import dicom
-from sbrtcheck.dossier.dose import dose_detail, why_not_course
-from sbrtcheck.dossier.search import Found, Search, class_of, search_around, unpacked
-from sbrtcheck.errors import CaseError, ReadError, SbrtCheckError
-from sbrtcheck.model import Instance, Plan, Text
+from sbrtcheck.dossier.dose import dose_words, why_not_course
+from sbrtcheck.dossier.find import Survey, find_files
+from sbrtcheck.dossier.link import (
+    Dossier,
+    Filed,
+    dossier_of,
+    open_dossier,
+    read_files,
+    where_of,
+)
+from sbrtcheck.dossier.load import is_folder
+from sbrtcheck.dossier.places import ZIP, Place, Root, around
+from sbrtcheck.errors import CaseError, ReadError
+from sbrtcheck.model import Instance, Text, same_patient
+
+__all__ = ["Seen", "survey"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One file: what it is, where it lies, and how it stands to the plan.
+    """One file: what it is, where it lies, and how it stands to its plan.
 
     `instance` is None where the file cannot be read. `count` is above 1 for files that are
-    only counted, such as images.
+    only counted, such as images and files of other patients. `patient` numbers patients.
     """
 
     kind: str
@@ -26,127 +38,147 @@ class Seen:
     instance: Instance | None = None
     linked: bool = False
     count: int = 1
+    patient: int = 1
 
 
 def survey(path: str | Path) -> tuple[Seen, ...]:
-    """Return every file that a search from `path` meets, the linked ones first.
+    """Return every file that a search from `path` meets, those of its plans first.
+
+    From a file, those around it: files of other patients are only counted. From a folder, all
+    that lies below it, patient by patient.
 
     Raises
     ------
     CaseError
-        If the path leads to no plan, or to several.
+        If there is no RT file.
+    ReadError
+        If the file cannot be read.
     """
-    with unpacked(Path(path)) as place:
-        folder = place if place.is_dir() else place.parent
-        search = search_around(folder, around=place == Path(path))
-        plan = _plan(place, search)
-        rows = [_seen(file, plan) for file in search.files]
-        rows.sort(key=lambda row: not row.linked)
-        counted = (
-            Seen(kind=kind, where="", relation=Text("not looked into"), count=count)
-            for kind, count in search.rest.items()
+    start = Path(path)
+    if not str(path):
+        raise CaseError(Text("an empty path names no file or folder"))
+    if is_folder(start) or start.suffix.lower() == ZIP:
+        return _of_folder(start)
+    if start.name.upper() == "DICOMDIR":
+        return _of_folder(start.parent)
+    return _of_file(start)
+
+
+def _of_file(path: Path) -> tuple[Seen, ...]:
+    filed = Filed(Place(str(path.absolute())), dicom.open_rt(path))
+    found = find_files(around(path.absolute().parent))
+    dossier = open_dossier(found, filed.file.instance, given=[filed])
+    return (*_of_patient(dossier, 1), *_strangers(dossier), *_rest(found))
+
+
+def _of_folder(folder: Path) -> tuple[Seen, ...]:
+    found = find_files([Root(folder)])
+    if not found.found:
+        raise CaseError(Text("there is no RT file below this folder"), path=folder)
+    read, unreadable = read_files(found.found)
+    rows: list[Seen] = []
+    left = list(read)
+    number = 0
+    while left:
+        number += 1
+        instance = left[0].file.instance
+        own = [filed for filed in left if same_patient(filed.file.instance, instance)]
+        left = [filed for filed in left if filed not in own]
+        rows += _of_patient(dossier_of(own, [], found, instance), number)
+    rows += [
+        Seen(
+            kind=dicom.class_name(row.found.peek.sop_class_uid),
+            where="",
+            relation=Text("cannot be read: {why}", why=row.reason),
+            path=Path(row.found.place.path),
         )
-        return (*rows, *counted)
+        for row in unreadable
+    ]
+    return (*rows, *_rest(found))
 
 
-def _plan(place: Path, search: Search) -> Plan:
-    """Return the plan that a path leads to: itself, or the one that it names or holds."""
-    if not place.is_dir() and place.name.upper() != "DICOMDIR":
-        kind = class_of(place)
-        if kind not in (dicom.RT_STRUCTURE_SET, dicom.RT_DOSE):
-            return dicom.load_plan(place)
-        plans = [plan for plan in _plans(search) if _names(place, kind, plan)]
-    else:
-        plans = list(_plans(search, inside=place))
-    if len(plans) != 1:
-        raise CaseError(
-            Text("the path leads to {count} RT Plans; give the file of one", count=len(plans)),
-            path=place,
+def _rest(found: Survey) -> list[Seen]:
+    rows = [
+        Seen(kind=kind, where="", relation=Text("not looked into"), count=count)
+        for kind, count in found.others.items()
+    ]
+    rows += [
+        Seen(kind="part of the tree", where="", relation=row.reason, path=Path(row.path))
+        for row in (*found.unread, *found.odd)
+    ]
+    return rows
+
+
+def _strangers(dossier: Dossier) -> list[Seen]:
+    """Count the files of other patients."""
+    if not dossier.strangers:
+        return []
+    relation = Text("of other patients: only counted")
+    row = Seen(kind="RT files", where="", relation=relation, count=len(dossier.strangers))
+    return [row]
+
+
+def _of_patient(dossier: Dossier, number: int) -> list[Seen]:
+    """Tell for each file of a patient what it is to the plans."""
+    plans = dossier.plans
+    first = plans[0].place if plans else dossier.files[0].place
+    rows = [_seen(filed, dossier, first, number) for filed in dossier.files]
+    rows += [
+        Seen(
+            kind=dicom.class_name(row.found.peek.sop_class_uid),
+            where=where_of(row.found.place, first),
+            relation=Text("cannot be read: {why}", why=row.reason),
+            path=Path(row.found.place.path),
+            patient=number,
         )
-    return plans[0]
+        for row in dossier.unreadable
+    ]
+    return sorted(rows, key=lambda row: not row.linked)
 
 
-def _plans(search: Search, inside: Path | None = None) -> Iterator[Plan]:
-    seen: set[str] = set()
-    for file in search.of_class(dicom.RT_PLAN):
-        if inside is not None and not file.path.is_relative_to(inside.absolute()):
-            continue
-        try:
-            plan = dicom.load_plan(file.path)
-        except ReadError:
-            continue  # listed with its reason
-        if plan.instance.sop_instance_uid not in seen:
-            seen.add(plan.instance.sop_instance_uid)
-            yield plan
-
-
-def _names(path: Path, kind: str, plan: Plan) -> bool:
-    if kind == dicom.RT_DOSE:
-        header = dicom.load_dose_header(path)
-        return plan.instance.sop_instance_uid in header.referenced_plan_uids
-    own = dicom.load_structure_set(path).instance.sop_instance_uid
-    return plan.structure_set_uid == own
-
-
-def _seen(file: Found, plan: Plan) -> Seen:
-    kind = dicom.class_name(file.peek.sop_class_uid)
-    try:
-        instance, relation, linked = RELATIONS[file.peek.sop_class_uid](file.path, plan)
-    except SbrtCheckError as error:
-        relation = Text("cannot be read: {why}", why=str(error.problem))
-        return Seen(kind=kind, where=file.where, relation=relation, path=file.path)
+def _seen(filed: Filed, dossier: Dossier, first: Place, number: int) -> Seen:
+    relation, linked = _relation(filed, dossier)
     return Seen(
-        kind=kind,
-        where=file.where,
+        kind=dicom.class_name(filed.kind),
+        where=where_of(filed.place, first),
         relation=relation,
-        path=file.path,
-        instance=instance,
+        path=Path(filed.place.path),
+        instance=filed.file.instance,
         linked=linked,
+        patient=number,
     )
 
 
-Relation = tuple[Instance, Text, bool]
+def _relation(filed: Filed, dossier: Dossier) -> tuple[Text, bool]:
+    if filed not in dossier.distinct:
+        return Text("a copy"), False
+    try:
+        if filed.kind == dicom.RT_PLAN:
+            filed.file.plan()
+            return Text("a plan"), True
+        if filed.kind == dicom.RT_ION_PLAN:
+            return Text("an ion plan, which is not judged"), False
+        if filed.kind == dicom.RT_STRUCTURE_SET:
+            return _of_structures(filed, dossier.plans)
+        return _of_dose(filed, dossier.plans)
+    except ReadError as error:
+        return Text("cannot be read: {why}", why=str(error.problem)), False
 
 
-def _plan_relation(path: Path, plan: Plan) -> Relation:
-    return _other_plan(dicom.load_plan(path).instance, plan)
+def _of_structures(filed: Filed, plans: Sequence[Filed]) -> tuple[Text, bool]:
+    if any(plan.file.structure_set_uid == filed.uid for plan in plans):
+        return Text("the structure set that a plan names"), True
+    return Text("a structure set that no plan names"), False
 
 
-def _ion_relation(path: Path, plan: Plan) -> Relation:
-    return _other_plan(dicom.load_ion_plan_header(path), plan)
-
-
-def _other_plan(instance: Instance, plan: Plan) -> Relation:
-    if instance.sop_instance_uid == plan.instance.sop_instance_uid:
-        return instance, Text("the plan"), True
-    same = instance.patient.patient_id == plan.instance.patient.patient_id
-    text = "another plan of this patient" if same else "a plan of another patient"
-    return instance, Text(text), False
-
-
-def _structures_relation(path: Path, plan: Plan) -> Relation:
-    instance = dicom.load_structure_set(path).instance
-    if instance.sop_instance_uid == plan.structure_set_uid:
-        return instance, Text("the structure set that the plan names"), True
-    return instance, Text("a structure set that the plan does not name"), False
-
-
-def _dose_relation(path: Path, plan: Plan) -> Relation:
-    header = dicom.load_dose_header(path)
-    detail = dose_detail(header)
-    if plan.instance.sop_instance_uid not in header.referenced_plan_uids:
-        return header.instance, Text("{detail}; it names another plan", detail=detail), False
-    dicom.refuse_dose_kind(header, path)
-    why = None if header.summation_type == "BEAM" else why_not_course(header, plan)
-    if why is not None:
-        text = Text("{detail}; it names the plan, but {why}", detail=detail, why=why)
-        return header.instance, text, False
-    return header.instance, Text("{detail}; it names the plan", detail=detail), True
-
-
-RELATIONS = {
-    dicom.RT_PLAN: _plan_relation,
-    dicom.RT_ION_PLAN: _ion_relation,
-    dicom.RT_STRUCTURE_SET: _structures_relation,
-    dicom.RT_DOSE: _dose_relation,
-}
+def _of_dose(filed: Filed, plans: Sequence[Filed]) -> tuple[Text, bool]:
+    header = filed.file.dose_header()
+    detail = dose_words(header)
+    named = [plan for plan in plans if plan.uid in filed.file.plan_uids]
+    if not named:
+        return Text("{detail}; it names no plan among the files", detail=detail), False
+    dicom.refuse_dose_kind(header, filed.file.path)
+    why = why_not_course(header, named[0].file.plan())
+    if why is not None and header.summation_type != "BEAM":
+        return Text("{detail}; it names a plan, but {why}", detail=detail, why=why), False
+    return Text("{detail}; it names a plan", detail=detail), True

@@ -8,7 +8,14 @@ import numpy as np
 from sbrtcheck.contours import build_region
 from sbrtcheck.model import ROI, DoseGrid, FaceBounds, FloatArray
 
-__all__ = ["Bound", "Extent", "bound_beyond_gy", "bound_by_extents_gy", "extent_mm", "face_bounds_gy"]
+__all__ = [
+    "Bound",
+    "Extent",
+    "bound_beyond_gy",
+    "bound_by_extents_gy",
+    "extent_mm",
+    "face_bounds_gy",
+]
 
 FAR_MM = 20.0  # faces nearer to a target than this bound a dose only if it is small
 NEAR_MM = 10.0  # and faces nearer than this bound nothing
