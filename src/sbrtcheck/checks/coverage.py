@@ -7,7 +7,7 @@ from sbrtcheck.checks.evidence import ALL_TARGETS, Evidence
 from sbrtcheck.checks.findings import asked, reported
 from sbrtcheck.checks.limits import Ladder, Step, graded_finding
 from sbrtcheck.checks.read_targets import Standing
-from sbrtcheck.checks.rule import Outcome, Rule, Section, State
+from sbrtcheck.checks.rule import Outcome, Row, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.dvh import compute_band
 from sbrtcheck.model import Text
@@ -27,7 +27,7 @@ INDICES = tuple(
 )
 ICRU_91 = "ICRU report 91 (2017)"
 
-COVERAGE = Rule(id="coverage", section=Section.TARGET, source=ICRU_91)
+COVERAGE = Rule(id="coverage", section=Section.TARGET, source=ICRU_91, row=Row.COVERAGE)
 PRESCRIBED = Rule(
     id="target.prescribed",
     section=Section.TARGET,
@@ -40,11 +40,19 @@ UNCLEAR = Rule(
     source="AAPM TG-275 (Ford 2020): the plan treats what is prescribed",
     severity="ask",
 )
-REPORT = Rule(id="report.target", section=Section.TARGET, source=ICRU_91, severity="info")
-INDEX = Rule(
-    id="report.target", section=Section.TARGET, source="formulas as named", severity="info"
+REPORT = Rule(
+    id="report.target", section=Section.TARGET, source=ICRU_91, severity="info", row=Row.REPORT
 )
-INNER = Rule(id="report.coverage", section=Section.TARGET, source=ICRU_91, severity="info")
+INDEX = Rule(
+    id="report.target",
+    section=Section.TARGET,
+    source="formulas as named",
+    severity="info",
+    row=Row.REPORT,
+)
+INNER = Rule(
+    id="report.coverage", section=Section.TARGET, source=ICRU_91, severity="info", row=Row.REPORT
+)
 
 
 def check_coverage(evidence: Evidence) -> Iterator[Finding]:

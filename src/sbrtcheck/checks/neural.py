@@ -23,7 +23,7 @@ from sbrtcheck.checks.limits import (
     unknown_fractions_ladder,
 )
 from sbrtcheck.checks.read_neural import NEURAL_ROLES, Extent, Held, Kind, Part, Zone
-from sbrtcheck.checks.rule import Outcome, Rule, Section, State
+from sbrtcheck.checks.rule import Outcome, Row, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.model import Text
 from sbrtcheck.protocol.metric import Constraint, parse_metric
@@ -60,20 +60,15 @@ IS_CORD = Rule(
     source="a planning risk volume holds its organ (ICRU report 83)",
     severity="ask",
 )
-MADE = Rule(
-    id="report.prv",
-    section=Section.NEURAL,
-    source="cord + 2 mm: project convention",
-    severity="info",
-)
 MAXIMUM = Rule(
     id="report.neural",
     section=Section.NEURAL,
     source="point maximum over the structure, its surface included",
     severity="info",
+    row=Row.REPORT,
 )
 LIMITS = {
-    role: Rule(id=f"limit.{role.value}", section=Section.NEURAL, source=SURROGATES)
+    role: Rule(id=f"limit.{role.value}", section=Section.NEURAL, source=SURROGATES, row=Row.LIMIT)
     for role in NEURAL_ROLES
 }
 
@@ -264,6 +259,24 @@ TABLE = {
     (Kind.BESIDE, Zone.CORD): _cord_ladder,
     (Kind.BESIDE, Zone.CONUS): _cord_ladder,
 }
+
+
+def lines_of(evidence: Evidence, part: Part) -> tuple[Line, ...]:
+    """Return the lines that a neural ROI is held to, the strictest first; none where there are none."""
+    ladder = TABLE[part.kind, part.zone](_lines(evidence))
+    return () if ladder is None else tuple(step.line for step in ladder.steps)
+
+
+def further_limits(evidence: Evidence, part: Part) -> tuple[Limit, ...]:
+    """Return the rows of the protocol that a neural ROI is held to beside the table."""
+    structure = part.match.structure
+    if evidence.fractions is None or structure is None or part.match.is_made:
+        return ()
+    lines = _lines(evidence)
+    rows = evidence.protocol.limits_of(structure, evidence.fractions)
+    return tuple(row for row in rows if row not in (lines.cord, lines.cauda))
+
+
 CORD_STANDS = (Kind.CORD, Kind.ALL_CORDS, Kind.STAND_IN, Kind.TOGETHER, Kind.CONTINUED)
 
 

@@ -16,7 +16,7 @@ from sbrtcheck.checks.limits import (
 )
 from sbrtcheck.checks.neural import numbered
 from sbrtcheck.checks.read_levels import level_order
-from sbrtcheck.checks.rule import Outcome, Rule, Section, State
+from sbrtcheck.checks.rule import Outcome, Row, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.contours import build_region
 from sbrtcheck.dvh import compute_band
@@ -28,7 +28,9 @@ from sbrtcheck.protocol.rules import Limit, Line, OrganRules, Role
 SAME_MM = 0.05  # rounding of plane positions, twice
 SPARED = 1e-9  # of a volume: rounding of sums
 
-LIMIT = Rule(id="limit.organ", section=Section.ORGAN, source="limits of the protocol")
+LIMIT = Rule(
+    id="limit.organ", section=Section.ORGAN, source="limits of the protocol", row=Row.LIMIT
+)
 DRAWN = Rule(
     id="organ.drawn",
     section=Section.ORGAN,

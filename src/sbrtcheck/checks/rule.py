@@ -5,7 +5,7 @@ from enum import IntEnum, StrEnum
 
 from sbrtcheck.protocol.rules import Basis, Severity
 
-__all__ = ["PUBLISHED_CHECKS", "SEVERITY_OUTCOME", "Outcome", "Rule", "Section", "State"]
+__all__ = ["PUBLISHED_CHECKS", "SEVERITY_OUTCOME", "Outcome", "Row", "Rule", "Section", "State"]
 
 PUBLISHED_CHECKS = "AAPM MPPG 11.a (Xia 2021), plan and data integrity"
 
@@ -49,6 +49,15 @@ class State(StrEnum):
     BOUNDED = "bounded"
     NOT_ASKED = "not asked"
     NOT_PROVIDED = "not provided"
+
+
+class Row(StrEnum):
+    """In which table of a page an answer stands."""
+
+    CHECK = "check"
+    LIMIT = "limit"
+    COVERAGE = "coverage"
+    REPORT = "report"
 
 
 class VariationClass(StrEnum):
@@ -101,6 +110,8 @@ class Rule:
         only reported. A protocol may override it.
     former
         The name under which an earlier release let a protocol override it, where that differs.
+    row
+        In which table of a page its answers stand.
     """
 
     id: str
@@ -109,6 +120,7 @@ class Rule:
     source: str
     severity: Severity = "error"
     former: str | None = None
+    row: Row = Row.CHECK
 
     @property
     def is_guarded(self) -> bool:

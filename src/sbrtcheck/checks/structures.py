@@ -8,7 +8,7 @@ from sbrtcheck.checks.findings import not_asked
 from sbrtcheck.checks.limits import graded_finding, kept_by_all_of_it, ladder_of, limit_place
 from sbrtcheck.checks.neural import numbered
 from sbrtcheck.checks.read_neural import NEURAL_ROLES
-from sbrtcheck.checks.rule import Outcome, Rule, Section, State
+from sbrtcheck.checks.rule import Outcome, Row, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.model import Text
 from sbrtcheck.protocol.names import MatchedROI
@@ -21,6 +21,7 @@ LIMITS = {
         id=f"limit.{role.value}",
         section=Section.TARGET if role in TARGETS else Section.STRUCTURE,
         source="limits of the protocol",
+        row=Row.LIMIT,
     )
     for role in Role
     if role not in ELSEWHERE

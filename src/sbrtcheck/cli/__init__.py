@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # A run makes many values that live to its end: looking for garbage among them costs 4 %.
     gc.set_threshold(GARBAGE)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if "" in arguments:  # a variable that a script left empty is not the current folder
+        sys.stderr.write("sbrtcheck: an argument is empty; name a file, a folder or a value\n")
+        sys.exit(COULD_NOT_RUN)
     try:
         app(_with_command(_with_json_value(arguments)), prog_name="sbrtcheck")
     except KeyboardInterrupt:

@@ -2,8 +2,6 @@
 
 import os
 import sys
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,12 +9,9 @@ import typer
 from sbrtcheck.cli import options
 from sbrtcheck.cli.common import (
     app,
-    declared_by,
-    facts_of,
     json_path_of,
     page_width,
     refuse,
-    usage,
     write_whole,
 )
 
@@ -44,6 +39,7 @@ def check(
     with_plans: options.WithPlans = None,
     alone: options.Alone = False,
     case_file: options.CaseFile = None,
+    within: options.Within = None,
     crosscheck: Annotated[
         bool,
         typer.Option(
@@ -68,19 +64,26 @@ def check(
     from sbrtcheck.report.text import Page, render_text
 
     json_path = json_path_of(json_file)
-    added = with_plans or []
-    if alone and added:
-        usage("--alone and --with contradict each other; give one of them")
-    typed = [Path(name) for name in (path, struct, dose, protocol, case_file, *added) if name]
+    asked = options.CaseOptions(
+        path=path,
+        protocol=protocol,
+        struct=struct,
+        dose=dose,
+        rx=rx,
+        alias=alias,
+        levels=levels,
+        with_plans=with_plans,
+        alone=alone,
+        case_file=case_file,
+        within=within,
+    )
     try:
-        declared = replace(
-            declared_by(rx, alias or [], levels), alone=alone, facts=facts_of(path, case_file)
-        )
-        with open_case(path, structure_set=struct, dose=dose, with_plans=added) as case:
+        declared = asked.declared()
+        with open_case(path, asked.files()) as case:
             verdict = check_case(case, load_protocol(protocol), declared)
             second = _second_opinion(verdict) if crosscheck else None
     except SbrtCheckError as error:
-        refuse(error, typed, phi=phi)
+        refuse(error, asked.typed, phi=phi)
     colour = not no_color and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     page = Page(
         colour=colour,

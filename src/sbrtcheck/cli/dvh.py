@@ -52,7 +52,7 @@ def dvh(
 
     Metrics come with an interval: what other readings of contours and grid would say.
     """
-    from sbrtcheck.checks.prescription import read_prescription
+    from sbrtcheck.checks.read_prescription import read_prescription
     from sbrtcheck.dossier import load_case
     from sbrtcheck.dvh import compute_band, compute_dvh
     from sbrtcheck.errors import SbrtCheckError
@@ -69,7 +69,7 @@ def dvh(
         case = load_case(path, structure_set=struct, dose=dose)
         matches = match_rois(case.structure_set.rois, loaded, declared.aliases)
         rois = _chosen(matches, structure or [])
-        reading = read_prescription(case.plan, declared, loaded.schemes.tolerance_gy)
+        reading = read_prescription(case.plan, declared, loaded.schemes)
     except SbrtCheckError as error:
         refuse(error, typed, phi=phi)
     voice = Voice(*case.patients, phi=phi)

@@ -1,8 +1,6 @@
 """`sbrtcheck robustness`: what if the patient lies a little elsewhere?"""
 
 import sys
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +8,6 @@ import typer
 from sbrtcheck.cli import options
 from sbrtcheck.cli.common import (
     app,
-    declared_by,
-    facts_of,
     json_path_of,
     page_width,
     refuse,
@@ -46,6 +42,7 @@ def robustness(
     with_plans: options.WithPlans = None,
     alone: options.Alone = False,
     case_file: options.CaseFile = None,
+    within: options.Within = None,
     phi: options.Phi = False,
 ) -> None:
     """Move the patient through the dose: worst cases of 1-3 mm and 1-2 degrees, and what breaks limits.
@@ -53,26 +50,33 @@ def robustness(
     A static dose cloud, and no verdict. Exit codes: 0 answered (whatever the answers), 2 could not
     run, 3 something could not be answered, 4 internal error.
     """
-    from sbrtcheck.dossier import load_case
+    from sbrtcheck.dossier import open_case
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol.load import load_protocol
     from sbrtcheck.report.robustness import exit_code, render_robustness, render_robustness_json
     from sbrtcheck.robustness import assess
 
     json_path = json_path_of(json_file)
-    added = with_plans or []
-    if alone and added:
-        usage("--alone and --with contradict each other; give one of them")
     point = None if about is None else _point(about)
-    typed = [Path(name) for name in (path, struct, dose, protocol, case_file, *added) if name]
+    asked = options.CaseOptions(
+        path=path,
+        protocol=protocol,
+        struct=struct,
+        dose=dose,
+        rx=rx,
+        alias=alias,
+        levels=levels,
+        with_plans=with_plans,
+        alone=alone,
+        case_file=case_file,
+        within=within,
+    )
     try:
-        declared = replace(
-            declared_by(rx, alias or [], levels), alone=alone, facts=facts_of(path, case_file)
-        )
-        case = load_case(path, structure_set=struct, dose=dose, with_plans=added)
-        found = assess(case, load_protocol(protocol), declared, about_mm=point)
+        declared = asked.declared()
+        with open_case(path, asked.files()) as case:
+            found = assess(case, load_protocol(protocol), declared, about_mm=point)
     except SbrtCheckError as error:
-        refuse(error, typed, phi=phi)
+        refuse(error, asked.typed, phi=phi)
     if json_path is not None:
         write_whole(json_path, render_robustness_json(found, phi=phi) + "\n", option="--json")
     if json_file == "-":

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from sbrtcheck.checks.rule import Row
 from sbrtcheck.checks.verdict import Verdict
 from sbrtcheck.crosscheck.compare import METRICS, CrossCheck, Opinion, Other, compare
 from sbrtcheck.crosscheck.dicompyler import ask_dicompyler, why_absent
 from sbrtcheck.crosscheck.voxels import whole_voxels
 from sbrtcheck.dicom import load_exported_dvhs
-from sbrtcheck.dossier import Case
 from sbrtcheck.dvh import DVH, Band, compute_band, dvh_of_exported
 from sbrtcheck.errors import ReadError, UnsupportedError
 from sbrtcheck.model import ROI, DoseGrid, ExportedDVH, StructureSet, Text
@@ -18,7 +18,7 @@ from sbrtcheck.model import ROI, DoseGrid, ExportedDVH, StructureSet, Text
 __all__ = ["DICOMPYLER", "PLANNING_SYSTEM", "Files", "ask_others", "cross_check"]
 
 PLANNING_SYSTEM, DICOMPYLER = "planning system", "dicompyler-core"
-GRADED = ("limit.", "coverage")  # findings that put a value against a line
+GRADED = (Row.LIMIT, Row.COVERAGE)
 VOLUME = METRICS[0]
 
 Subject = tuple[ROI, Band]
@@ -51,7 +51,7 @@ def cross_check(verdict: Verdict) -> CrossCheck:
 
 def _compared(verdict: Verdict) -> CrossCheck:
     case = verdict.case
-    files = _files(case)
+    files = _files(verdict)
     if isinstance(files, Text):
         return CrossCheck(notes=(files,))
     rois, notes = _graded(verdict)
@@ -59,11 +59,12 @@ def _compared(verdict: Verdict) -> CrossCheck:
     return replace(second, notes=(*notes, *second.notes))
 
 
-def _files(case: Case) -> Files | Text:
+def _files(verdict: Verdict) -> Files | Text:
     """Return the files of a case, or why no other program can read what was judged."""
+    case = verdict.case
     doses = case.links_of("RT Dose")
     structures = case.links_of("RT Structure Set")
-    if case.added or len(doses) > 1:
+    if verdict.parts or len(doses) > 1:
         return Text("not compared: the dose is a sum")
     if not doses or not structures or doses[0].path is None or structures[0].path is None:
         return Text("not compared: the case was not read from files")
@@ -75,20 +76,19 @@ def _graded(verdict: Verdict) -> tuple[list[ROI], tuple[Text, ...]]:
     names = {
         finding.roi
         for finding in verdict.findings
-        if finding.id.startswith(GRADED) and finding.metric is not None
+        if finding.rule.row in GRADED and finding.value is not None and finding.outcome is not None
     }
     graded = [row.match for row in verdict.structures if row.match.roi.name in names]
-    drawn = {id(roi) for roi in verdict.case.structure_set.rois}
     notes = tuple(
         Text(
             "{structure} ({roi}) is not compared: it is made here, not drawn in the files",
-            structure=match.structure or "",
+            structure=str(match.structure),
             roi=match.roi.name,
         )
         for match in graded
-        if id(match.roi) not in drawn
+        if match.is_made
     )
-    return [match.roi for match in graded if id(match.roi) in drawn], notes
+    return [match.roi for match in graded if not match.is_made], notes
 
 
 def ask_others(
@@ -107,12 +107,12 @@ def ask_others(
 
 # --- The planning system ------------------------------------------------------------------------
 
-Row = tuple[ROI, Opinion]
+RoiOpinion = tuple[ROI, Opinion]
 
 
 def _planning_system(
     structure_set: StructureSet, dose: DoseGrid, files: Files, subjects: Sequence[Subject]
-) -> tuple[list[Row], tuple[Text, ...]]:
+) -> tuple[list[RoiOpinion], tuple[Text, ...]]:
     """Return its opinion on each ROI, and what is to be said of its curves as a whole."""
     drawn_on = None if dose.header is None else dose.header.referenced_structure_set_uid
     try:
@@ -162,7 +162,7 @@ def _beside(opinion: Opinion, band: Band, other: Other) -> Opinion:
 
 def _dicompyler(
     dose: DoseGrid, files: Files, subjects: Sequence[Subject]
-) -> tuple[list[Row], tuple[Text, ...]]:
+) -> tuple[list[RoiOpinion], tuple[Text, ...]]:
     """Return its opinion on each ROI, or what to do where it is not there."""
     try:
         answers = ask_dicompyler(*files, [roi for roi, _ in subjects])

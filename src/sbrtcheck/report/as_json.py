@@ -6,9 +6,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from sbrtcheck import __version__
-from sbrtcheck.checks.prescription import read_prescription
+from sbrtcheck.checks.read_prescription import read_prescription
 from sbrtcheck.checks.verdict import Finding, JudgedROI, Verdict, exit_code
-from sbrtcheck.dossier import Case, Link, Other
+from sbrtcheck.dossier import Case, Link, Sibling
 from sbrtcheck.model import CaseFacts, Declared, Prescription, Text, Value, approval_term
 from sbrtcheck.protocol.rules import Protocol
 from sbrtcheck.report.words import Voice, printable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sbrtcheck.crosscheck import CrossCheck, Difference, Opinion
 
 SCHEMA = 1
-SAME_DOSE_GY = 0.01  # prescriptions of one plan that differ by less are one
 
 
 def load_schema() -> dict[str, object]:
@@ -53,9 +52,9 @@ def render_json(
         "protocol": protocol_record(protocol),
         "plans": [
             plan_record(verdict.case, verdict.prescription, voice),
-            *(plan_record(part, _prescription_of(part), voice) for part in verdict.case.added),
+            *(plan_record(part, _prescription_of(part, protocol), voice) for part in verdict.parts),
         ],
-        "others": [_other(other, phi=phi) for other in verdict.case.others],
+        "others": [_other(other, phi=phi) for other in _not_added(verdict)],
         "levels": {"treated": list(verdict.levels), "source": voice.say(verdict.levels_source)},
         "declared": declared_record(verdict, voice),
         "findings": [_finding(finding, voice) for finding in verdict.findings],
@@ -77,8 +76,15 @@ def _notes(verdict: Verdict) -> tuple[Text, ...]:
     return (*own, *verdict.notes)
 
 
-def _prescription_of(part: Case) -> Prescription | None:
-    return read_prescription(part.plan, Declared(), tolerance_gy=SAME_DOSE_GY).prescription
+def _prescription_of(part: Case, protocol: Protocol) -> Prescription | None:
+    return read_prescription(part.plan, Declared(), protocol.schemes).prescription
+
+
+def _not_added(verdict: Verdict) -> list[Sibling]:
+    """Return the other plans of the patient whose dose was not added."""
+    added = {part.plan.instance.sop_instance_uid for part in verdict.parts}
+    siblings = verdict.case.siblings
+    return [one for one in siblings if one.instance.sop_instance_uid not in added]
 
 
 def protocol_record(protocol: Protocol) -> dict[str, object]:
@@ -99,6 +105,7 @@ def plan_record(case: Case, prescription: Prescription | None, voice: Voice) -> 
         "label": voice.name(instance.label or ""),
         "sop_instance_uid": instance.sop_instance_uid,
         "sha256": instance.sha256,
+        "dataset_sha256": instance.dataset_sha256,
         "approval_status": voice.name(instance.approval_status or "") or None,
         "prescription": None
         if prescription is None
@@ -119,7 +126,7 @@ def plan_record(case: Case, prescription: Prescription | None, voice: Voice) -> 
     }
 
 
-def _other(other: Other, *, phi: bool) -> dict[str, object]:
+def _other(other: Sibling, *, phi: bool) -> dict[str, object]:
     instance = other.instance
     return {
         "kind": other.kind,
@@ -137,6 +144,7 @@ def _linked(link: Link, voice: Voice) -> dict[str, object]:
     return {
         "sop_instance_uid": link.instance.sop_instance_uid,
         "sha256": link.instance.sha256,
+        "dataset_sha256": link.instance.dataset_sha256,
         "how": voice.say(link.how),
     }
 
@@ -168,6 +176,7 @@ def _facts(facts: CaseFacts) -> dict[str, object]:
         "operated_levels": list(facts.operated_levels),
         "prior_radiotherapy": facts.prior_radiotherapy,
         "conus_level": facts.conus_level,
+        "not_drawn": dict(facts.not_drawn),
     }
 
 
@@ -191,6 +200,12 @@ def _finding(finding: Finding, voice: Voice) -> dict[str, object]:
         "source": finding.source,
         "message": voice.say(finding.message),
         "text": _text(finding.message, voice),
+        "rule": finding.id if finding.metric is None else f"{finding.id} {finding.metric}",
+        "section": finding.section.value,
+        "state": None if finding.state is None else finding.state.value,
+        "class": None if finding.variation_class is None else finding.variation_class.value,
+        "cure": None if finding.cure is None else voice.say(finding.cure),
+        "held_by": finding.held_by,
     }
 
 

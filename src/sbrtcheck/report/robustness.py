@@ -65,7 +65,7 @@ def _head(found: Robustness, voice: Voice) -> str:
         f"Plan        {voice.name(instance.label or '(no label)')}   patient {voice.patient_tail()}",
         f"As planned  {mark} {verdict.outcome.name} (sbrtcheck check says why; this page is no verdict)",
     ]
-    if verdict.case.added:
+    if verdict.parts:
         lines.append("Doses       of all added plans for neural structures, moved together")
     if found.about_mm is not None:
         point = ", ".join(f"{part:g}" for part in found.about_mm)
@@ -180,7 +180,7 @@ def render_robustness_json(found: Robustness, *, phi: bool = False) -> str:
         "protocol": protocol_record(verdict.protocol),
         "plans": [
             plan_record(case, verdict.prescription, voice),
-            *(plan_record(part, None, voice) for part in case.added),
+            *(plan_record(part, None, voice) for part in verdict.parts),
         ],
         "declared": declared_record(verdict, voice),
         "rotations_about": {

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from sbrtcheck import __version__
-from sbrtcheck.checks.facts import NOT_PROVIDED
+from sbrtcheck.checks.rule import Row, Section, State
 from sbrtcheck.checks.verdict import Finding, JudgedROI, Outcome, Verdict
 from sbrtcheck.dossier import Case, tail
 from sbrtcheck.model import MASK, PriorRadiotherapy, Value
@@ -43,11 +43,10 @@ ROLE_WORDS = (
     (Role.PTV, "Target"),
 )
 Cell = str | Styled
-Row = tuple[Sequence[Cell], str]  # of a table, and what it says beyond its cells
+TableRow = tuple[Sequence[Cell], str]  # of a table, and what it says beyond its cells
 GAP = 2  # blanks between columns
 HANG = 2  # blanks by which the further lines of a sentence are indented
 LOW_HIGH = "(low-high)"
-SAID_BY_ROW = ("keeps {line}", "misses {line}")  # by limit and outcome
 TARGET_COLUMNS = tuple(parse_metric(text) for text in ("V100%", "D95%", "D98%", "D2%", "Dmax"))
 NOT_CHECKED = (
     "plans and doses that do not lie near these files; contour correctness; image registration;",
@@ -70,11 +69,26 @@ class Page:
     width: int = WIDTH
 
 
+def _is_check(finding: Finding) -> bool:
+    """Tell whether a finding stands in the table of checks: it has no row of numbers elsewhere."""
+    if finding.rule.row is Row.REPORT:
+        return False
+    return finding.rule.row is Row.CHECK or finding.value is None
+
+
+def _says_more(finding: Finding) -> bool:
+    """Tell whether a check is worth a line without being asked for."""
+    if finding.state in (State.NOT_PROVIDED, State.NOT_ASKED):
+        return False
+    return finding.outcome is not Outcome.PASS and finding.held_by is None
+
+
 def render_text(verdict: Verdict, page: Page, *, second: "CrossCheck | None" = None) -> str:
     """Return a verdict as text, with a second opinion where one was asked for."""
     writer = _Writer(verdict, page)
     if page.quiet:
         writer.verdict_lines()
+        writer.reasons()
     else:
         writer.head()
         writer.verdict_lines()
@@ -86,7 +100,7 @@ def render_text(verdict: Verdict, page: Page, *, second: "CrossCheck | None" = N
         if second is not None:
             writer.second_opinion(second)
         writer.notes()
-        writer.worst_again()
+        writer.reasons()
         writer.not_checked()
         writer.masks()
     return writer.text()
@@ -122,7 +136,7 @@ class _Writer:
     def line(self, text: str = "", style: str = "") -> None:
         self.console.print(Styled(self.plain(text), style=style))
 
-    def columns(self, justify: str, head: Sequence[str], rows: Sequence[Row]) -> None:
+    def columns(self, justify: str, head: Sequence[str], rows: Sequence[TableRow]) -> None:
         """Print rows in columns, without those that stay empty; what else they say comes last.
 
         It stands behind its row where it fits there, and below it otherwise; so does a row below
@@ -184,8 +198,16 @@ class _Writer:
             table.add_column(justify="right" if side == "r" else "left", overflow="fold")
         return table
 
-    def of_id(self, *prefixes: str) -> list[Finding]:
-        return [f for f in self.verdict.findings if f.id.startswith(prefixes)]
+    def rows(self, row: Row, *sections: Section) -> list[Finding]:
+        """Return the findings of one table, of some sections or of all."""
+        return [
+            f
+            for f in self.verdict.findings
+            if f.rule.row is row and (not sections or f.section in sections)
+        ]
+
+    def of_section(self, section: Section) -> list[Finding]:
+        return [f for f in self.verdict.findings if f.section is section]
 
     # --- sections ---
 
@@ -210,13 +232,13 @@ class _Writer:
         yield "Plan", f"{label}   patient {voice.patient_tail()}   {approval}"
         prescription = verdict.prescription
         if prescription is None:
-            problem = next(f for f in verdict.findings if f.id == "prescription")
+            problem = self.of_section(Section.PRESCRIPTION)[0]
             yield "Prescription", f"not known: {voice.say(problem.message)}"
         else:
             target = f" to {voice.name(prescription.target)}" if prescription.target else ""
             scheme_text = f"{prescription.dose_gy:g} Gy in {prescription.fractions} fractions"
             yield "Prescription", f"{scheme_text}{target}   ({voice.say(prescription.source)})"
-        scheme = self.of_id("trial.scheme")[0]
+        scheme = next(f for f in verdict.findings if f.place == "schemes")
         yield "Scheme", self._marked(scheme)
         treated = ", ".join(verdict.levels) or "not known"
         yield "Levels", f"{treated}   ({voice.say(verdict.levels_source)})"
@@ -225,9 +247,9 @@ class _Writer:
                 if row.match.role is role:
                     yield word, self._structure(row)
         yield "Dose", self._dose()
-        for part in verdict.case.added:
+        for part in verdict.parts:
             yield "Added plan", self._added(part)
-        for other in verdict.case.others if self.page.phi else ():
+        for other in verdict.case.siblings if self.page.phi else ():
             uid = tail(other.instance.sop_instance_uid)
             yield "Other plan", f"{voice.name(other.instance.label or '(no label)')}   {uid}"
 
@@ -288,25 +310,29 @@ class _Writer:
         return f"{self.mark(self._shown_outcome()).plain.split()[0]} {words}"
 
     def neural(self) -> None:
-        limits = [f for f in self.of_id("limit.") if f.id != "limit.organ"]
+        limits = [f for f in self.rows(Row.LIMIT, Section.NEURAL) if f.value is not None]
         if not limits:
             return
-        maxima = {f.subject: f for f in self.of_id("report.neural")}
+        maxima = {f.subject: f for f in self.rows(Row.REPORT, Section.NEURAL)}
         head = ("Neural", "D0.035cc", LOW_HIGH, "Dmax", "limit", "", "margin", "")
-        rows: list[Row] = []
+        rows: list[TableRow] = []
         for finding in limits:
             near = finding.metric is None or str(finding.metric) == "D0.035cc"
             name = self.voice.name(finding.roi or finding.subject)
             cells: tuple[Cell, ...] = (
                 name if near else f"  {finding.metric}",
                 *self._numbers(finding),
-                self._number(maxima[finding.subject]) if near else "",
+                self._maximum(maxima, finding) if near else "",
                 *self._limit_cells(finding),
             )
             rows.append((cells, self._words(finding)))
         self.columns("lrlrllrl", head, rows)
         self._sources(limits)
         self.line()
+
+    def _maximum(self, maxima: dict[str, Finding], finding: Finding) -> str:
+        found = maxima.get(finding.subject)
+        return "" if found is None else self._number(found)
 
     def _limit_cells(self, finding: Finding) -> tuple[str | Styled, ...]:
         """Return limit, basis, margin and outcome of a finding, as cells of a row."""
@@ -321,8 +347,7 @@ class _Writer:
 
     def _words(self, finding: Finding) -> str:
         """Return what a finding says beyond its row."""
-        plain = finding.message.template in SAID_BY_ROW
-        return "" if plain else self.voice.say(finding.message)
+        return "" if finding.is_plain else self.voice.say(finding.message)
 
     def _sources(self, limits: list[Finding]) -> None:
         if self.page.verbose:
@@ -331,13 +356,14 @@ class _Writer:
 
     def organs(self) -> None:
         """Show organs that are not clear passes; all of them with -v."""
-        limits = [f for f in self.of_id("limit.organ") if f.metric is not None]
+        sections = (Section.ORGAN, Section.STRUCTURE, Section.TARGET)
+        limits = [f for f in self.rows(Row.LIMIT, *sections) if f.value is not None]
         shown = [f for f in limits if self.page.verbose or f.outcome is not Outcome.PASS]
         if not limits:
             return
         if shown:
             head = ("Organs", "", "", LOW_HIGH, "limit", "", "margin", "")
-            rows: list[Row] = [
+            rows: list[TableRow] = [
                 (
                     (
                         self.voice.name(finding.roi or finding.subject),
@@ -413,15 +439,15 @@ class _Writer:
         return f"{margin:+.1e}"
 
     def targets(self) -> None:
-        rows = [f for f in self.of_id("coverage") if f.metric is not None]
+        rows = [f for f in self.rows(Row.COVERAGE) if f.metric is not None]
         if not rows:
             return
         first, *rest = (f"{m} [{m.unit}]" for m in TARGET_COLUMNS)
-        table: list[Row] = []
+        table: list[TableRow] = []
         for finding in rows:
             others = {
                 str(f.metric): f
-                for f in self.of_id("report.target")
+                for f in self.rows(Row.REPORT, Section.TARGET)
                 if f.subject == finding.subject
             }
             cells: tuple[Cell, ...] = (
@@ -444,7 +470,7 @@ class _Writer:
         """Print conformity, gradient and homogeneity of each target, or why they are not known."""
         rows: dict[str, list[str]] = {}
         unknown: dict[tuple[str, str], list[str]] = {}
-        for finding in self.of_id("report.target"):
+        for finding in self.rows(Row.REPORT, Section.TARGET):
             if finding.metric is None or finding.metric.unit:
                 continue
             name = finding.roi or finding.subject
@@ -453,27 +479,17 @@ class _Writer:
             if value is not None:
                 known.append(f"{finding.metric} {value:.2f}")
             else:
-                why = self.voice.say(finding.reason or NOT_PROVIDED)
+                why = "" if finding.reason is None else self.voice.say(finding.reason)
                 unknown.setdefault((name, why), []).append(str(finding.metric))
         for name, known in rows.items():
             gaps = [f"{', '.join(m)}: {why}" for (n, why), m in unknown.items() if n == name]
             self.item(f"{self.voice.name(name)}: {'   '.join([*known, *gaps])}")
 
     def checks(self) -> None:
-        shown = [
-            f
-            for f in self.verdict.findings
-            if not f.id.startswith(("limit.", "report.neural", "report.target"))
-            and not (f.id == "coverage" and f.metric)
-            and (self.page.verbose or f.outcome is not Outcome.PASS)
-            and (self.page.verbose or f.message != NOT_PROVIDED)
-        ]
-        passed = sum(
-            f.outcome is Outcome.PASS
-            and not f.id.startswith("limit.")
-            and not (f.id == "coverage" and f.metric)
-            for f in self.verdict.findings
-        )
+        """Show the checks that are not clear passes; all of them with -v."""
+        rows = [f for f in self.verdict.findings if _is_check(f)]
+        shown = [f for f in rows if self.page.verbose or _says_more(f)]
+        passed = sum(f.outcome is Outcome.PASS for f in rows)
         self.line("Checks", "bold")
         table = self.grid("l", "l")
         for finding in shown:
@@ -482,10 +498,10 @@ class _Writer:
                 self.plain(f"{finding.id}: {self.voice.say(finding.message)}"),
             )
         self.console.print(table)
-        absent = [f.id for f in self.verdict.findings if f.message == NOT_PROVIDED]
-        if absent and not self.page.verbose:
-            self.item(f"not provided (case.toml): {', '.join(absent)}")
         if not self.page.verbose:
+            absent = [f.id for f in rows if f.state is State.NOT_PROVIDED]
+            if absent:
+                self.item(f"not provided (case.toml): {', '.join(absent)}")
             self.line(f"{self.mark(Outcome.PASS).plain}: {passed} more (-v lists them)")
         self.line()
 
@@ -534,22 +550,28 @@ class _Writer:
                 self.item(sentence)
             self.line()
 
-    def worst_again(self) -> None:
-        worst = self.verdict.outcome
-        if worst is Outcome.PASS:
-            return
-        self.line(f"Why {worst.name}", "bold")
-        for finding in self.verdict.findings:
-            if finding.outcome is worst:
-                subject = (
-                    "" if finding.subject in ("plan", "case", "dose") else f" {finding.subject}"
-                )
-                value = self._worst_value(finding)
-                self.item(
-                    f"{finding.id}{self.voice.name(subject)}{value}: {self.voice.say(finding.message)}",
-                    STYLES[worst],
-                )
-        self.line()
+    def reasons(self) -> None:
+        """Say each cause once, the worst outcome first; what settles an open question with it."""
+        for outcome in (Outcome.FAIL, Outcome.UNDECIDED, Outcome.VARIATION):
+            causes = [
+                f for f in self.verdict.findings if f.outcome is outcome and f.held_by is None
+            ]
+            if not causes:
+                continue
+            if outcome is not self.verdict.outcome and not self.page.quiet:
+                continue
+            self.line(f"Why {outcome.name}", "bold")
+            for finding in causes:
+                self.item(self._cause(finding), STYLES[outcome])
+            self.line()
+
+    def _cause(self, finding: Finding) -> str:
+        subject = "" if finding.subject in ("plan", "case", "dose") else f" {finding.subject}"
+        told = f"{finding.id}{self.voice.name(subject)}{self._worst_value(finding)}"
+        sentence = f"{told}: {self.voice.say(finding.message)}"
+        if finding.cure is None:
+            return sentence
+        return f"{sentence}; {self.voice.say(finding.cure)}"
 
     def _worst_value(self, finding: Finding) -> str:
         if finding.metric is None:

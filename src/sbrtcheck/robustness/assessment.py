@@ -1,18 +1,21 @@
 """Ask the questions of `checks` again for a patient who lies elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from sbrtcheck.checks.evidence import NEURAL_ROLES, Evidence
+from sbrtcheck.checks.evidence import Evidence
 from sbrtcheck.checks.judge import gather, judge
-from sbrtcheck.checks.neural import DMAX, NEAR_MAXIMUM, neural_limits
+from sbrtcheck.checks.limits import DMAX
+from sbrtcheck.checks.neural import NEAR_MAXIMUM, further_limits, lines_of
+from sbrtcheck.checks.read_neural import Kind, Part
+from sbrtcheck.checks.rule import State
 from sbrtcheck.checks.verdict import Outcome, Verdict
 from sbrtcheck.contours import build_region
 from sbrtcheck.dossier import Case
-from sbrtcheck.model import Declared, DoseGrid, Text, Value
+from sbrtcheck.model import Declared, DoseGrid, Plan, Text, Value
 from sbrtcheck.protocol.metric import Metric, parse_metric
 from sbrtcheck.protocol.names import MatchedROI
 from sbrtcheck.protocol.rules import Coverage, Limit, Line, Protocol, Role
@@ -105,7 +108,9 @@ def assess(
     """
     evidence = gather(case, protocol, declared or Declared())
     verdict = judge(evidence)
-    point, about = (about_mm, Text("given")) if about_mm is not None else isocentre(case)
+    point, about = about_mm, Text("given")
+    if about_mm is None:
+        point, about = isocentre(case, [part.plan for part in verdict.parts])
     rows = tuple(row for asked in _asked(evidence) for row in _rows(evidence, asked, point))
     unanswered = tuple(dict.fromkeys(_unanswered(verdict, rows, None if point else about)))
     return Robustness(
@@ -113,17 +118,21 @@ def assess(
     )
 
 
-def isocentre(case: Case) -> tuple[Point | None, Text]:
+def isocentre(case: Case, others: Sequence[Plan] = ()) -> tuple[Point | None, Text]:
     """Return the isocentre that all treatment beams share, and a sentence: whence, or why not."""
-    plans = (case.plan, *(part.plan for part in case.added))
+    plans = (case.plan, *others)
     beams = [beam for plan in plans for beam in plan.beams if beam.treats]
     points = [beam.isocentre_mm for beam in beams if beam.isocentre_mm is not None]
-    cure = "rotations need a point to turn about: add --about x,y,z (patient coordinates in mm)"
+    cure = Text(
+        "rotations need a point to turn about: add --about x,y,z (patient coordinates in mm)"
+    )
     if not points or len(points) < len(beams):
-        return None, Text("not every treatment beam states its isocentre; " + cure)
+        return None, Text("not every treatment beam states its isocentre; {cure}", cure=cure)
     if np.ptp(np.array(points), axis=0).max() > SAME_MM:
         return None, Text(
-            "the treatment beams have {count} isocentres; " + cure, count=len(set(points))
+            "the treatment beams have {count} isocentres; {cure}",
+            count=len(set(points)),
+            cure=cure,
         )
     return points[0], Text("isocentre of all treatment beams")
 
@@ -148,13 +157,10 @@ class _Asked(NamedTuple):
 
 def _asked(evidence: Evidence) -> Iterator[_Asked]:
     """Yield what `check` asks of neural structures and targets, and the dose that covers these."""
-    for subject, match in evidence.drawn(*NEURAL_ROLES):
-        limits = neural_limits(evidence, match)
-        questions = tuple(
-            _question(evidence, subject, limit, further=limit is not limits[0]) for limit in limits
-        )
-        unlimited = (_Question(NEAR_MAXIMUM),)
-        yield _Asked(subject, match, evidence.course.dose, True, questions or unlimited)
+    for part in evidence.neural.parts:
+        if part.is_graded or part.kind is Kind.MADE_PRV:
+            questions = _questions(evidence, part)
+            yield _Asked(part.subject, part.match, evidence.course.dose, True, questions)
     coverage = evidence.protocol.coverage
     covered = _Question(coverage.goal.constraint.metric, _lines(coverage))
     for subject, match in evidence.drawn(Role.PTV):
@@ -162,14 +168,23 @@ def _asked(evidence: Evidence) -> Iterator[_Asked]:
         yield _Asked(subject, match, evidence.case.dose, False, questions)
 
 
-def _question(evidence: Evidence, subject: str, limit: Limit, *, further: bool) -> _Question:
+def _questions(evidence: Evidence, part: Part) -> tuple[_Question, ...]:
+    """Return what is asked of a neural ROI: its near-maximum, and the further rows of the protocol."""
+    first = _Question(NEAR_MAXIMUM, lines_of(evidence, part))
+    further = further_limits(evidence, part)
+    return (first, *(_question(evidence, part.subject, limit) for limit in further))
+
+
+def _question(evidence: Evidence, subject: str, limit: Limit) -> _Question:
     """Return what a limit asks; of all of a structure that is smaller than the volume asked.
 
     So does `check`, of the limits beyond that of the near-maximum.
     """
     metric, lines = limit.goal.constraint.metric, _lines(limit)
-    volume_cc = evidence.dvh(subject).volume_cc or 0.0
-    if not further or metric.argument_unit != "cc" or volume_cc >= (metric.argument or 0.0):
+    volume_cc = evidence.dvh(subject).volume_cc
+    if metric.argument_unit != "cc" or volume_cc is None or metric.argument is None:
+        return _Question(metric, lines)
+    if volume_cc >= metric.argument:
         return _Question(metric, lines)
     of_all = (replace(line, constraint=replace(line.constraint, metric=DMAX)) for line in lines)
     return _Question(DMAX, tuple(of_all), metric)
@@ -220,8 +235,8 @@ def _unanswered(verdict: Verdict, rows: tuple[Row, ...], no_point: Text | None) 
     """Yield what `check` cannot decide, which poses are not known, and whether none could turn."""
     said = set()
     for finding in verdict.findings:
-        at_limit = finding.reason == Text("at limit")
-        if finding.outcome is Outcome.UNDECIDED and finding.required and not at_limit:
+        at_limit = finding.state is State.AT_LIMIT
+        if finding.outcome is Outcome.UNDECIDED and not at_limit:
             said.add(finding.subject)
             yield Text("{subject}: {why}", subject=finding.subject, why=finding.message)
     for row in rows:

@@ -7,7 +7,7 @@ import numpy as np
 
 from sbrtcheck.contours import Region, build_region
 from sbrtcheck.dvh import DVH, compute_dvh
-from sbrtcheck.dvh.beyond import Extent, bound_by_extents_gy
+from sbrtcheck.dvh.beyond import Bound, Extent, bound_by_extents_gy
 from sbrtcheck.model import ROI, DoseGrid, FloatArray, Prescription, Text, Value
 from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
 from sbrtcheck.protocol.metric import Constraint, Metric
@@ -112,7 +112,7 @@ class Moving:
         dosimetry = Dosimetry(
             dvhs={NAME: dvh},
             prescription=self._prescription,
-            beyond_gy={} if bound_gy is None else {NAME: bound_gy},
+            beyond={} if bound_gy is None else {NAME: Bound(bound_gy)},
         )
         return {metric: evaluate(metric, NAME, dosimetry) for metric in self._metrics}
 
@@ -137,7 +137,9 @@ class Moving:
         if pose not in self._bounds_gy:
             reaches = [target.extent(pose) for target in self._targets]
             extent = self._reach.extent(pose)
-            self._bounds_gy[pose] = bound_by_extents_gy(extent, self._dose, reaches)
+            bound = bound_by_extents_gy(extent, self._dose, reaches)
+            far = bound is not None and not bound.is_near
+            self._bounds_gy[pose] = bound.dose_gy if bound is not None and far else None
         return self._bounds_gy[pose]
 
     def _on_grid(self, pose: Pose) -> bool:
