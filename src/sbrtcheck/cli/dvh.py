@@ -11,9 +11,10 @@ from sbrtcheck.cli import options
 from sbrtcheck.cli.common import app, declared_by, page_width, refuse, usage, write_whole
 
 if TYPE_CHECKING:
-    from sbrtcheck.model import ROI
+    from sbrtcheck.model import ROI, Declared, Plan, Prescription
     from sbrtcheck.protocol.metric import Metric
     from sbrtcheck.protocol.names import MatchedROI
+    from sbrtcheck.protocol.rules import Protocol
 
 BYTE_ORDER_MARK = "\ufeff"  # by it a spreadsheet knows UTF-8
 
@@ -52,8 +53,7 @@ def dvh(
 
     Metrics come with an interval: what other readings of contours and grid would say.
     """
-    from sbrtcheck.checks.read_prescription import read_prescription
-    from sbrtcheck.dossier import load_case
+    from sbrtcheck.dossier import Options, load_contours_and_dose
     from sbrtcheck.dvh import compute_band, compute_dvh
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol.load import load_protocol
@@ -66,10 +66,10 @@ def dvh(
     try:
         loaded = load_protocol(protocol)
         declared = declared_by(rx, alias or [], None)
-        case = load_case(path, structure_set=struct, dose=dose)
+        case = load_contours_and_dose(path, Options(structure_set=struct, dose=dose))
         matches = match_rois(case.structure_set.rois, loaded, declared.aliases)
         rois = _chosen(matches, structure or [])
-        reading = read_prescription(case.plan, declared, loaded.schemes)
+        prescription = _prescription(case.plan, declared, loaded)
     except SbrtCheckError as error:
         refuse(error, typed, phi=phi)
     voice = Voice(*case.patients, phi=phi)
@@ -77,9 +77,9 @@ def dvh(
     if metrics:
         bands = [compute_band(roi, case.dose) for roi in rois]
         page = render_metrics(
-            bands, metrics, reading.prescription, voice, width=width, ascii_only=ascii_only
+            bands, metrics, prescription, voice, width=width, ascii_only=ascii_only
         )
-        rows = metrics_csv(bands, metrics, reading.prescription, voice) if csv_file else ""
+        rows = metrics_csv(bands, metrics, prescription, voice) if csv_file else ""
     else:
         dvhs = [compute_dvh(roi, case.dose) for roi in rois]
         page = render_overview(dvhs, voice, width=width, ascii_only=ascii_only)
@@ -90,6 +90,21 @@ def dvh(
     if csv_file is not None:
         write_whole(Path(csv_file), BYTE_ORDER_MARK + rows, option="--csv")
     sys.stdout.write(page)
+
+
+def _prescription(
+    plan: "Plan | None", declared: "Declared", protocol: "Protocol"
+) -> "Prescription | None":
+    """Return the prescription of a plan, or the one declared where there is no plan."""
+    from sbrtcheck.checks.read_prescription import read_prescription
+    from sbrtcheck.model import Prescription
+
+    if plan is not None and not plan.is_ion:
+        return read_prescription(plan, declared, protocol.schemes).prescription
+    if declared.prescription is None:
+        return None
+    dose_gy, fractions = declared.prescription
+    return Prescription(dose_gy=dose_gy, fractions=fractions)
 
 
 def _metrics(texts: Sequence[str]) -> "list[Metric]":

@@ -51,12 +51,29 @@ def lint_protocol(
     """Find what is wrong or doubtful in a protocol file; exit 1 if anything is."""
     from sbrtcheck.protocol.lint import lint
 
-    problems = lint(file)
+    problems = (*lint(file), *_unknown_checks(file))
     for problem in problems:
         sys.stdout.write(f"{problem}\n")
     words = {0: "no problems", 1: "1 problem"}.get(len(problems), f"{len(problems)} problems")
     sys.stdout.write(f"{words}\n")
     raise typer.Exit(1 if problems else 0)
+
+
+def _unknown_checks(file: Path) -> tuple[str, ...]:
+    """Return what a protocol says of checks that there are not, or that must be asked."""
+    from sbrtcheck.checks.judge import require_known_checks
+    from sbrtcheck.errors import ProtocolError
+    from sbrtcheck.protocol.load import load_protocol
+
+    try:
+        protocol = load_protocol(file)
+    except ProtocolError:
+        return ()  # lint has said so
+    try:
+        require_known_checks(protocol)
+    except ProtocolError as error:
+        return error.problems
+    return ()
 
 
 @protocol_app.command("schema")

@@ -19,6 +19,7 @@ from sbrtcheck.dossier.link import (
     where_of,
 )
 from sbrtcheck.dossier.load import Options, load_case, load_structures, open_case, open_path
+from sbrtcheck.dossier.research import Research, load_contours_and_dose
 from sbrtcheck.dossier.survey import Seen, survey
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Found",
     "Link",
     "Options",
+    "Research",
     "Seen",
     "Sibling",
     "Survey",
@@ -37,6 +39,7 @@ __all__ = [
     "dossier_of",
     "find_files",
     "load_case",
+    "load_contours_and_dose",
     "load_structures",
     "open_case",
     "open_dossier",

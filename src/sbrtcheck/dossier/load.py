@@ -127,7 +127,7 @@ def open_path(path: str | Path, options: Options) -> Iterator[Opened]:
     start = Path(path)
     if not str(path):
         raise CaseError(Text("an empty path names no file or folder"))
-    if not _is_archive(start):
+    if not is_archive(start):
         yield _open(start, options)
         return
     members = [found.place for found in find_files([Root(start)]).found]
@@ -144,7 +144,8 @@ def open_path(path: str | Path, options: Options) -> Iterator[Opened]:
             raise
 
 
-def _is_archive(path: Path) -> bool:
+def is_archive(path: Path) -> bool:
+    """Tell whether a path is a zip archive."""
     return path.suffix.lower() == ZIP and is_file(path)
 
 
@@ -304,12 +305,14 @@ def _choices(opened: Opened, options: Options) -> Choices:
     dossier = opened.dossier
     structure_set = _start_of(opened, dicom.RT_STRUCTURE_SET)
     if options.structure_set is not None:
-        structure_set = _named(options.structure_set, dossier, dicom.RT_STRUCTURE_SET, "--struct")
+        structure_set = named_file(
+            options.structure_set, dossier, dicom.RT_STRUCTURE_SET, "--struct"
+        )
     dose = _start_of(opened, dicom.RT_DOSE)
     if dose is not None and dose.file.dose_header().summation_type == "BEAM":
         dose = None  # one beam is not the course; all together may be
     if options.dose is not None:
-        dose = _named(options.dose, dossier, dicom.RT_DOSE, "--dose")
+        dose = named_file(options.dose, dossier, dicom.RT_DOSE, "--dose")
     added = [_added(name, opened) for name in options.with_plans]
     return Choices(structure_set=structure_set, dose=dose, added=tuple(added))
 
@@ -321,7 +324,7 @@ def _start_of(opened: Opened, sop_class_uid: str) -> Filed | None:
     return start
 
 
-def _named(option: str | Path, dossier: Dossier, sop_class_uid: str, name: str) -> Filed:
+def named_file(option: str | Path, dossier: Dossier, sop_class_uid: str, name: str) -> Filed:
     """Return the file that an option names: a path, or the end of one candidate's UID."""
     path = Path(option)
     if str(option) and is_file(path):
@@ -374,7 +377,7 @@ def _added(option: str | Path, opened: Opened) -> Sibling:
 def _with_plan(option: str | Path, path: Path, dossier: Dossier) -> Filed | None:
     """Return the plan of the dossier that an option names; None where it lies elsewhere."""
     if not path.exists():
-        return _named(option, dossier, dicom.RT_PLAN, "--with")
+        return named_file(option, dossier, dicom.RT_PLAN, "--with")
     own = str(path.absolute())
     for filed in dossier.plans:
         if filed.place.path == own or (is_folder(path) and filed.place.folder == own):
@@ -408,7 +411,7 @@ def load_structures(path: str | Path) -> StructureSet:
     start = Path(path)
     if not str(path):
         raise CaseError(Text("an empty path names no file or folder"))
-    if _is_archive(start) or is_folder(start):
+    if is_archive(start) or is_folder(start):
         return _structures_of_folder(start)
     file = dicom.open_rt(start)
     if file.sop_class_uid == dicom.RT_STRUCTURE_SET:

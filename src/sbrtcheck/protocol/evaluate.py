@@ -43,6 +43,7 @@ class Dosimetry:
 
 
 CC = {"cc": 1.0, "mm3": 1e-3}
+ANY_GY = 1e6  # more than any dose
 SMALL = 0.5  # of a limit: the bound of a face near a target counts up to it
 
 
@@ -258,11 +259,9 @@ def _partly_known(metric: Metric, dvh: DVH, rx_gy: float | None, bound_gy: float
     volume_cc = dvh.volume_cc or 0.0
     percent = 100 * dvh.volume_outside_cc / volume_cc
     if bound_gy is None:
-        return Value(
-            None,
-            low=_lower_bound(metric, dvh),
-            reason=Text("{percent} % of the ROI lies outside the dose grid", percent=percent),
-        )
+        low, high = _unbounded(metric, dvh, rx_gy)
+        reason = Text("{percent} % of the ROI lies outside the dose grid", percent=percent)
+        return Value(None, low=low, high=high, reason=reason)
     reason = Text(
         "{percent} % of the ROI lies outside the dose grid, where dose is at most {bound_gy} Gy",
         percent=percent,
@@ -282,6 +281,18 @@ def _partly_known(metric: Metric, dvh: DVH, rx_gy: float | None, bound_gy: float
     # The bound of the outside is a corner case, the part inside is what was planned.
     nominal = low if metric.kind in ("D", "Dmax") else (low + high) / 2
     return Value(nominal, low=low, high=high, reason=reason)
+
+
+def _unbounded(metric: Metric, dvh: DVH, rx_gy: float | None) -> tuple[float | None, float | None]:
+    """Return what the part inside the grid proves, whatever dose the part outside has."""
+    if metric.upper is not None:
+        return None, None
+    ends = [_with_outside(metric, dvh, rx_gy, dose_gy) for dose_gy in (0.0, ANY_GY)]
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends):
+        return _lower_bound(metric, dvh), None
+    low, high = min(known), max(known)
+    return low, high if high < ANY_GY / 10 else None
 
 
 def _outside_doses_gy(metric: Metric, rx_gy: float | None, bound_gy: float) -> list[float]:
