@@ -489,7 +489,8 @@ def _rows_of(evidence: Evidence, role: Role, structure: str, lines: _Lines) -> I
     drawn = evidence.of_structure(structure)
     for limit in rows:
         is_table_row = limit in (lines.cord, lines.cauda)
-        rule = numbered(LIMITS[role], limit, rows)
+        in_table = 1 if limit.is_near_maximum and role not in (Role.CORD, Role.CAUDA) else 0
+        rule = numbered(LIMITS[role], limit, rows, before=in_table)
         place = limit_place(evidence, limit)
         if not drawn:
             message = Text("no {structure} is drawn", structure=structure)
@@ -511,8 +512,11 @@ def _is_in_table(evidence: Evidence, subject: str) -> bool:
     return any(part.subject == subject for part in evidence.neural.parts)
 
 
-def numbered(rule: Rule, limit: Limit, rows: tuple[Limit, ...]) -> Rule:
-    """Return the rule of a row: of several that ask one metric in one direction, by strictness."""
+def numbered(rule: Rule, limit: Limit, rows: tuple[Limit, ...], *, before: int = 0) -> Rule:
+    """Return the rule of a row: of several that ask one metric in one direction, by strictness.
+
+    `before` counts what answers the same before all rows: the table of the cord.
+    """
     constraint = limit.goal.constraint
     alike = [
         row
@@ -520,7 +524,7 @@ def numbered(rule: Rule, limit: Limit, rows: tuple[Limit, ...]) -> Rule:
         if row.goal.constraint.metric == constraint.metric
         and row.goal.constraint.is_upper == constraint.is_upper
     ]
-    number = 1 + sorted(alike, key=lambda row: row.strictness).index(limit)
+    number = 1 + before + sorted(alike, key=lambda row: row.strictness).index(limit)
     return rule if number == 1 else replace(rule, id=f"{rule.id}.{number}")
 
 
