@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
@@ -70,6 +71,7 @@ VERTEBRAE = {
     "T10": Vertebra(31.9, 30.5, 20.2, 18.2, 15.5, 5.0),
     "T11": Vertebra(34.9, 31.9, 21.3, 19.4, 16.0, 6.0),
     "T12": Vertebra(39.0, 32.8, 22.7, 22.2, 18.1, 6.0),
+    "L1": Vertebra(41.2, 34.1, 23.8, 23.7, 19.0, 8.0),
     "L2": Vertebra(42.6, 34.6, 24.3, 23.8, 18.2, 9.0),
 }
 THORACIC_CORD_MM = (8.3, 6.3)
@@ -108,6 +110,7 @@ class Sample:
     number: int
     without: tuple[str, ...] = ()
     with_sac: bool = False
+    with_canal: bool = False
     target_names: dict[str, str] = field(default_factory=dict)
     chinese: bool = False
     character_set: str = "ISO_IR 192"
@@ -119,10 +122,20 @@ class Sample:
     neural_reach_mm: float = NEURAL_REACH_MM
     spine: tuple[str, ...] = ()  # levels that set the frame, where other plans share it
     course: str = ""  # plans of one course share patient, study and frame of reference
+    references: tuple[tuple[str, float], ...] = ()  # what is prescribed to; the PTVs, unless given
+    radiation_type: str = "PHOTON"
+    brachy_setups: int = 0
+    prv_moved_mm: float = 0.0  # sideways: a PRV of another cord
+    hot_spot: tuple[float, float] = (0.16, 0.24)  # in the middle of the target, and in front
+    facts: str = ""  # case.toml
+    without_plan: bool = False
 
 
-NEURAL = ("SpinalCord", "SpinalCord_PRV02", "ThecalSac", "CaudaEquina")
+NEURAL = ("SpinalCord", "SpinalCord_PRV02", "ThecalSac", "SpinalCanal", "CaudaEquina")
+CORD = ("SpinalCord", "SpinalCord_PRV02")
 NO_LEVEL = {"PTV_T7": "PTV", "CTV_T7": "CTV", "GTV_T7": "GTV"}
+
+SMALL: Any = {"grid_half_mm": (54.0, 54.0)}
 
 SAMPLES = (
     Sample(
@@ -301,6 +314,208 @@ SAMPLES = (
         )
         for level in ("T7", "T9")
     ),
+    Sample(
+        folder="t8_30gy5_inner_reference_pass",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Quebec",
+        number=17,
+        references=(("PTV_T8", 30.0), ("CTV_T8", 30.0)),
+        **SMALL,
+    ),
+    Sample(
+        folder="t8_30gy5_lost_target_undecided",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Romeo",
+        number=18,
+        references=(("PTV_T8", 30.0), ("PTV_T12", 30.0)),
+        **SMALL,
+    ),
+    Sample(
+        folder="t8_30gy5_rejected_undecided",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Sierra",
+        number=19,
+        approval="REJECTED",
+        **SMALL,
+    ),
+    Sample(
+        folder="t8_30gy5_brachytherapy_undecided",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Tango",
+        number=20,
+        brachy_setups=1,
+        **SMALL,
+    ),
+    Sample(
+        folder="t8_30gy5_proton_undecided",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Uniform",
+        number=21,
+        radiation_type="PROTON",
+        **SMALL,
+    ),
+    Sample(
+        folder="l1_30gy5_conus_pass",
+        levels=("L1",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Victor",
+        number=22,
+        without=("SpinalCord", "CaudaEquina"),
+        with_sac=True,
+        **SMALL,
+    ),
+    Sample(
+        folder="l1_30gy5_conus_undecided",
+        levels=("L1",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.15,
+        patient="Whiskey",
+        number=23,
+        without=("SpinalCord", "CaudaEquina"),
+        with_sac=True,
+        **SMALL,
+    ),
+    Sample(
+        folder="t8_30gy5_canal_beside_cord_pass",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Xray",
+        number=24,
+        with_canal=True,
+        **SMALL,
+    ),
+    Sample(
+        folder="t8_30gy5_canal_alone_fail",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Yankee",
+        number=25,
+        without=CORD,
+        with_canal=True,
+        **SMALL,
+    ),
+    Sample(
+        folder="t6_24gy4_no_esophagus_pass",
+        levels=("T6",),
+        rx_gy=24,
+        fractions=4,
+        sparing=0.30,
+        patient="Zulu",
+        number=26,
+        without=("Esophagus",),
+        hot_spot=(0.10, 0.08),
+        **SMALL,
+    ),
+    Sample(
+        folder="t8_30gy5_no_esophagus_undecided",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Anton",
+        number=27,
+        without=("Esophagus",),
+        **SMALL,
+    ),
+    Sample(
+        folder="t8_30gy5_no_esophagus_stated_variation",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Berta",
+        number=28,
+        without=("Esophagus",),
+        facts='not_drawn = { Esophagus = "resected in 2019" }\n',
+        **SMALL,
+    ),
+    Sample(
+        folder="t8_30gy5_moved_prv_pass",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Caesar",
+        number=29,
+        prv_moved_mm=2.0,
+        **SMALL,
+    ),
+    Sample(
+        folder="t8_30gy5_moved_prv_variation",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.30,
+        patient="Dora",
+        number=30,
+        prv_moved_mm=2.0,
+        **SMALL,
+    ),
+    Sample(
+        folder="t8_30gy5_sib_undecided",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Emil",
+        number=31,
+        references=(("PTV_T8", 30.0), ("GTV_T8", 35.0)),
+        **SMALL,
+    ),
+    Sample(
+        folder="t8_structures_and_dose",
+        levels=("T8",),
+        rx_gy=30,
+        fractions=5,
+        sparing=0.42,
+        patient="Friedrich",
+        number=32,
+        without_plan=True,
+        **SMALL,
+    ),
+    *(
+        Sample(
+            folder=f"pair_apart_{ending}_{level.lower()}",
+            levels=(level,),
+            rx_gy=30,
+            fractions=5,
+            sparing=0.42,
+            patient=patient,
+            number=number,
+            spine=("T7", "T8", "T9", "T10", "T11"),
+            course=f"pair_apart_{ending}",
+            grid_reach_mm=reach_mm,
+            grid_half_mm=(54.0, 54.0),
+            neural_reach_mm=10.0,
+        )
+        for ending, patient, number, reach_mm in (
+            ("pass", "Gustav", 33, 28.0),
+            ("undecided", "Heinrich", 34, 12.0),
+        )
+        for level in ("T7", "T11")
+    ),
 )
 
 
@@ -457,9 +672,12 @@ def neural_solids(sample: Sample, low: float, high: float) -> dict[str, Solid]:
         cord = cord_ellipse(level)
         solids["SpinalCord"] = constant(cord, low, high)
         prv = cord.buffer(MARGIN_MM, quad_segs=12)
+        prv = affinity.translate(prv, sample.prv_moved_mm)
         solids["SpinalCord_PRV02"] = constant(prv, low - MARGIN_MM, high + MARGIN_MM)
     if sample.with_sac:
         solids["ThecalSac"] = constant(sac, low, high)
+    if sample.with_canal:
+        solids["SpinalCanal"] = constant(canal(v), low, high)
     return solids
 
 
@@ -477,7 +695,7 @@ def organ_solids(sample: Sample, low: float, high: float) -> dict[str, Solid]:
         )
         solids["Lungs"] = constant(lungs, low, high)
         solids["Esophagus"] = constant(ellipse(17, 11, x=9, y=front - 15, n=40), low, high)
-    if sample.levels[-1] in ("T11", "T12", "L2"):
+    if sample.levels[-1] in ("T11", "T12", "L1", "L2"):
         kidneys = {"Kidney_L": 62.0, "Kidney_R": -62.0}
         for name, x in kidneys.items():
             solids[name] = constant(ellipse(48, 55, x=x, y=front + 20), low + 6, high - 4)
@@ -517,7 +735,8 @@ def dose_part(sample: Sample, solids: dict[str, Solid], points: Array, z_mm: flo
     reach = 0.55 * effective_radius_mm(targets)
     fall = background + (1 - background) * np.exp(-outside / reach)
     forward = 1 / (1 + np.exp((points[:, 1] + 1.0) / 5.0))
-    hot = (0.16 + 0.24 * forward) * (1 - np.exp(-depth / 5.0))
+    middle, front = sample.hot_spot
+    hot = (middle + front * forward) * (1 - np.exp(-depth / 5.0))
     angle = np.arctan2(points[:, 1], points[:, 0])
     ripple = 1 + 0.02 * np.cos(9 * angle) * np.minimum(outside / 25, 1)
     gap = signed_distance_mm(sparing_solid(sample, solids), points, z_mm)
@@ -586,7 +805,7 @@ def plan_of(sample: Sample, targets: Iterable[str], structure_set_uid: str) -> P
         Beam(
             number=number,
             name=name,
-            radiation_type="PHOTON",
+            radiation_type=sample.radiation_type,
             machine="LINAC1",
             energy_mv=6.0,
             gantry_angles_deg=angles,
@@ -606,6 +825,7 @@ def plan_of(sample: Sample, targets: Iterable[str], structure_set_uid: str) -> P
             for number, name, angle in ((3, "SETUP_AP", 0.0), (4, "SETUP_LAT", 90.0))
         ]
     each_gy = sample.rx_gy / sample.fractions
+    references = sample.references or tuple((name, sample.rx_gy) for name in targets)
     return Plan(
         instance=instance(
             sample,
@@ -621,9 +841,9 @@ def plan_of(sample: Sample, targets: Iterable[str], structure_set_uid: str) -> P
                 structure_type="SITE",
                 description=name,
                 type="TARGET",
-                target_prescription_dose_gy=float(sample.rx_gy),
+                target_prescription_dose_gy=float(rx_gy),
             )
-            for number, name in enumerate(targets, start=1)
+            for number, (name, rx_gy) in enumerate(references, start=1)
         ),
         fraction_groups=(
             FractionGroup(
@@ -635,6 +855,7 @@ def plan_of(sample: Sample, targets: Iterable[str], structure_set_uid: str) -> P
             ),
         ),
         beams=tuple(beams),
+        brachy_setups=sample.brachy_setups,
         structure_set_uid=structure_set_uid,
         patient_positions=("HFS",),
     )
@@ -677,7 +898,10 @@ def write_sample(sample: Sample, folder: Path) -> None:
         referenced_plan_uids=(plan.instance.sop_instance_uid,),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    save_plan(plan, folder / "RP.dcm", character_set=sample.character_set)
+    if sample.facts:
+        (folder / "case.toml").write_text(sample.facts, encoding="utf-8", newline="\n")
+    if not sample.without_plan:
+        save_plan(plan, folder / "RP.dcm", character_set=sample.character_set)
     save_structure_set(structures, folder / "RS.dcm", character_set=sample.character_set)
     save_dose(replace(grid, header=header), folder / "RD.dcm", character_set=sample.character_set)
 
