@@ -148,8 +148,8 @@ class Shuffled(Runner):
         super().__init__(inner.slots)
         self.inner = inner
 
-    def run(self, function, tasks, *, seconds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-        return self.inner.run(function, reversed(list(tasks)), seconds=seconds)
+    def run(self, function, tasks, **more):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003, ANN201
+        return self.inner.run(function, reversed(list(tasks)), **more)
 
     def _submit(self, function, task, seconds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         raise NotImplementedError

@@ -29,12 +29,16 @@ if TYPE_CHECKING:
     from sbrtcheck.checks.evidence import Evidence
 
 __all__ = [
+    "COPY",
     "CURVE_STEP_GY",
     "END",
     "ERROR",
     "JUDGED",
+    "STRAY",
     "SUPERSEDED",
     "TOO_LARGE",
+    "USED",
+    "Document",
     "Failed",
     "PatientTask",
     "Record",
