@@ -63,7 +63,10 @@ def by_patient(files: Sequence[TreeFile]) -> list[Group]:
         foreign = [f for f in broken if f not in own and _may_be_of(f, keys)]
         everything = sorted([*members, *foreign], key=lambda file: places[file.place])
         groups.append(Group(files=tuple(everything), foreign=frozenset(foreign)))
-    return groups + [Group(files=(file,)) for file in lost]
+    copies: dict[str, list[TreeFile]] = {}
+    for file in lost:
+        copies.setdefault(file.identity, []).append(file)
+    return groups + [Group(files=tuple(same)) for same in copies.values()]
 
 
 def shared_frames(files: Sequence[TreeFile]) -> Text | None:
