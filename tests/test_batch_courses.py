@@ -10,8 +10,8 @@ import pytest
 from batches import outcomes, plans, rows, run_here
 from builders import box, dose_grid
 from exports import export
-from sbrtcheck.batch.orphans import why_not_superseded
-from sbrtcheck.batch.work import Failed, PlanTask, judge_plan
+from sbrtcheck.batch.work import Failed, PatientTask, judge_patient
+from sbrtcheck.checks.orphans import why_not_superseded
 from sbrtcheck.model import DoseGrid
 
 UID = "1.2.826.0.1.3680043.10.999"
@@ -311,13 +311,13 @@ def test_a_part_that_is_gone_when_it_is_added_leaves_no_verdict(
     export(tmp_path / "in/1", 1, cord_gy=14.0)
     part = export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0, cord_gy=14.0)
     content = part.plan.read_bytes()
-    judge = judge_plan
+    judge = judge_patient
 
-    def judge_without(task: PlanTask) -> bytes | Failed:
+    def judge_without(task: PatientTask) -> bytes | Failed:
         part.plan.unlink(missing_ok=True)
         return judge(task)
 
-    monkeypatch.setattr("sbrtcheck.batch.run.judge_plan", judge_without)
+    monkeypatch.setattr("sbrtcheck.batch.run.judge_patient", judge_without)
     run_here(tmp_path / "in", out=tmp_path / "out")
     assert set(outcomes(tmp_path / "out").values()) == {"ERROR"}
 

@@ -11,7 +11,8 @@ from sbrtcheck import dicom
 from sbrtcheck.batch.index import Index, Kept
 from sbrtcheck.batch.known import Learned, TreeFile, learn, learn_unopened
 from sbrtcheck.batch.options import BatchOptions, Progress
-from sbrtcheck.batch.runners import Failed, Runner
+from sbrtcheck.batch.runners import Runner
+from sbrtcheck.batch.work import Failed
 from sbrtcheck.dossier.facts import FILE_NAME
 from sbrtcheck.dossier.find import ARCHIVE_WITHIN, NOT_DICOM, Contents, Survey, find_files, look
 from sbrtcheck.dossier.places import ZIP, Entry, Place, Root
@@ -151,7 +152,9 @@ def _learn_all(
     learned = dict(looked.learned)
     unsure = {found.place for found in survey.found if found.patient_key is None}
     new = [f.place for f in survey.found if f.place not in learned]
-    to_open = [f.place for f in survey.found if f.place in unsure and not _is_opened(learned, f.place)]
+    to_open = [
+        f.place for f in survey.found if f.place in unsure and not _is_opened(learned, f.place)
+    ]
     to_hash = [place for place in new if place not in unsure]
     progress.stage("reading headers", len(to_open) + len(to_hash))
     learned |= _read(learn_unopened, to_hash, options, runner, progress)
@@ -202,7 +205,9 @@ def _odd(
     survey: Survey, looked: _Looked, files: Sequence[TreeFile], options: BatchOptions
 ) -> tuple[list[Odd], dict[str, int]]:
     """Return what is neither DICOM nor of ours, and how many files of other kinds there are."""
-    ours = {str(Path(f.place.path).with_name(FILE_NAME)) for f in files if f.is_of_class(dicom.RT_PLAN)}
+    ours = {
+        str(Path(f.place.path).with_name(FILE_NAME)) for f in files if f.is_of_class(dicom.RT_PLAN)
+    }
     if options.cases is not None:
         ours.add(str(options.cases.absolute()))
     rows = []

@@ -82,7 +82,10 @@ def _found_from_json(row: list[Any], path: str) -> Found:
 def _text_to_json(value: object) -> object:
     if not isinstance(value, Text):
         return value
-    return {"template": value.template, "values": {k: _text_to_json(v) for k, v in value.values.items()}}
+    return {
+        "template": value.template,
+        "values": {k: _text_to_json(v) for k, v in value.values.items()},
+    }
 
 
 def _text_from_json(document: dict[str, Any]) -> Text:

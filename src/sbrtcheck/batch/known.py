@@ -71,7 +71,7 @@ class TreeFile(NamedTuple):
         uid = self.found.peek.sop_instance_uid
         if uid:
             return uid
-        return self.learned.sha256 if self.learned.sha256 else place_text(self.place)
+        return self.learned.sha256 or place_text(self.place)
 
     def is_of_class(self, sop_class_uid: str) -> bool:
         """Tell whether its first bytes state a SOP class."""
@@ -121,7 +121,6 @@ def _of_path(path: Path, *, opened: bool) -> Learned:
             lasts=not isinstance(error.__cause__, MemoryError | OSError),
         )
     return _of_instance(instance, sha256, size_bytes)
-
 
 
 def _of_instance(instance: Instance, sha256: str, size_bytes: int) -> Learned:

@@ -46,7 +46,7 @@ class Group:
         ids = {own.patient_key for own in self.own} - {""}
         if len(ids) == 1:
             return ids.pop()
-        plans = self.plans if self.plans else self.own
+        plans = self.plans or self.own
         return f"without ID {min(plan.identity for plan in plans)}"
 
 

@@ -435,9 +435,7 @@ def _told(patient: _Prepared, answer: _Answer, options: BatchOptions) -> Iterato
         )
 
 
-def _failed(
-    patient: _Prepared, file: TreeFile, reason: str, options: BatchOptions
-) -> Result:
+def _failed(patient: _Prepared, file: TreeFile, reason: str, options: BatchOptions) -> Result:
     uid = file.found.peek.sop_instance_uid
     header = PlanHeader(
         sop_instance_uid="" if uid is None else uid,

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sbrtcheck import __version__, dicom
 from sbrtcheck.batch.known import TreeFile, learn_unopened
 from sbrtcheck.checks.judge import gather, judge
-from sbrtcheck.dossier import Filed, Survey, case_of, dossier_of, read_files
-from sbrtcheck.dossier.link import PLAN_CLASSES, Dossier, Unreadable, two_contents
+from sbrtcheck.dossier import Filed, Survey, case_of, dossier_of, read_files, where_of
+from sbrtcheck.dossier.link import RANKS, Dossier, Unreadable, two_contents
 from sbrtcheck.dossier.places import Place, Unread
 from sbrtcheck.errors import SbrtCheckError
 from sbrtcheck.model import CaseFacts, Declared, Patient, Text, approval_term
@@ -61,6 +61,7 @@ CURVE_STEP_GY = 0.1
 TOO_LARGE = "it needs more memory than a plan may have"
 END = b"\n.\n"  # of a record that was written whole
 Document = Mapping[str, Any]
+NOTHING: Document = {"verdict": "", "curves": []}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,7 +351,7 @@ def _plans(task: PatientTask, read: _Read) -> Iterator[tuple[dict[str, Any], Doc
     """Yield for each plan what the tables need, and its verdict and curves."""
     seen = set()
     for filed in read.everything.plans:
-        identity = filed.uid if filed.uid else filed.file.sha256
+        identity = filed.uid or filed.file.sha256
         if identity in seen:
             continue  # the second of two contents of one UID
         seen.add(identity)
@@ -381,7 +382,7 @@ def _broken_plan(file: TreeFile, reason: str, *, phi: bool) -> tuple[dict[str, A
     }
     if phi:
         head |= {"patient_id": file.patient_id, "patient_name": None}
-    return head, {"verdict": "", "curves": []}
+    return head, NOTHING
 
 
 def _plan(
@@ -404,13 +405,13 @@ def _plan(
         head |= {"patient_id": patient.patient_id, "patient_name": patient.name}
     facts = task.facts_of(filed.place)
     if isinstance(facts, Text):
-        return {**head, "reason": read.voice.say(facts)}, {"verdict": "", "curves": []}
+        return {**head, "reason": read.voice.say(facts)}, NOTHING
     try:
         told, body = _verdict(task, read, filed, facts)
     except SbrtCheckError as error:
         if passing_fault(error) is not None:
             raise
-        told, body = {"reason": words_of(error, read.voice)}, {"verdict": "", "curves": []}
+        return {**head, "reason": words_of(error, read.voice)}, NOTHING
     return {**head, **told}, body
 
 
@@ -432,7 +433,8 @@ def _verdict(
     superseded = evidence.course.superseded
     replaced = superseded is not None and superseded.is_replaced
     voice = Voice(*case.patients, phi=task.phi)
-    head = {"outcome": verdict.outcome.name, "role": SUPERSEDED if replaced else JUDGED}
+    role = SUPERSEDED if replaced else JUDGED
+    head: dict[str, object] = {"outcome": verdict.outcome.name, "role": role}
     body = {
         "verdict": render_json(verdict, phi=task.phi),
         "curves": list(_curves(evidence, voice)),
@@ -503,17 +505,34 @@ def _why_unused(
         return Text("RT Ion Plan: only photon RT Plans are judged")
     if filed.kind == dicom.RT_PLAN:
         return _why_second(filed, plans_of)
+    naming = [plan for plan in everything.plans if _names(plan, filed)]
+    if any(_is_nearest(filed, plan, everything) for plan in naming):
+        return None
+    if naming:
+        kind = dicom.class_name(filed.kind)
+        return Text("another {kind} of its plan lies nearer to it", kind=kind)
     if filed.kind == dicom.RT_STRUCTURE_SET:
-        named = any(plan.file.structure_set_uid == filed.uid for plan in everything.plans)
-        return None if named else Text("no RT Plan among the files names this structure set")
+        return Text("no RT Plan among the files names this structure set")
     uids = filed.file.plan_uids
     if not uids:
         return Text("the dose names no plan")
-    if any(plan.uid in uids for plan in everything.plans):
-        return None
-    if any(plan.uid in uids for plan in everything.distinct if plan.kind in PLAN_CLASSES):
-        return Text("the plan that the dose names is an RT Ion Plan: only photon RT Plans are judged")
+    if any(one.uid in uids for one in everything.of_class(dicom.RT_ION_PLAN)):
+        return Text("it names an RT Ion Plan: only photon RT Plans are judged")
     return Text("the plan that the dose names is not among the files")
+
+
+def _names(plan: Filed, filed: Filed) -> bool:
+    """Tell whether a structure set is named by a plan, or a dose names it."""
+    if filed.kind == dicom.RT_STRUCTURE_SET:
+        return plan.file.structure_set_uid == filed.uid
+    return plan.uid in filed.file.plan_uids
+
+
+def _is_nearest(filed: Filed, plan: Filed, everything: Dossier) -> bool:
+    """Tell whether no file that a plan has in its place lies nearer to the plan."""
+    rivals = [one for one in everything.of_class(filed.kind) if _names(plan, one)]
+    ranks = [RANKS.index(where_of(one.place, plan.place)) for one in rivals]
+    return RANKS.index(where_of(filed.place, plan.place)) == min(ranks)
 
 
 def _why_second(filed: Filed, plans_of: Mapping[str, Sequence[Filed]]) -> Text | None:
@@ -523,5 +542,3 @@ def _why_second(filed: Filed, plans_of: Mapping[str, Sequence[Filed]]) -> Text |
         return None
     problem = two_contents("RT Plan", filed.uid, same).problem
     return problem if isinstance(problem, Text) else Text("{problem}", problem=str(problem))
-
-
