@@ -423,7 +423,7 @@ def test_a_damaged_member_costs_itself_only(tmp_path: Path) -> None:
     run_here(tmp_path / "in", out=tmp_path / "out")
 
     assert outcomes(tmp_path / "out") == {"2": "UNDECIDED"}  # it may have been a plan of theirs
-    assert plans(tmp_path / "out")[f"{UID}.2.1"]["worst"] == "course.unseen case"
+    assert "course.unseen case" in plans(tmp_path / "out")[f"{UID}.2.1"]["worst"]
     reasons = [row["reason"] for row in rows(tmp_path / "out/quarantine.csv")]
     assert any(reason.startswith("a member of a zip archive cannot be read") for reason in reasons)
 

@@ -316,6 +316,8 @@ def _verdict_cells(verdict: Document) -> dict[str, object]:
     if verdict["outcome"] != "PASS":
         worst = [finding for finding in findings if finding["outcome"] == verdict["outcome"]]
     causes = [finding for finding in worst if finding.get("held_by") is None]
+    if not causes:
+        causes = worst
     dose_gy, fractions = prescription.get("dose_gy"), prescription.get("fractions")
     more = len(causes) - MOST_WORDS
     words = [
