@@ -53,6 +53,7 @@ def export(
     the_plan = replace(
         the_plan,
         instance=replace(the_plan.instance, **own("RP", label)),  # type: ignore[arg-type]
+        name="SBRT",
         structure_set_uid=uids["RS"],
         dose_references=(
             DoseReference(

@@ -10,8 +10,8 @@ import pytest
 from batches import outcomes, plans, rows, run_here
 from builders import box, dose_grid
 from exports import export
-from sbrtcheck.batch.orphans import why_not_superseded
-from sbrtcheck.batch.work import Failed, PlanTask, judge_plan
+from sbrtcheck.batch.work import Failed, PatientTask, judge_patient
+from sbrtcheck.checks.orphans import why_not_superseded
 from sbrtcheck.model import DoseGrid
 
 UID = "1.2.826.0.1.3680043.10.999"
@@ -25,24 +25,26 @@ def test_the_approved_revision_is_judged_and_the_other_listed(tmp_path: Path) ->
 
     old, new = plans(tmp_path / "out")[f"{UID}.1.1"], plans(tmp_path / "out")[f"{UID}.2.1"]
     assert (new["outcome"], new["role"]) == ("PASS", "judged")
-    assert (old["outcome"], old["role"]) == ("UNDECIDED", "superseded")
-    assert "approved revision" in old["reason"]
+    assert (old["outcome"], old["role"]) == ("FAIL", "superseded")  # it has a verdict of its own
+    findings = rows(tmp_path / "out/findings.csv")
+    (told,) = (row for row in findings if row["id"] == "course.superseded")
+    assert (told["plan"], told["outcome"]) == (old["plan"], "UNDECIDED")
     assert result.published.current == dict.fromkeys(result.published.current, 0) | {"PASS": 1}
     verdict = (tmp_path / "out/plans" / f"{new['plan']}.json").read_text()
-    assert "revision of this plan, not judged: " in verdict
+    assert "taken for revisions and not added: " in verdict
     assert "REJECTED" in verdict
 
 
 @pytest.mark.parametrize("approval", ["APPROVED", "UNAPPROVED"])
 def test_two_approved_revisions_or_none_are_undecided(tmp_path: Path, approval: str) -> None:
     for number in (1, 2):
-        export(tmp_path / "in" / str(number), number, approval=approval)
+        export(tmp_path / "in" / str(number), number, approval=approval)  # of one date
 
     run_here(tmp_path / "in", out=tmp_path / "out")
 
     assert outcomes(tmp_path / "out") == {"1": "UNDECIDED", "2": "UNDECIDED"}
     row = plans(tmp_path / "out")[f"{UID}.1.1"]
-    assert row["worst"] == "course.revisions case"
+    assert row["worst"] == "course.superseded case"
     assert "2 plans share targets" in row["reason"]
 
 
@@ -113,7 +115,7 @@ def test_vertebrae_are_counted_over_all_parts(tmp_path: Path) -> None:
     assert set(outcomes(tmp_path / "out").values()) == {"FAIL"}
     findings = rows(tmp_path / "out/findings.csv")
     assert {row["message"] for row in findings if row["id"] == "trial.vertebrae"} == {
-        "3 treated, at most 2 allowed"
+        "3 treated (T6, T8, T10), at most 2 allowed"
     }
 
 
@@ -144,7 +146,10 @@ def test_a_part_that_is_no_verdict_leaves_the_cord_of_the_other_undecided(tmp_pa
     run_here(tmp_path / "in", out=tmp_path / "out")
 
     assert outcomes(tmp_path / "out") == {"1": "UNDECIDED", "2": "ERROR"}
-    assert "other plans" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
+    assert (
+        "cannot be read, and may be of this patient"
+        in (plans(tmp_path / "out")[f"{UID}.1.1"]["reason"])
+    )
 
 
 def test_a_part_without_dose_leaves_the_cord_of_the_other_undecided(tmp_path: Path) -> None:
@@ -168,7 +173,8 @@ def test_a_plan_of_the_patient_that_cannot_be_read_leaves_the_others_undecided(
     run_here(tmp_path / "in", out=tmp_path / "out")
 
     assert outcomes(tmp_path / "out") == {"1": "UNDECIDED", "2": "ERROR", "3": "PASS"}
-    assert "cannot be read: whether they give" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
+    reason = plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
+    assert "cannot be read, and may be of this patient" in reason
 
 
 @pytest.mark.parametrize("names_both", [False, True])
@@ -208,7 +214,8 @@ def test_the_dose_of_an_earlier_revision_that_was_left_behind_is_told_and_no_mor
     run_here(tmp_path / "in", out=tmp_path / "out")
 
     assert outcomes(tmp_path / "out") == {"1": outcome}
-    (told,) = (row for row in rows(tmp_path / "out/findings.csv") if row["id"] == "course.unseen")
+    wanted = "course.others" if outcome == "PASS" else "course.unseen"
+    (told,) = (row for row in rows(tmp_path / "out/findings.csv") if row["id"] == wanted)
     assert ("earlier revision" in told["message"]) is (outcome == "PASS")
     kinds = {row["kind"] for row in rows(tmp_path / "out/quarantine.csv")}
     assert kinds == {"RT Dose", "RT Structure Set"}
@@ -231,7 +238,7 @@ def test_a_superseded_part_is_not_added(tmp_path: Path) -> None:
 
     run_here(tmp_path / "in", out=tmp_path / "out")
 
-    assert outcomes(tmp_path / "out") == {"1": "PASS", "2": "UNDECIDED", "3": "PASS"}
+    assert outcomes(tmp_path / "out") == {"1": "PASS", "2": "FAIL", "3": "PASS"}
 
 
 @pytest.mark.parametrize("patient_id", ["P-4711", None])
@@ -311,13 +318,13 @@ def test_a_part_that_is_gone_when_it_is_added_leaves_no_verdict(
     export(tmp_path / "in/1", 1, cord_gy=14.0)
     part = export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0, cord_gy=14.0)
     content = part.plan.read_bytes()
-    judge = judge_plan
+    judge = judge_patient
 
-    def judge_without(task: PlanTask) -> bytes | Failed:
+    def judge_without(task: PatientTask) -> bytes | Failed:
         part.plan.unlink(missing_ok=True)
         return judge(task)
 
-    monkeypatch.setattr("sbrtcheck.batch.run.judge_plan", judge_without)
+    monkeypatch.setattr("sbrtcheck.batch.run.judge_patient", judge_without)
     run_here(tmp_path / "in", out=tmp_path / "out")
     assert set(outcomes(tmp_path / "out").values()) == {"ERROR"}
 

@@ -19,8 +19,9 @@ import pytest
 import sbrtcheck.batch.run as batch_run
 from batches import Inline, contents, outcomes, plans, rows, run_here
 from exports import export, export_many
+from sbrtcheck import dicom
 from sbrtcheck.batch.runners import ExecutorRunner, LocalRunner
-from sbrtcheck.batch.work import Failed, PlanTask, judge_into
+from sbrtcheck.batch.work import Failed, PatientTask, judge_into
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and limits of POSIX")
 
@@ -180,9 +181,10 @@ def test_processes_end_with_the_run_that_started_them(tree: Path, tmp_path: Path
 # --- One plan goes wrong ------------------------------------------------------------------------
 
 
-def judge_or_misbehave(folder: str, task: PlanTask) -> Failed | None:
+def judge_or_misbehave(folder: str, task: PatientTask) -> Failed | None:
     """Judge a plan as ever, unless its patient is named after a fault."""
-    fault = task.files.plan.header.patient_id
+    fault = task.files[0].patient_id
+    dose = next(Path(f.place.path) for f in task.files if f.is_of_class(dicom.RT_DOSE))
     if fault == "HANG":
         while True:
             time.sleep(1)
@@ -192,9 +194,8 @@ def judge_or_misbehave(folder: str, task: PlanTask) -> Failed | None:
         hunger = np.ones(10 * GIGABYTE // 8)
         assert hunger.any()
     if fault == "VANISH":
-        Path(task.files.doses[0].place.path).unlink()
+        dose.unlink()
     if fault == "CHANGE":
-        dose = Path(task.files.doses[0].place.path)
         content = bytearray(dose.read_bytes())
         content[-4:] = b"\1\2\3\4"
         dose.write_bytes(content)

@@ -1,196 +1,248 @@
-"""Find every file below some folders, tell what each is, and link plans with what belongs to them."""
+"""Find every file below some folders, and learn of each RT file its hash and its patient."""
 
+import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sbrtcheck import dicom
-from sbrtcheck.batch.headers import NOT_DICOM, Contents, Header, look, read_contents
-from sbrtcheck.batch.index import Index
-from sbrtcheck.batch.linking import Item, Linked, link
+from sbrtcheck.batch.index import Index, Kept
+from sbrtcheck.batch.known import Learned, TreeFile, learn, learn_unopened
 from sbrtcheck.batch.options import BatchOptions, Progress
-from sbrtcheck.batch.places import ZIP, Entry, Fault, Place, walk
-from sbrtcheck.batch.results import Stray
 from sbrtcheck.batch.runners import Runner
-from sbrtcheck.batch.work import Failed, hidden
+from sbrtcheck.batch.work import Failed
 from sbrtcheck.dossier.facts import FILE_NAME
-from sbrtcheck.model import patient_key
+from sbrtcheck.dossier.find import ARCHIVE_WITHIN, NOT_DICOM, Contents, Survey, find_files, look
+from sbrtcheck.dossier.places import ZIP, Entry, Place, Root
+from sbrtcheck.model import Text
 
-__all__ = ["Tree", "find_tree", "place_text", "strays_of"]
+__all__ = ["Odd", "Tree", "find_tree"]
 
-FILES_AT_ONCE = 16  # headers of so many files are read in one task
-ARCHIVE_WITHIN = "archive within an archive"
+FILES_AT_ONCE = 16  # so many files are hashed in one task
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Odd:
+    """A file that is no RT file, or a part of the tree that was not looked at, and why."""
+
+    path: str
+    kind: str
+    reason: Text
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """All that lies below the roots; `others` counts what is no RT file by its kind."""
+    """All that lies below the roots.
 
-    linked: Linked
-    rt_files: int
-    faults: list[Fault]
-    closed: list[tuple[Entry, str]] = field(default_factory=list)  # files that are no RT files
-    others: Counter[str] = field(default_factory=Counter)
-    notes: list[str] = field(default_factory=list)
+    Parameters
+    ----------
+    files
+        The RT files, in the order in which they were found.
+    unread
+        Why there may be further ones.
+    odd
+        What is neither an RT file nor an image.
+    others
+        How many other files there are, by what they are.
+    """
+
+    files: tuple[TreeFile, ...]
+    unread: tuple[Text, ...] = ()
+    odd: tuple[Odd, ...] = ()
+    others: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[Text, ...] = ()
 
 
 def find_tree(options: BatchOptions, runner: Runner, progress: Progress) -> Tree:
-    """Find all files below the roots, read what is new, and link it."""
+    """Find all files below the roots, and read what is new."""
     progress.stage("finding files", 0)
     now_ns = time.time_ns()
-    entries, faults = walk(options.roots, leave_out=[options.out, options.private])
     index = Index(options.private)
-    contents, gone = index.known(entries, [str(root.absolute()) for root in options.roots])
-    unread: list[Entry] = []
-    read: list[tuple[Entry, Contents]] = []
-    for entry in entries:
-        if entry.path in contents:
-            continue
-        seen = look(entry.path)
-        if seen is None:
-            unread.append(entry)
-        else:
-            contents[entry.path] = seen
-            read.append((entry, seen))
-    for entry, seen in _read(unread, options, runner, progress):
-        contents[entry.path] = seen
-        read.append((entry, seen))
+    looked = _Looked(index.known([str(root.absolute()) for root in options.roots]))
+    survey = find_files(
+        [Root(root) for root in options.roots],
+        leave_out=[options.out, options.private],
+        known=looked,
+    )
+    learned = _learn_all(survey, looked, options, runner, progress)
     notes = []
-    read = [(entry, seen) for entry, seen in read if seen.lasts]
-    if (read or gone) and not index.keep(read, read_ns=now_ns, gone=gone):
-        notes.append("the index of files cannot be written: the next run reads all of them again")
-    items = [
-        Item(Place(entry.path, member), header)
-        for entry in entries
-        for member, header in contents[entry.path].headers
-    ]
-    tree = Tree(link(items), len(items), faults, notes=notes)
-    own = None if options.cases is None else str(options.cases.absolute())
-    used = {str(Path(files.plan.place.path).with_name(FILE_NAME)) for files in tree.linked.plans}
-    for entry in entries:
-        _note_others(tree, entry, contents[entry.path], own, used)
-    tree.notes += _doubts(tree)
-    return tree
-
-
-def _doubts(tree: Tree) -> Iterator[str]:
-    """Say what may hide a plan, or that two plans are of one patient."""
-    parts = len(tree.faults) + sum(entry.path.lower().endswith(ZIP) for entry, _ in tree.closed)
-    if parts:
-        yield f"parts of the tree not looked at, or not wholly: {parts} (quarantine.csv)"
-    frames: dict[str, set[str]] = {}
-    for files in tree.linked.plans:
-        header = files.plan.header
-        if header.frame_uid and header.patient_id:
-            frames.setdefault(header.frame_uid, set()).add(patient_key(header.patient_id))
-    shared = sum(len(ids) > 1 for ids in frames.values())
-    if shared:
-        yield (
-            f"frames of reference under several patient IDs: {shared}; where these are one patient,"
-            " doses of the plans were not added"
+    if not looked.keep(index, learned, read_ns=now_ns):
+        notes.append(
+            Text("the index of files cannot be written: the next run reads all of them again")
         )
+    files = tuple(TreeFile(found, learned[found.place]) for found in survey.found)
+    odd, others = _odd(survey, looked, files, options)
+    parts = len({row.path for row in survey.unread})
+    if parts:
+        told = "parts of the tree not looked at, or not wholly: {count} (quarantine.csv)"
+        notes.append(Text(told, count=parts))
+    return Tree(
+        files=files,
+        unread=tuple(dict.fromkeys(row.reason for row in survey.unread)),
+        odd=tuple(odd),
+        others=others,
+        notes=tuple(notes),
+    )
+
+
+class _Looked(Mapping[str, Contents]):
+    """What each path holds: as it is known where the file has not changed, else by a look."""
+
+    def __init__(self, known: Mapping[str, tuple[Entry, Kept]]) -> None:
+        self._known = known
+        self.entries: dict[str, Entry] = {}
+        self.seen: dict[str, Contents] = {}
+        self.learned: dict[Place, Learned] = {}
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str)
+
+    def __getitem__(self, path: str) -> Contents:
+        if path not in self.seen:
+            self.seen[path] = self._look(path)
+        return self.seen[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.seen)
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+    def _look(self, path: str) -> Contents:
+        try:
+            status = os.stat(path)  # noqa: PTH116 - fast
+        except OSError:
+            return look(path)  # it says why it cannot be opened
+        entry = Entry(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        self.entries[path] = entry
+        before, kept = self._known.get(path, (None, Kept(Contents())))
+        if before != entry:
+            return look(path)
+        self.learned |= kept.learned
+        return kept.contents
+
+    def keep(self, index: Index, learned: Mapping[Place, Learned], *, read_ns: int) -> bool:
+        """Write what is new into the index; False where that cannot be."""
+        gone = [path for path in self._known if path not in self.seen]
+        read = []
+        for path, entry in self.entries.items():
+            contents = self.seen[path]
+            kept = Kept(contents, {f.place: learned[f.place] for f in contents.found})
+            if kept.lasts and self._known.get(path) != (entry, kept):
+                read.append((entry, kept))
+        if not read and not gone:
+            return True
+        return index.keep(read, read_ns=read_ns, gone=gone)
+
+
+# --- RT files -----------------------------------------------------------------------------------
+
+
+def _learn_all(
+    survey: Survey, looked: _Looked, options: BatchOptions, runner: Runner, progress: Progress
+) -> dict[Place, Learned]:
+    """Return what is known of each RT file.
+
+    A file is opened where its first bytes do not say whose it is. Where one states no patient ID
+    at all, study and frame of reference of every other one are needed.
+    """
+    learned = dict(looked.learned)
+    unsure = {found.place for found in survey.found if found.patient_key is None}
+    new = [f.place for f in survey.found if f.place not in learned]
+    to_open = [
+        f.place for f in survey.found if f.place in unsure and not _is_opened(learned, f.place)
+    ]
+    to_hash = [place for place in new if place not in unsure]
+    progress.stage("reading headers", len(to_open) + len(to_hash))
+    learned |= _read(learn_unopened, to_hash, options, runner, progress)
+    learned |= _read(learn, to_open, options, runner, progress)
+    if any(_states_no_patient(learned[place]) for place in unsure):
+        rest = [f.place for f in survey.found if not _is_opened(learned, f.place)]
+        learned |= _read(learn, rest, options, runner, progress)
+    return learned
+
+
+def _is_opened(learned: Mapping[Place, Learned], place: Place) -> bool:
+    return place in learned and learned[place].is_opened
+
+
+def _states_no_patient(learned: Learned) -> bool:
+    return learned.problem is None and not learned.patient_id
 
 
 def _read(
-    entries: Sequence[Entry], options: BatchOptions, runner: Runner, progress: Progress
-) -> Iterator[tuple[Entry, Contents]]:
-    """Read RT headers on all processes; what ends a process costs one file."""
-    progress.stage("reading headers", len(entries))
-    by_path = {entry.path: entry for entry in entries}
-    paths = [entry.path for entry in entries]
-    chunks = [
-        tuple(paths[start : start + FILES_AT_ONCE]) for start in range(0, len(paths), FILES_AT_ONCE)
-    ]
-    single: list[tuple[str, ...]] = []
+    function: Callable[[Sequence[Place]], tuple[Learned, ...]],
+    places: Sequence[Place],
+    options: BatchOptions,
+    runner: Runner,
+    progress: Progress,
+) -> dict[Place, Learned]:
+    """Read files on all processes; what ends a process costs one file."""
+    found: dict[Place, Learned] = {}
+    starts = range(0, len(places), FILES_AT_ONCE)
+    chunks = [tuple(places[start : start + FILES_AT_ONCE]) for start in starts]
+    single: list[tuple[Place, ...]] = []
     for tasks in (chunks, single):
-        for chunk, answer in runner.run(read_contents, tasks, seconds=options.seconds):
+        for chunk, answer in runner.run(function, tasks, seconds=options.seconds):
             if not isinstance(answer, Failed):
                 progress.step(steps=len(chunk))
-                yield from ((by_path[path], seen) for path, seen in zip(chunk, answer, strict=True))
+                found |= dict(zip(chunk, answer, strict=True))
             elif len(chunk) > 1:
-                single += [(path,) for path in chunk]
+                single += [(place,) for place in chunk]
             else:
                 progress.step()
-                yield by_path[chunk[0]], _unreadable(chunk[0], answer.reason)
+                found[chunk[0]] = Learned(problem=answer.reason, is_opened=True, lasts=False)
+    return found
 
 
-def _unreadable(path: str, reason: str) -> Contents:
-    try:
-        peek = dicom.peek(Path(path))
-    except OSError:
-        peek = None
-    if peek is None:
-        return Contents(problem=reason)
-    header = Header(
-        sop_class_uid=peek.sop_class_uid,
-        sop_instance_uid=peek.sop_instance_uid or "",
-        problem=reason,
-    )
-    return Contents(headers=((None, header),))
+# --- What else there is -------------------------------------------------------------------------
 
 
-def _note_others(
-    tree: Tree, entry: Entry, contents: Contents, own: str | None, used: set[str]
-) -> None:
-    """Count what is no RT file; name what is neither DICOM nor of ours."""
-    odd = {kind: n for kind, n in contents.others.items() if kind in (NOT_DICOM, ARCHIVE_WITHIN)}
-    if odd and (entry.path == own or entry.path in used):
-        return
-    if odd and Path(entry.path).name == FILE_NAME:
-        tree.closed.append((entry, "case facts that no plan in this folder uses"))
-        return
-    tree.others.update(contents.others)
-    if contents.problem is not None:
-        tree.closed.append((entry, contents.problem))
-    elif entry.path.lower().endswith(ZIP):
-        tree.closed += [(entry, f"{n} members were not opened: {kind}") for kind, n in odd.items()]
-    elif odd:
-        tree.closed.append((entry, "this is not a DICOM file"))
+def _odd(
+    survey: Survey, looked: _Looked, files: Sequence[TreeFile], options: BatchOptions
+) -> tuple[list[Odd], dict[str, int]]:
+    """Return what is neither DICOM nor of ours, and how many files of other kinds there are."""
+    ours = {
+        str(Path(f.place.path).with_name(FILE_NAME)) for f in files if f.is_of_class(dicom.RT_PLAN)
+    }
+    if options.cases is not None:
+        ours.add(str(options.cases.absolute()))
+    rows = []
+    others: Counter[str] = Counter()
+    for path, contents in looked.items():
+        strange = {k: n for k, n in contents.others.items() if k in (NOT_DICOM, ARCHIVE_WITHIN)}
+        if strange and path in ours:
+            continue
+        is_facts = Path(path).name == FILE_NAME
+        if not (strange and is_facts):
+            others.update(contents.others)
+        rows += [
+            replace(row, size_bytes=looked.entries[path].size)
+            for row in _odd_rows(path, strange, is_facts=is_facts)
+        ]
+    rows += [Odd(path=row.path, kind=_kind(row.path), reason=row.reason) for row in survey.unread]
+    rows += [Odd(path=row.path, kind="part of the tree", reason=row.reason) for row in survey.odd]
+    return rows, dict(others)
 
 
-def strays_of(tree: Tree, options: BatchOptions) -> list[Stray]:
-    """Return all files that belong to no plan, and the parts of the tree that were not looked at."""
-    name = options.pseudonyms.file
-
-    def said(reason: str, item: Item | None = None) -> str:
-        if options.phi or item is None:
-            return reason
-        return hidden(reason, [item])
-
-    strays = [
-        Stray(
-            pseudonym=name(place_text(item.place)),
-            path=place_text(item.place),
-            kind="",
-            reason=said(reason, item),
-            header=item.header,
-        )
-        for item, reason in tree.linked.strays
+def _odd_rows(path: str, strange: Mapping[str, int], *, is_facts: bool) -> list[Odd]:
+    """Name what is neither DICOM nor of ours."""
+    if not strange:
+        return []
+    if is_facts:
+        reason = Text("case facts that no plan in this folder uses")
+        return [Odd(path=path, kind="file", reason=reason)]
+    if not path.lower().endswith(ZIP):
+        return [Odd(path=path, kind="file", reason=Text("this is not a DICOM file"))]
+    template = "{count} members were not opened: {kind}"
+    return [
+        Odd(path=path, kind="zip archive", reason=Text(template, count=count, kind=kind))
+        for kind, count in strange.items()
     ]
-    strays += [
-        Stray(
-            pseudonym=name(entry.path),
-            path=entry.path,
-            kind="zip archive" if entry.path.lower().endswith(ZIP) else "file",
-            reason=reason,
-            size_bytes=entry.size,
-        )
-        for entry, reason in tree.closed
-    ]
-    strays += [
-        Stray(
-            pseudonym=name(fault.path),
-            path=fault.path,
-            kind="part of the tree",
-            reason=fault.reason,
-        )
-        for fault in tree.faults
-    ]
-    return strays
 
 
-def place_text(place: Place) -> str:
-    """Return where a file lies; a member of an archive by its number."""
-    return place.path if place.member is None else f"{place.path}#{place.member}"
+def _kind(path: str) -> str:
+    return "zip archive" if path.lower().endswith(ZIP) else "part of the tree"

@@ -3,20 +3,25 @@
 It holds paths and patient identity, and so lies in the private folder, never among results.
 """
 
+import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from sbrtcheck import __version__
-from sbrtcheck.batch.headers import Contents
-from sbrtcheck.batch.places import Entry
+from sbrtcheck import __version__, dicom
+from sbrtcheck.batch.known import Learned
+from sbrtcheck.dossier.find import Contents, Found
+from sbrtcheck.dossier.places import Entry, Place, Unread
+from sbrtcheck.model import Text
 
-__all__ = ["Index"]
+__all__ = ["Index", "Kept"]
 
 FILE_NAME = "index.sqlite"
-VERSION = f"2 {__version__}"  # what another version read may be read otherwise now
+VERSION = f"3 {__version__}"  # what another version read may be read otherwise now
 SETTLED_NS = 2_000_000_000  # a file changed so shortly before it was read may change unseen
 ALL = "SELECT path, size, mtime_ns, ctime_ns, read_ns, contents FROM files"
 TABLES = """
@@ -28,43 +33,97 @@ CREATE TABLE IF NOT EXISTS files (
 """
 
 
+class Kept(NamedTuple):
+    """What a path holds, and what was read of each RT file in it, by its place."""
+
+    contents: Contents
+    learned: Mapping[Place, Learned] = {}
+
+    @property
+    def lasts(self) -> bool:
+        """Tell whether another look would say the same: nothing failed that may pass."""
+        return not self.contents.unread and all(row.lasts for row in self.learned.values())
+
+    def to_json(self) -> str:
+        """Return it as text, for an index; the path itself is left out."""
+        document = {
+            "found": [_found_to_json(found) for found in self.contents.found],
+            "others": dict(self.contents.others),
+            "unread": [_text_to_json(row.reason) for row in self.contents.unread],
+            "learned": [[place.member, asdict(row)] for place, row in self.learned.items()],
+        }
+        return json.dumps(document)
+
+    @staticmethod
+    def from_json(text: str, path: str) -> "Kept":
+        """Read what `to_json` wrote."""
+        document = json.loads(text)
+        contents = Contents(
+            found=tuple(_found_from_json(row, path) for row in document["found"]),
+            others=document["others"],
+            unread=tuple(Unread(path, _text_from_json(row)) for row in document["unread"]),
+        )
+        learned = {Place(path, member): Learned(**row) for member, row in document["learned"]}
+        return Kept(contents, learned)
+
+
+def _found_to_json(found: Found) -> list[object]:
+    peek = found.peek
+    stated = None if peek.patient_id is None else peek.patient_id.hex()
+    return [found.place.member, [*peek._replace(patient_id=None)], stated]
+
+
+def _found_from_json(row: list[Any], path: str) -> Found:
+    member, peek, stated = row
+    patient_id = None if stated is None else bytes.fromhex(stated)
+    return Found(Place(path, member), dicom.Peek(*peek)._replace(patient_id=patient_id))
+
+
+def _text_to_json(value: object) -> object:
+    if not isinstance(value, Text):
+        return value
+    return {
+        "template": value.template,
+        "values": {k: _text_to_json(v) for k, v in value.values.items()},
+    }
+
+
+def _text_from_json(document: dict[str, Any]) -> Text:
+    values = {
+        name: _text_from_json(value) if isinstance(value, dict) else value
+        for name, value in document["values"].items()
+    }
+    return Text(document["template"], **values)
+
+
 class Index:
     """The index in a private folder. Damaged, locked or of another version, it is as good as empty."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
 
-    def known(
-        self, entries: Iterable[Entry], roots: Sequence[str]
-    ) -> tuple[dict[str, Contents], list[str]]:
-        """Return what is known of unchanged files, and which files below the roots are gone."""
-        wanted = {entry.path: entry for entry in entries}
+    def known(self, roots: Sequence[str]) -> dict[str, tuple[Entry, Kept]]:
+        """Return what is known of the files below some roots that had not just changed."""
         below = tuple(f"{root.rstrip(os.sep)}{os.sep}" for root in roots)
-        found: dict[str, Contents] = {}
-        gone: list[str] = []
-        same: dict[str, Contents] = {}  # thousands of images are one sentence
+        found: dict[str, tuple[Entry, Kept]] = {}
         try:
             with self._opened() as database:
                 for path, size, mtime_ns, ctime_ns, read_ns, text in database.execute(ALL):
-                    entry = wanted.get(path)
-                    if entry is None and path.startswith(below):
-                        gone.append(path)
-                    if entry != (path, size, mtime_ns, ctime_ns):
+                    if path not in roots and not path.startswith(below):
                         continue
                     if max(mtime_ns, ctime_ns) + SETTLED_NS > read_ns:
                         continue
-                    if text not in same:
-                        same[text] = Contents.from_json(text)
-                    found[path] = same[text]
+                    entry = Entry(path, size, mtime_ns, ctime_ns)
+                    found[path] = (entry, Kept.from_json(text, path))
         except (sqlite3.Error, OSError, ValueError, TypeError, KeyError):
-            return {}, []
-        return found, gone
+            return {}
+        return found
 
     def keep(
-        self, read: Iterable[tuple[Entry, Contents]], *, read_ns: int, gone: Iterable[str] = ()
+        self, read: Iterable[tuple[Entry, Kept]], *, read_ns: int, gone: Iterable[str] = ()
     ) -> bool:
         """Add what was read from `read_ns` on, forget what is gone; False where that cannot be."""
-        rows = [(*entry, read_ns, contents.to_json()) for entry, contents in read]
+        rows = [(*entry, read_ns, kept.to_json()) for entry, kept in read]
         try:
             with self._opened() as database, database:
                 rows = [row for row in rows if _can_be_kept(str(row[0]))]

@@ -13,22 +13,32 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from sbrtcheck import __version__, dicom
+from sbrtcheck import __version__
 from sbrtcheck.batch import columns
-from sbrtcheck.batch.headers import Header
-from sbrtcheck.batch.places import MAKING, RUN
 from sbrtcheck.batch.summary import Counted, summarise
 from sbrtcheck.batch.tables import CsvTable, ParquetTable, Row
-from sbrtcheck.batch.work import CURVE_STEP_GY, ERROR, Record
+from sbrtcheck.batch.work import CURVE_STEP_GY, ERROR, SUPERSEDED, Record
+from sbrtcheck.dossier.places import MAKING, RUN
 from sbrtcheck.report.junit import write_junit
 from sbrtcheck.report.words import printable
 
-__all__ = ["OUTCOMES", "Published", "Result", "Stray", "publish"]
+__all__ = ["OUTCOMES", "PlanHeader", "Published", "Result", "Stray", "publish"]
 
 OUTCOMES = ("PASS", "VARIATION", "UNDECIDED", "FAIL", ERROR)
-SUPERSEDED = "superseded"
 MOST_WORDS = 3  # findings whose sentences make the reason of a row
 Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanHeader:
+    """What the file of a plan says of itself; patient ID and name only with `--phi`."""
+
+    sop_instance_uid: str
+    sha256: str
+    date: str | None = None
+    approval: str | None = None
+    patient_id: str | None = None
+    patient_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +55,7 @@ class Result:
     case_row: int | None
     role: str
     path: str
-    header: Header
+    header: PlanHeader
     digest: str
     load: Callable[[], Record]
 
@@ -58,8 +68,9 @@ class Stray:
     path: str
     kind: str
     reason: str
-    header: Header | None = None
     size_bytes: int | None = None
+    sop_instance_uid: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,11 +315,14 @@ def _verdict_cells(verdict: Document) -> dict[str, object]:
     worst = []
     if verdict["outcome"] != "PASS":
         worst = [finding for finding in findings if finding["outcome"] == verdict["outcome"]]
+    causes = [finding for finding in worst if finding.get("held_by") is None]
+    if not causes:
+        causes = worst
     dose_gy, fractions = prescription.get("dose_gy"), prescription.get("fractions")
-    more = len(worst) - MOST_WORDS
+    more = len(causes) - MOST_WORDS
     words = [
         f"{_question(finding)}{_number(finding)}: {finding['reason'] or finding['message']}"
-        for finding in worst[:MOST_WORDS]
+        for finding in causes[:MOST_WORDS]
     ]
     return {
         "trial_outcome": verdict["trial_outcome"],
@@ -377,13 +391,12 @@ def _write_quarantine(path: Path, strays: Sequence[Stray], *, phi: bool) -> None
 
 def _stray_rows(strays: Sequence[Stray]) -> Iterator[Row]:
     for stray in strays:
-        header = stray.header
         yield {
             "file": stray.pseudonym,
-            "kind": stray.kind if header is None else dicom.class_name(header.sop_class_uid),
+            "kind": stray.kind,
             "reason": printable(stray.reason),
-            "size_bytes": stray.size_bytes if header is None else header.size_bytes,
-            "sop_instance_uid": None if header is None else header.sop_instance_uid,
-            "sha256": None if header is None else header.sha256,
+            "size_bytes": stray.size_bytes,
+            "sop_instance_uid": stray.sop_instance_uid,
+            "sha256": stray.sha256,
             "path": printable(stray.path),
         }

@@ -1,4 +1,4 @@
-"""One run: find, link, group, judge, publish. Each stage takes what the one before has made."""
+"""One run: find, part by patient, judge, publish. Each stage takes what the one before has made."""
 
 import hashlib
 import platform
@@ -13,36 +13,43 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from sbrtcheck.batch.find import find_tree, place_text, strays_of
-from sbrtcheck.batch.groups import Grouped, group_plans
+from sbrtcheck import dicom
+from sbrtcheck.batch.find import Odd, find_tree
+from sbrtcheck.batch.known import TreeFile, place_text
 from sbrtcheck.batch.options import BatchOptions, Progress
-from sbrtcheck.batch.places import LOCK, MAKING, RECORDS, RUN
-from sbrtcheck.batch.results import Published, Result, publish
+from sbrtcheck.batch.patients import Group, by_patient, shared_frames
+from sbrtcheck.batch.results import PlanHeader, Published, Result, Stray, publish
 from sbrtcheck.batch.runners import Runner
 from sbrtcheck.batch.work import (
+    COPY,
     ERROR,
+    JUDGED,
+    STRAY,
+    USED,
+    Document,
     Failed,
-    PlanTask,
+    PatientTask,
     Record,
-    error_record,
-    hidden,
+    answer_of,
     judge_into,
-    judge_plan,
-    open_record,
+    judge_patient,
     packed,
     read_record,
+    record_of,
     write_record,
 )
 from sbrtcheck.dossier.cases import CaseRow, load_cases, merged
 from sbrtcheck.dossier.facts import FILE_NAME, facts_beside, load_facts
+from sbrtcheck.dossier.places import LOCK, MAKING, RECORDS, RUN, Place
 from sbrtcheck.errors import CaseError
-from sbrtcheck.model import CaseFacts, Text, patient_key
+from sbrtcheck.model import CaseFacts, Patient, Text
 from sbrtcheck.protocol.rules import Protocol as TrialProtocol
 from sbrtcheck.report.as_json import protocol_record
-from sbrtcheck.report.words import printable
+from sbrtcheck.report.words import Voice, printable
 
 __all__ = ["BatchResult", "Tally", "run_batch"]
 
+GONE = "its result was written and is gone; run again with --resume"
 OURS = (RUN, RECORDS, MAKING)  # what tells that a folder is of a batch
 LIBRARIES = ("numpy", "scipy", "shapely", "pydicom", "pyarrow", "pebble")
 
@@ -101,33 +108,27 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
         if not options.resume:
             _forget_unused(options.out / RECORDS, set())
         tree = find_tree(options, runner, progress)
+        groups = by_patient(tree.files)
         protocol = packed(options.protocol)
-        groups, keys = group_plans(
-            tree.linked,
-            runner,
-            protocol,
-            progress,
-            seconds=options.seconds,
-            records=options.out / RECORDS,
-        )
-        plans = [_prepared(grouped, cases, options, protocol) for grouped in groups]
+        patients = [_prepared(group, tree.unread, cases, options, protocol) for group in groups]
         found = time.monotonic()
-        failed, kept = _judge(plans, options, runner, progress)
+        answers, kept = _judge(patients, options, runner, progress)
         judged = time.monotonic()
         results = sorted(
-            (_result(plan, options, failed) for plan in plans),
+            (row for patient in patients for row in _results(patient, answers, options)),
             key=lambda result: (result.centre or "", result.patient, result.plan),
         )
-        strays = strays_of(tree, options)
+        uses = [row for patient in patients for row in _uses(patient, answers)]
+        strays = [*_strays(uses, options), *_odd_strays(tree.odd, options)]
         tally = Tally(
-            plans=len(plans),
+            plans=len(results),
             kept=kept,
-            rt_files=tree.rt_files,
-            used=len({item for plan in plans for item in plan.grouped.files.files}),
-            copies=len(tree.linked.copies),
+            rt_files=len(tree.files),
+            used=sum(use.what == USED for use in uses),
+            copies=sum(use.what == COPY for use in uses),
             quarantined=len(strays),
             files=dict(sorted(tree.others.items())),
-            **({} if options.cases is None else _unmatched(plans, results, cases)),
+            **({} if options.cases is None else _unmatched(patients, results, cases)),
         )
         progress.stage("writing tables", 0)
         about = {
@@ -149,8 +150,11 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
             },
         }
         published = publish(options.out, results, strays, about, timing, phi=options.phi)
-        _forget_unused(options.out / RECORDS, keys | {plan.key for plan in plans})
-    return BatchResult(options.protocol, published, tally, tuple(tree.notes))
+        _forget_unused(options.out / RECORDS, {row.key for row in answers.values()})
+    shared = shared_frames(tree.files)
+    notes = tree.notes if shared is None else (*tree.notes, shared)
+    voice = Voice(phi=options.phi)
+    return BatchResult(options.protocol, published, tally, tuple(voice.say(n) for n in notes))
 
 
 class _Unmatched(TypedDict, total=False):
@@ -159,10 +163,10 @@ class _Unmatched(TypedDict, total=False):
 
 
 def _unmatched(
-    plans: Sequence["_Prepared"], results: Sequence[Result], cases: Mapping[str, CaseRow]
+    patients: Sequence["_Prepared"], results: Sequence[Result], cases: Mapping[str, CaseRow]
 ) -> _Unmatched:
     """Tell which plans and which rows of the cases have no counterpart."""
-    used = {plan.row.line for plan in plans if plan.row is not None}
+    used = {row.line for patient in patients for row in patient.rows.values()}
     return {
         "without_row": tuple(result.plan for result in results if result.case_row is None),
         "without_plan": tuple(row.line for row in cases.values() if row.line not in used),
@@ -232,101 +236,145 @@ def _sha256(path: Path | None) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Prepared:
-    """A plan with its facts: its task, or the record that needs none."""
+    """A patient: the task, and the rows of the cases that its plans have, by their places."""
 
-    grouped: Grouped
-    row: CaseRow | None
-    facts: CaseFacts
-    task: PlanTask | None
+    group: Group
+    task: PatientTask
     key: str
-    record: bytes | None
+    rows: Mapping[Place, CaseRow]
+
+    @property
+    def plans(self) -> tuple[Place, ...]:
+        """Return where each plan lies."""
+        return self.task.plans
 
 
 def _prepared(
-    grouped: Grouped, cases: Mapping[str, CaseRow], options: BatchOptions, protocol: bytes
+    group: Group,
+    unread: tuple[Text, ...],
+    cases: Mapping[str, CaseRow],
+    options: BatchOptions,
+    protocol: bytes,
 ) -> _Prepared:
-    header = grouped.files.plan.header
-    row = cases.get(patient_key(header.patient_id))
-    facts, problem = _facts(grouped, row)
-    problem = grouped.files.problem or problem
-    if problem is not None:
-        said = problem if options.phi else hidden(problem, grouped.files.files)
-        record: bytes | None = error_record(said)
-    elif grouped.superseded_by is not None:
-        record = error_record(grouped.superseded_by, "UNDECIDED")
-    else:
-        record = None
-    task = None
-    if record is None:
-        task = PlanTask(
-            files=grouped.files,
-            parts=grouped.parts,
-            beside=grouped.beside,
-            orphans=grouped.orphans,
-            revisions=grouped.revisions,
-            open_question=grouped.open_question,
-            facts=facts,
-            protocol=protocol,
-            phi=options.phi,
-        )
-    return _Prepared(
-        grouped=grouped,
-        row=row,
-        facts=facts,
-        task=task,
-        key="" if task is None else task.key(),
-        record=record,
+    rows = {
+        plan.place: cases[plan.patient_key] for plan in group.plans if plan.patient_key in cases
+    }
+    task = PatientTask(
+        files=group.files,
+        foreign=tuple(file.place for file in group.files if file in group.foreign),
+        unread=unread,
+        facts=tuple((plan.place, _facts(plan, rows.get(plan.place))) for plan in group.plans),
+        protocol=protocol,
+        phi=options.phi,
     )
+    return _Prepared(group=group, task=task, key=task.key(), rows=rows)
 
 
-def _facts(grouped: Grouped, row: CaseRow | None) -> tuple[CaseFacts, str | None]:
+def _facts(plan: TreeFile, row: CaseRow | None) -> CaseFacts | Text:
     """Return the facts of the row and of the `case.toml` beside the plan, or why there are none."""
     facts = CaseFacts() if row is None else row.facts
-    place = grouped.files.plan.place
-    beside = facts_beside(Path(place.path))
+    beside = facts_beside(Path(plan.place.path))
     if beside is None:
-        return facts, None
+        return facts
     try:
         both, contradicting = merged(facts, load_facts(beside))
     except CaseError as error:
-        more = "; ".join(str(row) for row in error.candidates)
-        return facts, f"its {FILE_NAME}: {error.problem}" + (f": {more}" if more else "")
+        why = "; ".join(str(part) for part in (error.problem, *error.candidates))
+        return Text("its {file}: {why}", file=FILE_NAME, why=why)
     if contradicting:
         told = ", ".join(contradicting)
-        return facts, f"its {FILE_NAME} and its row in the cases contradict each other: {told}"
-    return both, None
+        return Text(
+            "its {file} and its row in the cases contradict each other: {names}",
+            file=FILE_NAME,
+            names=told,
+        )
+    return both
+
+
+class _Answer(NamedTuple):
+    """What became of a task: its record by its key, or why there is none."""
+
+    key: str
+    document: Document | None
+    failure: str = ""
+
+
+Answers = dict[tuple[str, Place | None], _Answer]  # by the patient's key, and the plan tried alone
 
 
 def _judge(
-    plans: Sequence[_Prepared], options: BatchOptions, runner: Runner, progress: Progress
-) -> tuple[dict[str, str], int]:
-    """Judge what no record is kept of; return why plans could not be, by key, and how many were kept."""
+    patients: Sequence[_Prepared], options: BatchOptions, runner: Runner, progress: Progress
+) -> tuple[Answers, int]:
+    """Judge what no record is kept of; return all answers, and how many plans were kept."""
+    answers: Answers = {}
+    kept = 0
+    progress.stage("judging plans", sum(len(patient.plans) for patient in patients))
+    waiting: list[PatientTask] = []
+    keys: dict[str, str] = {}
+    for patient in patients:
+        keys[patient.key] = patient.key
+        known = _known(patient.key, options)
+        if known is None:
+            waiting.append(patient.task)
+            continue
+        answers[patient.key, None] = known
+        kept += len(patient.plans)
+        _step(known, patient.task, progress)
+    single: list[PatientTask] = []
+    for task, answer in _answered(waiting, options, runner):
+        key = task.key()
+        answers[key, None] = answer
+        if answer.document is None and len(task.plans) > 1:
+            alone = [task.alone(plan) for plan in task.plans]
+            keys |= {one.key(): key for one in alone}
+            single += alone
+        else:
+            _step(answer, task, progress)
+    todo = []
+    for task in single:
+        known = _known(task.key(), options)
+        if known is None:
+            todo.append(task)
+            continue
+        answers[keys[known.key], task.only] = known
+        kept += 1
+        _step(known, task, progress)
+    for task, answer in _answered(todo, options, runner):
+        answers[keys[task.key()], task.only] = answer
+        _step(answer, task, progress)
+    return answers, kept
+
+
+def _known(key: str, options: BatchOptions) -> _Answer | None:
+    """Return the answer of an earlier run."""
+    if not options.resume:
+        return None
+    record = read_record(options.out / RECORDS / f"{key}.json")
+    return None if record is None else _Answer(key, answer_of(record))
+
+
+def _answered(
+    tasks: Sequence[PatientTask], options: BatchOptions, runner: Runner
+) -> Iterator[tuple[PatientTask, _Answer]]:
+    """Yield each task with its answer, whose record is written."""
     folder = options.out / RECORDS
-    kept = {
-        plan.key
-        for plan in plans
-        if plan.task is not None and read_record(folder / f"{plan.key}.json") is not None
-    }
-    tasks = {
-        plan.key: plan.task for plan in plans if plan.task is not None and plan.key not in kept
-    }
-    progress.stage("judging plans", len(plans))
-    for plan in plans:
-        if plan.key not in tasks:
-            progress.step(_outcome_of(plan, folder))
-    failed: dict[str, str] = {}
-    function: Callable[[PlanTask], bytes | Failed | None] = judge_plan
+    function: Callable[[PatientTask], bytes | Failed | None] = judge_patient
     if runner.shares_disk:
         function = partial(judge_into, str(folder.absolute()))
-    for task, answer in runner.run(function, tasks.values(), seconds=options.seconds):
+    for task, answer in runner.run(function, tasks, seconds=options.seconds, weight=_plans_of):
         key = task.key()
         failure = _written(folder, key, answer) if isinstance(answer, bytes) else answer
+        record = None if failure is not None else read_record(folder / f"{key}.json")
         if failure is not None:
-            failed[key] = failure.reason
-            progress.step(ERROR)
+            yield task, _Answer(key, None, failure.reason)
+        elif record is None:
+            yield task, _Answer(key, None, GONE)
         else:
-            progress.step(_outcome_in(folder / f"{key}.json"))
-    return failed, len(kept)
+            yield task, _Answer(key, answer_of(record))
+
+
+def _plans_of(task: PatientTask) -> int:
+    return 1 if task.only is not None else max(len(task.plans), 1)
 
 
 def _written(folder: Path, key: str, record: bytes) -> Failed | None:
@@ -337,53 +385,170 @@ def _written(folder: Path, key: str, record: bytes) -> Failed | None:
     return None
 
 
-def _outcome_of(plan: _Prepared, folder: Path) -> str | None:
-    if plan.record is not None:
-        return open_record(plan.record).outcome
-    return _outcome_in(folder / f"{plan.key}.json")
+def _step(answer: _Answer, task: PatientTask, progress: Progress) -> None:
+    if answer.document is None:
+        for _ in range(_plans_of(task) if task.plans else 0):
+            progress.step(ERROR)
+        return
+    for plan in answer.document["plans"]:
+        progress.step(plan["outcome"])
 
 
-def _outcome_in(path: Path) -> str | None:
-    """Return the outcome that begins a record."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(40).decode("ascii", "replace")
-    except OSError:
-        return None
-    return head.split('"')[3] if head.count('"') > 3 else None
+# --- Plans --------------------------------------------------------------------------------------
 
 
-def _result(plan: _Prepared, options: BatchOptions, failed: Mapping[str, str]) -> Result:
-    files = plan.grouped.files
-    header = files.plan.header
-    names = options.pseudonyms
-    row = plan.row
-    return Result(
-        plan=names.plan(files.identity),
-        patient=names.patient(plan.grouped.patient),
-        centre=None if plan.facts.centre is None else printable(plan.facts.centre),
-        trial_number=None if row is None else row.trial_number,
-        case_row=None if row is None else row.line,
-        role="superseded" if _is_superseded(plan) else "judged",
-        path=place_text(files.plan.place),
+def _results(patient: _Prepared, answers: Answers, options: BatchOptions) -> Iterator[Result]:
+    """Yield the plans of a patient."""
+    whole = answers[patient.key, None]
+    if whole.document is not None:
+        yield from _told(patient, whole, options)
+        return
+    for place in patient.plans:
+        alone = answers.get((patient.key, place), whole)
+        if alone.document is not None:
+            yield from _told(patient, alone, options)
+            continue
+        file = next(file for file in patient.group.plans if file.place == place)
+        yield _failed(patient, file, alone.failure, options)
+
+
+def _told(patient: _Prepared, answer: _Answer, options: BatchOptions) -> Iterator[Result]:
+    assert answer.document is not None  # noqa: S101 - its callers have looked
+    for number, row in enumerate(answer.document["plans"]):
+        header = PlanHeader(
+            sop_instance_uid=row["sop_instance_uid"],
+            sha256=row["sha256"],
+            date=row["date"],
+            approval=row["approval"],
+            patient_id=row.get("patient_id"),
+            patient_name=row.get("patient_name"),
+        )
+        yield _result(
+            patient,
+            patient.task.files[row["file"]],
+            options,
+            header=header,
+            identity=row["identity"],
+            role=row["role"],
+            digest=f"{answer.key} {number}",
+            load=partial(_load, options.out / RECORDS / f"{answer.key}.json", number),
+        )
+
+
+def _failed(patient: _Prepared, file: TreeFile, reason: str, options: BatchOptions) -> Result:
+    uid = file.found.peek.sop_instance_uid
+    header = PlanHeader(
+        sop_instance_uid="" if uid is None else uid,
+        sha256=file.learned.sha256,
+        patient_id=file.patient_id if options.phi else None,
+    )
+    return _result(
+        patient,
+        file,
+        options,
         header=header,
-        digest=failed.get(plan.key) or plan.key or str(plan.record),
-        load=partial(_load, plan, options.out / RECORDS, failed.get(plan.key)),
+        identity=file.identity,
+        role=JUDGED,
+        digest=reason,
+        load=partial(Record, outcome=ERROR, reason=printable(reason)),
     )
 
 
-def _is_superseded(plan: _Prepared) -> bool:
-    """Tell whether a revision is judged in its place; an ERROR of its own is told all the same."""
-    return plan.grouped.superseded_by is not None and plan.grouped.files.problem is None
+def _result(
+    patient: _Prepared,
+    file: TreeFile,
+    options: BatchOptions,
+    *,
+    header: PlanHeader,
+    identity: str,
+    role: str,
+    digest: str,
+    load: Callable[[], Record],
+) -> Result:
+    names = options.pseudonyms
+    row = patient.rows.get(file.place)
+    facts = patient.task.facts_of(file.place)
+    if isinstance(facts, Text):
+        facts = CaseFacts() if row is None else row.facts
+    return Result(
+        plan=names.plan(identity),
+        patient=names.patient(patient.group.patient_of(file)),
+        centre=None if facts.centre is None else printable(facts.centre),
+        trial_number=None if row is None else row.trial_number,
+        case_row=None if row is None else row.line,
+        role=role,
+        path=place_text(file.place),
+        header=header,
+        digest=digest,
+        load=load,
+    )
 
 
-def _load(plan: _Prepared, folder: Path, failure: str | None) -> Record:
+def _load(path: Path, number: int) -> Record:
     """Return the record of a plan; one that is gone meanwhile is said to be."""
-    content = plan.record
-    if failure is not None:
-        content = error_record(failure)
-    elif content is None:
-        content = read_record(folder / f"{plan.key}.json")
+    content = read_record(path)
     if content is None:
-        content = error_record("its result was written and is gone; run again with --resume")
-    return open_record(content)
+        return Record(outcome=ERROR, reason=GONE)
+    return record_of(content, number)
+
+
+# --- Files of no plan ---------------------------------------------------------------------------
+
+
+class _Use(NamedTuple):
+    """What a file is to the plans of its patient, and why it belongs to none."""
+
+    file: TreeFile
+    what: str
+    why: str
+
+
+def _uses(patient: _Prepared, answers: Answers) -> Iterator[_Use]:
+    """Yield what each file of a patient was used for."""
+    tried = [answers[patient.key, None]]
+    tried += [answers[patient.key, p] for p in patient.plans if (patient.key, p) in answers]
+    told = next((row.document for row in tried if row.document is not None), None)
+    if told is not None:
+        for number, what, why in told["files"]:
+            yield _Use(patient.task.files[number], what, "" if why is None else why)
+        return
+    why = f"its patient's files could not be worked on: {tried[0].failure}"
+    for file in patient.group.own:
+        what = USED if file.place in patient.plans else STRAY
+        yield _Use(file, what, why)
+
+
+def _strays(uses: Sequence[_Use], options: BatchOptions) -> list[Stray]:
+    """Return the RT files that belong to no plan."""
+    strays = []
+    for use in uses:
+        if use.what != STRAY:
+            continue
+        place, peek = place_text(use.file.place), use.file.found.peek
+        strays.append(
+            Stray(
+                pseudonym=options.pseudonyms.file(place),
+                path=place,
+                kind=dicom.class_name(peek.sop_class_uid),
+                reason=use.why,
+                size_bytes=use.file.learned.size_bytes,
+                sop_instance_uid=peek.sop_instance_uid,
+                sha256=use.file.learned.sha256,
+            )
+        )
+    return strays
+
+
+def _odd_strays(rows: Sequence[Odd], options: BatchOptions) -> list[Stray]:
+    """Return files that are no RT files, and the parts of the tree that were not looked at."""
+    voice = Voice(Patient(), phi=options.phi)
+    return [
+        Stray(
+            pseudonym=options.pseudonyms.file(row.path),
+            path=row.path,
+            kind=row.kind,
+            reason=voice.say(row.reason),
+            size_bytes=row.size_bytes,
+        )
+        for row in rows
+    ]

@@ -32,8 +32,13 @@ START_SECONDS = 60.0  # what another computer may need before a task begins
 @dataclass(slots=True)
 class _Job(Generic[T]):
     task: T
+    seconds: float
     attempts: int = 0
     began: float = 0.0
+
+
+def _one(_task: object) -> int:
+    return 1
 
 
 class Runner(ABC):
@@ -45,20 +50,28 @@ class Runner(ABC):
         self.slots = slots
 
     def run(
-        self, function: Callable[[T], R], tasks: Iterable[T], *, seconds: float
+        self,
+        function: Callable[[T], R],
+        tasks: Iterable[T],
+        *,
+        seconds: float,
+        weight: Callable[[T], int] = _one,
     ) -> Iterator[tuple[T, R | Failed]]:
-        """Yield each task with its answer as it comes; `seconds` is the longest one may take."""
-        source = iter(tasks)
+        """Yield each task with its answer as it comes.
+
+        `seconds` is the longest one may take, times its weight.
+        """
+        source = (_Job(task, seconds * weight(task)) for task in tasks)
         again: deque[_Job[T]] = deque()
         running: dict[Future[Any], _Job[T]] = {}
         while True:
             while len(running) < self.slots:
-                job = again.popleft() if again else next((_Job(task) for task in source), None)
+                job = again.popleft() if again else next(source, None)
                 if job is None:
                     break
                 job.attempts += 1
                 job.began = time.monotonic()
-                running[self._submit(function, job.task, seconds)] = job
+                running[self._submit(function, job.task, job.seconds)] = job
             if not running:
                 return
             done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
@@ -70,11 +83,11 @@ class Runner(ABC):
                 if lost and job.attempts < ATTEMPTS:
                     again.append(job)
                 else:
-                    yield job.task, _answer(future, error, seconds, lost=lost)
-            for future in [f for f, job in running.items() if self._is_overdue(job.began, seconds)]:
+                    yield job.task, _answer(future, error, job.seconds, lost=lost)
+            for future in [f for f, j in running.items() if self._is_overdue(j.began, j.seconds)]:
                 job = running.pop(future)
                 self._give_up(future)
-                yield job.task, _too_long(seconds)
+                yield job.task, _too_long(job.seconds)
 
     @abstractmethod
     def _submit(self, function: Callable[[T], R], task: T, seconds: float) -> Future[Any]:

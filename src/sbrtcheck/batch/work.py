@@ -1,10 +1,11 @@
-"""What one process does for one plan, or one patient: value in, value out, no state between.
+"""What one process does for one patient: value in, value out, no state between.
 
-Everything a task needs is in it; it reads only the files that the task names.
+Everything a task needs is in it; it reads only the files that the task names, each once.
 """
 
 import hashlib
 import json
+import os
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,16 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sbrtcheck import __version__, dicom
-from sbrtcheck.batch.linking import Item, PlanFiles
-from sbrtcheck.batch.orphans import finding_of_orphans, why_not_superseded
-from sbrtcheck.batch.places import Place, on_disk
-from sbrtcheck.checks.course import is_revision, target_levels
+from sbrtcheck.batch.known import TreeFile, learn_unopened
 from sbrtcheck.checks.judge import gather, judge
-from sbrtcheck.checks.verdict import Finding, Outcome, Verdict
-from sbrtcheck.dossier import Case, Found, Search, assemble_case, case_with, tail
-from sbrtcheck.errors import CaseError, ReadError, SbrtCheckError
-from sbrtcheck.model import CaseFacts, Declared, Plan, StructureSet, Text
-from sbrtcheck.protocol.rules import Basis, Protocol, Role
+from sbrtcheck.dossier import Filed, Survey, case_of, dossier_of, read_files, where_of
+from sbrtcheck.dossier.link import RANKS, Dossier, Unreadable, two_contents
+from sbrtcheck.dossier.places import Place, Unread
+from sbrtcheck.errors import SbrtCheckError
+from sbrtcheck.model import CaseFacts, Declared, Patient, Text, approval_term
+from sbrtcheck.protocol.rules import Protocol
 from sbrtcheck.report.as_json import render_json
 from sbrtcheck.report.words import Voice, printable
 
@@ -30,32 +29,39 @@ if TYPE_CHECKING:
     from sbrtcheck.checks.evidence import Evidence
 
 __all__ = [
+    "COPY",
     "CURVE_STEP_GY",
     "END",
     "ERROR",
+    "JUDGED",
+    "STRAY",
+    "SUPERSEDED",
     "TOO_LARGE",
+    "USED",
+    "Document",
     "Failed",
     "PatientTask",
-    "PlanTask",
     "Record",
-    "Related",
     "about",
-    "error_record",
+    "answer_of",
     "judge_into",
-    "judge_plan",
-    "open_record",
+    "judge_patient",
     "packed",
-    "passing_fault",
-    "relate",
+    "read_record",
+    "record_of",
+    "words_of",
+    "write_record",
 ]
 
-RECORD = 2  # the form of a record; a change makes all kept ones worthless
+RECORD = 3  # the form of a record; a change makes all kept ones worthless
 ERROR = "ERROR"
+JUDGED, SUPERSEDED = "judged", "superseded"
+COPY, USED, STRAY = "copy", "used", "stray"
 CURVE_STEP_GY = 0.1
 TOO_LARGE = "it needs more memory than a plan may have"
-PLAN_CLASSES = (dicom.RT_PLAN, dicom.RT_ION_PLAN)
-HERE = "among the files of the run"
 END = b"\n.\n"  # of a record that was written whole
+Document = Mapping[str, Any]
+NOTHING: Document = {"verdict": "", "curves": []}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,86 +73,96 @@ class Record:
 
     outcome: str
     reason: str | None
-    verdict: Mapping[str, Any] | None = None
+    verdict: Document | None = None
     text: str = ""
-    curves: Sequence[Mapping[str, Any]] = ()
+    curves: Sequence[Document] = ()
 
 
 class Failed(NamedTuple):
-    """A plan that could not be judged for a reason that may pass: it is tried again next time."""
+    """What could not be judged for a reason that may pass: it is tried again next time."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientTask:
-    """The plans of one patient with their structure sets, to be told apart."""
-
-    plans: tuple[tuple[Item, Item], ...]
-    protocol: bytes
-
-    def key(self) -> str:
-        """Return the hash of all that the answer depends on."""
-        contents = [[item.header.sha256 for item in pair] for pair in self.plans]
-        return _hash([RECORD, __version__, "groups", _hash_of(self.protocol), contents])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanTask:
-    """One plan and all that its verdict depends on.
+    """The plans of one patient and all that their verdicts depend on.
 
     Parameters
     ----------
     files
-        The plan with what belongs to it.
-    parts
-        Plans of the same course whose dose is to be added, each with what belongs to it.
-    beside
-        Other plans of the patient, of which it is not known whether they give dose.
-    orphans
-        Doses of the patient that name plans which are not among the files.
-    revisions
-        What is said of plans that this one replaces.
-    open_question
-        Why it is not known that this is the plan to be treated, or None.
+        The RT files of the patient, and those that may be of the patient and cannot be read, in
+        the order in which they were found.
+    foreign
+        Those of which it is not known that they are of the patient.
+    unread
+        What could not be looked at anywhere in the tree.
+    facts
+        What is known of the case of each plan, by its place; or why that cannot be told.
+    only
+        The plan that is judged; None for all.
     """
 
-    files: PlanFiles
-    parts: tuple[PlanFiles, ...] = ()
-    beside: tuple[Item, ...] = ()
-    orphans: tuple[Item, ...] = ()
-    revisions: tuple[str, ...] = ()
-    open_question: str | None = None
-    facts: CaseFacts
+    files: tuple[TreeFile, ...]
+    foreign: tuple[Place, ...] = ()
+    unread: tuple[Text, ...] = ()
+    facts: tuple[tuple[Place, CaseFacts | Text], ...] = ()
     protocol: bytes
     phi: bool = False
+    only: Place | None = None
 
     @property
-    def items(self) -> tuple[Item, ...]:
-        """Return all files that are read, each once."""
-        parts = [item for part in self.parts for item in part.files]
-        return tuple(dict.fromkeys((*self.files.files, *parts, *self.beside, *self.orphans)))
+    def own(self) -> tuple[TreeFile, ...]:
+        """Return the files that are known to be of the patient."""
+        return tuple(file for file in self.files if file.place not in self.foreign)
+
+    @property
+    def plans(self) -> tuple[Place, ...]:
+        """Return where each plan lies."""
+        return tuple(place for place, _ in self.facts)
+
+    def alone(self, plan: Place) -> "PatientTask":
+        """Return the task of one of the plans."""
+        return replace(self, only=plan)
+
+    def facts_of(self, plan: Place) -> CaseFacts | Text:
+        """Return what is known of the case of a plan."""
+        return dict(self.facts).get(plan, CaseFacts())
 
     def key(self) -> str:
         """Return the hash of all that the answer depends on: contents, facts, protocol, version."""
+        numbers = {file.place: number for number, file in enumerate(self.files)}
+        facts = [[numbers[place], _facts_words(row)] for place, row in self.facts]
         document: list[object] = [
             RECORD,
             __version__,
             _hash_of(self.protocol),
-            self.files.plan.header.sha256,
-            [[i.header.sop_class_uid, i.header.sha256] for i in self.items],
-            [part.plan.header.sha256 for part in self.parts],
-            [orphan.header.sha256 for orphan in self.orphans],
-            self.revisions,
-            self.open_question,
-            {name: str(value) for name, value in asdict(self.facts).items()},
+            [[file.learned.sha256, file.learned.problem] for file in self.files],
+            _folders(self.files),
+            [numbers[place] for place in self.foreign],
+            [repr(reason) for reason in self.unread],
+            facts,
             self.phi,
+            None if self.only is None else numbers[self.only],
         ]
-        return _hash(document)
+        return _hash_of(json.dumps(document).encode())
 
 
-def _hash(document: list[object]) -> str:
-    return _hash_of(json.dumps(document).encode())
+def _facts_words(facts: CaseFacts | Text) -> object:
+    if isinstance(facts, Text):
+        return str(facts)
+    words = {name: str(value) for name, value in asdict(facts).items() if name != "not_drawn"}
+    return [words, sorted(facts.not_drawn.items())]
+
+
+def _folders(files: Sequence[TreeFile]) -> list[str]:
+    """Return where files lie to each other: a verdict says "in a folder beside"."""
+    folders = [file.place.folder for file in files]
+    try:
+        root = os.path.commonpath(folders)
+    except ValueError:  # two drives
+        root = ""
+    return [folder.removeprefix(root).encode("utf-8", "replace").decode() for folder in folders]
 
 
 def _hash_of(content: bytes) -> str:
@@ -169,71 +185,15 @@ def about() -> str:
     return __version__
 
 
-# --- One patient --------------------------------------------------------------------------------
+# --- Records ------------------------------------------------------------------------------------
+#
+# A record is a line of what the tables need of all plans and files of a patient, then a line for
+# each plan with its verdict and curves.
 
 
-class _Planned(NamedTuple):
-    plan: Plan
-    structure_set: StructureSet
-
-
-class Related(NamedTuple):
-    """Plans of a patient: a number for each that revisions share, and which are surely of one.
-
-    `same` holds the pairs of plans that share their targets both ways; where only one holds the
-    other's target, more than that is treated, and neither replaces the other.
-    """
-
-    numbers: tuple[int, ...]
-    same: tuple[tuple[int, int], ...]
-
-
-def relate(task: PatientTask) -> Related | Failed:
-    """Tell which plans of a patient are revisions of one plan.
-
-    Revisions treat the same levels by name, or targets that overlap by half in one frame.
-    """
-    protocol = _unpacked(task.protocol)
-    places = [item.place for pair in task.plans for item in pair]
-    try:
-        with on_disk(list(dict.fromkeys(places))) as paths:
-            planned = [_planned(paths[plan.place], paths[rois.place]) for plan, rois in task.plans]
-    except ReadError as error:
-        return Failed(str(error.problem))
-    except (MemoryError, OSError) as error:
-        return Failed(passing_fault(error) or "the computer could not go on")
-    numbers = list(range(len(planned)))
-    same = []
-    levels = [frozenset() if one is None else target_levels(one, protocol) for one in planned]
-    for at, one in enumerate(planned):
-        for before, other in enumerate(planned[:at]):
-            if one is None or other is None:
-                continue
-            ways = (is_revision(one, other, protocol), is_revision(other, one, protocol))
-            alike = bool(levels[at]) and levels[at] == levels[before]
-            if alike or all(ways):
-                same.append((before, at))
-            if alike or any(ways):
-                joined = {numbers[at], numbers[before]}
-                numbers = [min(joined) if n in joined else n for n in numbers]
-    return Related(tuple(numbers), tuple(same))
-
-
-def _planned(plan: Path, structure_set: Path) -> _Planned | None:
-    try:
-        return _Planned(dicom.load_plan(plan), dicom.load_structure_set(structure_set))
-    except ReadError as error:
-        if passing_fault(error) is not None or not (plan.exists() and structure_set.exists()):
-            raise
-        return None  # its own verdict says so; here it stands alone
-
-
-# --- One plan -----------------------------------------------------------------------------------
-
-
-def judge_into(folder: str, task: PlanTask) -> Failed | None:
-    """Judge a plan and write its record into a folder, whole or not at all."""
-    record = judge_plan(task)
+def judge_into(folder: str, task: PatientTask) -> Failed | None:
+    """Judge a patient's plans and write their record into a folder, whole or not at all."""
+    record = judge_patient(task)
     if isinstance(record, Failed):
         return record
     try:
@@ -263,25 +223,58 @@ def read_record(path: Path) -> bytes | None:
     return content if content.endswith(END) else None
 
 
-def judge_plan(task: PlanTask) -> bytes | Failed:
-    """Judge a plan and return its record; whatever goes wrong becomes a reason."""
+def answer_of(record: bytes) -> Document:
+    """Return what a record says of the plans and files of a patient, without verdicts."""
+    document: Document = json.loads(record.partition(b"\n")[0])
+    return document
+
+
+def record_of(record: bytes, number: int) -> Record:
+    """Return what a record says of one of its plans."""
+    head, *lines = record.removesuffix(END).split(b"\n")
+    row = json.loads(head)["plans"][number]
+    body = json.loads(lines[number])
+    text = body["verdict"]
+    return Record(
+        outcome=row["outcome"],
+        reason=row["reason"],
+        verdict=json.loads(text) if text else None,
+        text=text,
+        curves=body["curves"],
+    )
+
+
+# --- One patient --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """The files of a task, each read once."""
+
+    filed: tuple[Filed, ...]
+    unreadable: tuple[Unreadable, ...]
+    survey: Survey
+    voice: Voice
+
+    @property
+    def everything(self) -> Dossier:
+        """Return all files, of whatever patient, to tell copies apart."""
+        return Dossier(files=self.filed, unreadable=self.unreadable)
+
+
+def judge_patient(task: PatientTask) -> bytes | Failed:
+    """Judge the plans of a patient and return their record; whatever goes wrong becomes a reason."""
     try:
-        record = _record(task)
-        changed = _changed(task.items)
-    except SbrtCheckError as error:
-        passing = _changed(task.items) or passing_fault(error)
-        return error_record(_said(error, task)) if passing is None else Failed(passing)
-    except (MemoryError, OSError) as error:
-        return Failed(passing_fault(error) or "the computer could not go on")
+        return _record(task)
+    except (SbrtCheckError, MemoryError, OSError) as error:
+        passing = passing_fault(error)
+        return Failed("the computer could not go on" if passing is None else passing)
     except Exception as error:  # noqa: BLE001 - a bug must cost one plan only, and be told
         return Failed(f"internal error, a bug in sbrtcheck ({type(error).__name__})")
-    return record if changed is None else Failed(changed)
 
 
 def passing_fault(error: BaseException) -> str | None:
     """Say what may be otherwise next time, if that is behind an error: memory, disk, network."""
-    if isinstance(error, _ChangedError):
-        return str(error.problem)
     for fault in (error, error.__cause__):
         if isinstance(fault, MemoryError):
             return TOO_LARGE
@@ -290,165 +283,163 @@ def passing_fault(error: BaseException) -> str | None:
     return None
 
 
-class _ChangedError(CaseError):
-    """A file is not the one that was found when the run began."""
+def _record(task: PatientTask) -> bytes | Failed:
+    read = _read(task)
+    changed = _changed(task, read)
+    if changed is not None:
+        return Failed(changed)
+    numbers = {file.place: number for number, file in enumerate(task.files)}
+    heads, bodies = [], []
+    for head, body in _plans(task, read):
+        heads.append({**head, "file": numbers[head["place"]], "place": None})
+        bodies.append(json.dumps(body, allow_nan=False).encode())
+    files = [[numbers[place], what, why] for place, what, why in _files(task, read)]
+    first = json.dumps({"plans": heads, "files": files}, allow_nan=False).encode()
+    return b"\n".join([first, *bodies]) + END
 
 
-def error_record(reason: str, outcome: str = ERROR) -> bytes:
-    """Return the record of a plan that cannot be judged, or need not be."""
-    return _packed_record({"outcome": outcome, "reason": printable(reason)})
-
-
-def _packed_record(head: dict[str, object], verdict: str = "") -> bytes:
-    """Return a record: a line of what tables need beside the verdict, and the verdict's own text."""
-    return json.dumps(head, allow_nan=False).encode() + b"\n" + verdict.encode() + END
-
-
-def open_record(record: bytes) -> Record:
-    """Return what a record says."""
-    head, _, verdict = record.partition(b"\n")
-    text = verdict.removesuffix(END).decode()
-    return Record(**json.loads(head), verdict=json.loads(text) if text else None, text=text)
-
-
-def _record(task: PlanTask) -> bytes:
-    with on_disk([item.place for item in task.items]) as paths:
-        case = _case(task, paths)
-        evidence = gather(case, _unpacked(task.protocol), Declared(facts=task.facts))
-        question = task.open_question or _unknown_plans(task, case)
-        verdict = judge(evidence)
-        if task.orphans:
-            verdict = _with(verdict, _finding_of_orphans(task, evidence, paths))
-        if question is not None:
-            verdict = _with(verdict, _finding_of_question(question))
-    voice = Voice(*case.patients, phi=task.phi)
-    return _packed_record(
-        {
-            "outcome": verdict.outcome.name,
-            "reason": None,
-            "curves": list(_curves(evidence, voice)),
-        },
-        render_json(verdict, phi=task.phi),
+def _read(task: PatientTask) -> _Read:
+    """Read the files of a task; those of which it is known that they cannot be read are not tried."""
+    numbers = {file.place: number for number, file in enumerate(task.files)}
+    sound = [file.found for file in task.files if file.learned.problem is None]
+    filed, failed = read_files(sound)
+    failed += [
+        Unreadable(file.found, Text("{why}", why=file.learned.problem))
+        for file in task.files
+        if file.learned.problem is not None
+    ]
+    by_place = sorted(filed, key=lambda one: (one.place.path, _member(one.place)))
+    patients = dict.fromkeys(one.file.instance.patient for one in by_place)
+    patients |= dict.fromkeys(Patient(patient_id=f.patient_id) for f in task.files if f.patient_id)
+    return _Read(
+        filed=tuple(by_place),
+        unreadable=tuple(sorted(failed, key=lambda row: numbers[row.found.place])),
+        survey=Survey(
+            found=tuple(file.found for file in task.files),
+            unread=tuple(Unread("", reason) for reason in task.unread),
+        ),
+        voice=Voice(*patients, phi=task.phi),
     )
 
 
-def _case(task: PlanTask, paths: dict[Place, Path]) -> Case:
-    """Return the case of a plan, with the parts of its course that can be added."""
-    case = assemble_case(paths[task.files.plan.place], _search(task, task.files, paths))
-    parts = []
-    notes = [Text("revision of this plan, not judged: {plan}", plan=row) for row in task.revisions]
-    for part in task.parts:
-        try:
-            parts.append(assemble_case(paths[part.plan.place], _search(task, part, paths)))
-        except (CaseError, ReadError) as error:
-            if passing_fault(error) is not None:
-                raise
-            # It stays among the other plans, of which the verdict says that they were not added.
-            notes.append(
-                Text(
-                    "plan {uid} of this patient cannot be added: {why}",
-                    uid=tail(part.plan.header.sop_instance_uid),
-                    why=str(error.problem),
-                )
-            )
-    case = case_with(case, parts)
-    case = replace(case, notes=(*case.notes, *notes))
-    _require_found_content(task, (case, *parts))
-    return case
+def _member(place: Place) -> int:
+    return -1 if place.member is None else place.member
 
 
-def _unknown_plans(task: PlanTask, case: Case) -> str | None:
-    """Say that plans of the patient are neither added nor seen beside, should that ever be."""
-    seen = {part.plan.instance.sop_instance_uid for part in case.added}
-    seen |= {other.instance.sop_instance_uid for other in case.others}
-    plans = [part.plan for part in task.parts]
-    plans += [item for item in task.beside if item.header.sop_class_uid in PLAN_CLASSES]
-    missing = [
-        tail(i.header.sop_instance_uid) for i in plans if i.header.sop_instance_uid not in seen
-    ]
-    if not missing:
-        return None
-    return (
-        f"plans of this patient could not be taken into account: {', '.join(missing)}; whether they"
-        " give dose to the same cord is not known"
-    )
-
-
-def _search(task: PlanTask, own: PlanFiles, paths: dict[Place, Path]) -> Search:
-    """Return the files of one plan, and all other plans with their structure sets."""
-    plans = [task.files, *task.parts]
-    others = [
-        item
-        for files in plans
-        if files is not own
-        for item in files.files
-        if item.header.sop_class_uid != dicom.RT_DOSE
-    ]
-    items = dict.fromkeys((*own.files, *others, *task.beside))
-    return Search(tuple(_found(item, paths[item.place]) for item in items), cut_short=False)
-
-
-def _found(item: Item, path: Path) -> Found:
-    header = item.header
-    peek = dicom.Peek(header.sop_class_uid, header.sop_instance_uid or None)
-    return Found(path, peek, HERE)
-
-
-def _require_found_content(task: PlanTask, cases: Sequence[Case]) -> None:
-    """Raise `_ChangedError` unless what was read is what was found: a key stands for contents."""
-    found = {item.header.sop_instance_uid: item.header.sha256 for item in task.items}
-    for case in cases:
-        for link in case.links:
-            instance = link.instance
-            expected = found.get(instance.sop_instance_uid)
-            if expected and instance.sha256 and instance.sha256 != expected:
-                raise _ChangedError(Text("a file has changed since the run began"))
-
-
-def _changed(items: Sequence[Item]) -> str | None:
-    """Say which files are not what they were when the run began."""
-    for item in items:
-        kind = dicom.class_name(item.header.sop_class_uid)
-        try:
-            size_bytes = Path(item.place.path).stat().st_size
-        except OSError as error:
-            return f"its {kind} is gone since the run began ({error.strerror})"
-        if item.place.member is None and size_bytes != item.header.size_bytes:
+def _changed(task: PatientTask, read: _Read) -> str | None:
+    """Say which file is not what it was when the run began: a key stands for contents."""
+    hashes = {filed.place: filed.file.sha256 for filed in read.filed}
+    for file in task.files:
+        if file.learned.problem is not None:
+            continue
+        kind = dicom.class_name(file.found.peek.sop_class_uid)
+        now = hashes.get(file.place)
+        if now is None:
+            (again,) = learn_unopened([file.place])
+            now = again.sha256
+            if again.problem is not None:
+                return f"its {kind} is gone since the run began ({again.problem})"
+        if now != file.learned.sha256:
             return f"its {kind} has changed since the run began"
     return None
 
 
-def _with(verdict: Verdict, finding: Finding) -> Verdict:
-    return replace(verdict, findings=(finding, *verdict.findings))
+# --- Plans --------------------------------------------------------------------------------------
 
 
-def _finding_of_question(question: str) -> Finding:
-    message = Text("{question}", question=question)
-    return Finding(
-        id="course.revisions",
-        subject="case",
-        outcome=Outcome.UNDECIDED,
-        message=message,
-        reason=message,
-        basis=Basis.CONVENTION,
-        source="of revisions of one plan, the one that is approved is treated",
-    )
+def _plans(task: PatientTask, read: _Read) -> Iterator[tuple[dict[str, Any], Document]]:
+    """Yield for each plan what the tables need, and its verdict and curves."""
+    seen = set()
+    for filed in read.everything.plans:
+        identity = filed.uid or filed.file.sha256
+        if identity in seen:
+            continue  # the second of two contents of one UID
+        seen.add(identity)
+        if task.only in (None, filed.place):
+            yield _plan(task, read, filed, identity)
+    own = {file.place: file for file in task.own}
+    for row in read.unreadable:
+        file = own.get(row.found.place)
+        if file is None or not file.is_of_class(dicom.RT_PLAN) or file.identity in seen:
+            continue
+        seen.add(file.identity)
+        if task.only in (None, file.place):
+            yield _broken_plan(file, read.voice.say(row.reason), phi=task.phi)
 
 
-def _finding_of_orphans(
-    task: PlanTask, evidence: "Evidence", paths: Mapping[Place, Path]
-) -> Finding:
-    """Tell what doses say whose plan is not here."""
-    targets = [match.roi for _, match in evidence.of_role(Role.PTV)]
-    targets += evidence.course.added_targets
+def _broken_plan(file: TreeFile, reason: str, *, phi: bool) -> tuple[dict[str, Any], Document]:
+    uid = file.found.peek.sop_instance_uid
+    head = {
+        "place": file.place,
+        "identity": file.identity,
+        "outcome": ERROR,
+        "reason": reason,
+        "role": JUDGED,
+        "sop_instance_uid": "" if uid is None else uid,
+        "sha256": file.learned.sha256,
+        "date": None,
+        "approval": None,
+    }
+    if phi:
+        head |= {"patient_id": file.patient_id, "patient_name": None}
+    return head, NOTHING
+
+
+def _plan(
+    task: PatientTask, read: _Read, filed: Filed, identity: str
+) -> tuple[dict[str, Any], Document]:
+    instance = filed.file.instance
+    head: dict[str, Any] = {
+        "place": filed.place,
+        "identity": identity,
+        "outcome": ERROR,
+        "reason": None,
+        "role": JUDGED,
+        "sop_instance_uid": filed.uid,
+        "sha256": filed.file.sha256,
+        "date": instance.date,
+        "approval": approval_term(instance.approval_status),
+    }
+    if task.phi:
+        patient = instance.patient
+        head |= {"patient_id": patient.patient_id, "patient_name": patient.name}
+    facts = task.facts_of(filed.place)
+    if isinstance(facts, Text):
+        return {**head, "reason": read.voice.say(facts)}, NOTHING
     try:
-        doses = [dicom.load_dose(paths[item.place]) for item in task.orphans]
-        why = why_not_superseded(doses, targets, evidence.case.dose)
-    except ReadError as error:
+        told, body = _verdict(task, read, filed, facts)
+    except SbrtCheckError as error:
         if passing_fault(error) is not None:
             raise
-        why = f"it cannot be read: {error.problem}"
-    return finding_of_orphans(why)
+        return {**head, "reason": words_of(error, read.voice)}, NOTHING
+    return {**head, **told}, body
+
+
+def words_of(error: SbrtCheckError, voice: Voice) -> str:
+    """Return an error as one sentence without path or patient; candidates are left out."""
+    problem = error.problem
+    return voice.say(problem) if isinstance(problem, Text) else voice.name(str(problem))
+
+
+def _verdict(
+    task: PatientTask, read: _Read, filed: Filed, facts: CaseFacts
+) -> tuple[dict[str, object], Document]:
+    instance = filed.file.instance
+    unreadable = [row for row in read.unreadable if row.found.may_be_of(instance)]
+    dossier = dossier_of(read.filed, unreadable, read.survey, instance)
+    case = case_of(dossier, filed)
+    evidence = gather(case, _unpacked(task.protocol), Declared(facts=facts))
+    verdict = judge(evidence)
+    superseded = evidence.course.superseded
+    replaced = superseded is not None and superseded.is_replaced
+    voice = Voice(*case.patients, phi=task.phi)
+    role = SUPERSEDED if replaced else JUDGED
+    head: dict[str, object] = {"outcome": verdict.outcome.name, "role": role}
+    body = {
+        "verdict": render_json(verdict, phi=task.phi),
+        "curves": list(_curves(evidence, voice)),
+    }
+    return head, body
 
 
 def _curves(evidence: "Evidence", voice: Voice) -> Iterator[dict[str, object]]:
@@ -467,18 +458,87 @@ def _curves(evidence: "Evidence", voice: Voice) -> Iterator[dict[str, object]]:
         }
 
 
-def _said(error: SbrtCheckError, task: PlanTask) -> str:
-    """Return an error as one sentence without path or patient; candidates are only counted."""
-    sentence = str(error.problem)
-    return sentence if task.phi else hidden(sentence, task.items)
+# --- Files --------------------------------------------------------------------------------------
 
 
-def hidden(sentence: str, items: Sequence[Item]) -> str:
-    """Return a sentence without names of files, and of the patient as any of them spells it."""
-    for item in items:
-        for name in (item.place.path, str(Path(item.place.path).parent)):
-            if len(name) > 1:
-                sentence = sentence.replace(name, "***")
-    for patient in dict.fromkeys(item.header.patient for item in items):
-        sentence = patient.masked(sentence)
-    return sentence
+def _files(task: PatientTask, read: _Read) -> Iterator[tuple[Place, str, str | None]]:
+    """Yield what each file of the patient is to the plans: used, a copy, or of none, and why."""
+    own = {file.place: file for file in task.own}
+    everything = read.everything
+    distinct = {filed.place for filed in everything.distinct}
+    plans_of: dict[str, list[Filed]] = {}
+    for plan in everything.plans:
+        plans_of.setdefault(plan.uid, []).append(plan)
+    for filed in read.filed:
+        if filed.place not in distinct:
+            yield filed.place, COPY, None
+            continue
+        why = _why_unused(filed, everything, plans_of)
+        if why is None:
+            yield filed.place, USED, None
+        else:
+            yield filed.place, STRAY, printable(read.voice.say(why))
+    yield from _unreadable_files(own, read)
+
+
+def _unreadable_files(
+    own: Mapping[Place, TreeFile], read: _Read
+) -> Iterator[tuple[Place, str, str | None]]:
+    seen = {plan.uid for plan in read.everything.plans}
+    for row in read.unreadable:
+        file = own.get(row.found.place)
+        if file is None:
+            continue
+        if file.is_of_class(dicom.RT_PLAN) and file.identity not in seen:
+            seen.add(file.identity)
+            yield file.place, USED, None
+            continue
+        why = Text("cannot be read: {why}", why=row.reason)
+        yield file.place, STRAY, printable(read.voice.say(why))
+
+
+def _why_unused(
+    filed: Filed, everything: Dossier, plans_of: Mapping[str, Sequence[Filed]]
+) -> Text | None:
+    """Say why a file belongs to no plan; None where it does."""
+    if filed.kind == dicom.RT_ION_PLAN:
+        return Text("RT Ion Plan: only photon RT Plans are judged")
+    if filed.kind == dicom.RT_PLAN:
+        return _why_second(filed, plans_of)
+    naming = [plan for plan in everything.plans if _names(plan, filed)]
+    if any(_is_nearest(filed, plan, everything) for plan in naming):
+        return None
+    if naming:
+        kind = dicom.class_name(filed.kind)
+        return Text("another {kind} of its plan lies nearer to it", kind=kind)
+    if filed.kind == dicom.RT_STRUCTURE_SET:
+        return Text("no RT Plan among the files names this structure set")
+    uids = filed.file.plan_uids
+    if not uids:
+        return Text("the dose names no plan")
+    if any(one.uid in uids for one in everything.of_class(dicom.RT_ION_PLAN)):
+        return Text("it names an RT Ion Plan: only photon RT Plans are judged")
+    return Text("the plan that the dose names is not among the files")
+
+
+def _names(plan: Filed, filed: Filed) -> bool:
+    """Tell whether a structure set is named by a plan, or a dose names it."""
+    if filed.kind == dicom.RT_STRUCTURE_SET:
+        return plan.file.structure_set_uid == filed.uid
+    return plan.uid in filed.file.plan_uids
+
+
+def _is_nearest(filed: Filed, plan: Filed, everything: Dossier) -> bool:
+    """Tell whether no file that a plan has in its place lies nearer to the plan."""
+    rivals = [one for one in everything.of_class(filed.kind) if _names(plan, one)]
+    ranks = [RANKS.index(where_of(one.place, plan.place)) for one in rivals]
+    return RANKS.index(where_of(filed.place, plan.place)) == min(ranks)
+
+
+def _why_second(filed: Filed, plans_of: Mapping[str, Sequence[Filed]]) -> Text | None:
+    """Say why a plan is not listed: another content of its UID is."""
+    same = plans_of[filed.uid]
+    if not filed.uid or same[0] is filed:
+        return None
+    problem = two_contents("RT Plan", filed.uid, same).problem
+    return problem if isinstance(problem, Text) else Text("{problem}", problem=str(problem))

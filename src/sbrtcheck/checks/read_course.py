@@ -52,10 +52,14 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """Why it is not this plan that is treated, or not known to be."""
+    """Why it is not this plan that is treated, or not known to be.
+
+    `is_replaced` where exactly one other plan stands in its place.
+    """
 
     why: Text
     cure: Text
+    is_replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -346,7 +350,7 @@ def _superseded(own: _Planned, group: _Group, protocol: Protocol) -> Superseded 
             "superseded by another plan of the same target: {plan}",
             plan=plan_words(stands.instance),
         )
-        return Superseded(why, cure)
+        return Superseded(why, cure, is_replaced=True)
     approved = sum(one.is_approved for one in group.members)
     why = Text(
         "{count} plans share targets, {approved} of them approved: which one is treated is not"

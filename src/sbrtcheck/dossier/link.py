@@ -569,13 +569,14 @@ def part_case(sibling: Sibling) -> Case:
 
 
 def orphans_of(dossier: Dossier, chosen: Choices | None = None) -> list[Filed]:
-    """Return the doses of the patient that name no plan among the files."""
+    """Return the doses of the patient that name no plan, or one that is not among the files."""
     uids = {filed.uid for filed in dossier.distinct if filed.kind in PLAN_CLASSES}
     given = None if chosen is None or chosen.dose is None else chosen.dose.uid
     return [
         filed
         for filed in dossier.of_class(dicom.RT_DOSE)
-        if filed.uid != given and not uids.intersection(filed.file.plan_uids)
+        if filed.uid != given
+        and (not filed.file.plan_uids or not uids.issuperset(filed.file.plan_uids))
     ]
 
 
