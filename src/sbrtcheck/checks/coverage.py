@@ -80,7 +80,8 @@ def _coverage(evidence: Evidence, lines: Coverage, subject: str, match: MatchedR
     )
     finding = _at_goal(finding, lines)
     if evidence.reading.prescription is None and finding.outcome is Outcome.UNDECIDED:
-        finding = replace(finding, held_by="prescription")
+        cure = Text("settle the prescription")
+        finding = replace(finding, held_by="prescription", cure=cure)
     standing = evidence.targets.standing[match.roi.name]
     if standing is Standing.OWN or finding.outcome is Outcome.PASS:
         return finding

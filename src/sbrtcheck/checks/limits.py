@@ -25,7 +25,7 @@ __all__ = [
 DMAX = parse_metric("Dmax")
 FIXED = Text("export the dose on a larger grid, so that it holds the structure")
 FINER = Text("plan again clear of the line, or calculate the dose on a finer grid")
-DRAW = Text("draw the structure, or export the dose where it lies")
+WIDER = Text("export the dose of every plan on a grid that holds the structure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def graded_finding(
         message=_message(value, graded, ladder),
         state=graded.state,
         reason=_reason(value, graded),
-        cure=_cure(graded),
+        cure=_cure(graded, is_summed=subject in evidence.dosimetry.highest),
         line_basis=line.basis,
         line_source=line.source,
         place=place,
@@ -196,9 +196,12 @@ def _reason(value: Value, graded: Graded) -> Text | None:
     return value.reason
 
 
-def _cure(graded: Graded) -> Text | None:
+def _cure(graded: Graded, *, is_summed: bool) -> Text | None:
+    """Return the cure; `is_summed` where a plan's grid ends and its faces bound what it adds."""
     if graded.outcome is not Outcome.UNDECIDED:
         return None
+    if is_summed:
+        return WIDER
     return FINER if graded.state is State.AT_LIMIT else FIXED
 
 
