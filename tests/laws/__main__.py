@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypedDict
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
@@ -16,6 +17,14 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
 from laws.bench import SAMPLES, SEED, Trial, quick_numbers, sample_trial, trial  # noqa: E402
 from laws.court import first_answer, offences_of  # noqa: E402
 from laws.operations import OPERATIONS  # noqa: E402
+
+
+class Line(TypedDict):
+    """One line of the file: a plan, and what was found on it."""
+
+    plan: str
+    evaluations: int
+    offences: list[str]
 
 
 def main() -> None:
@@ -63,7 +72,7 @@ def _trial(name: str) -> Trial:
     return trial(int(seed), int(number)) if slash else sample_trial(name)
 
 
-def _tried(tried: Trial) -> dict[str, object]:
+def _tried(tried: Trial) -> Line:
     """Try all operations on a trial, those of one case made first after one another."""
     evaluations = 0
     offences: list[str] = []
@@ -75,9 +84,9 @@ def _tried(tried: Trial) -> dict[str, object]:
     return {"plan": tried.name, "evaluations": evaluations, "offences": offences}
 
 
-def _done(path: Path) -> dict[str, dict[str, object]]:
+def _done(path: Path) -> dict[str, Line]:
     """Return the lines that are whole."""
-    rows: dict[str, dict[str, object]] = {}
+    rows: dict[str, Line] = {}
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():
             try:

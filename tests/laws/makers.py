@@ -186,7 +186,9 @@ def neural_grown(margin_mm: float) -> Maker:
 
     def make(case: Case) -> Case | None:
         roi = first_neural(case)
-        return roi and with_roi(case, redrawn(roi, map(grown, roi.contours)))
+        if roi is None:
+            return None
+        return with_roi(case, redrawn(roi, map(grown, roi.contours)))
 
     return make
 

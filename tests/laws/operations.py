@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -233,8 +234,14 @@ def dose_operations() -> Iterator[Operation]:
 # --- Law 4 --------------------------------------------------------------------------------------
 
 BAD = ("cord too hot", "target too cold", "level outside")
-SIDES = (("right", 0, True), ("left", 0, False), ("front", 1, True), ("back", 1, False))
-SIDES += (("foot", 2, True), ("head", 2, False))
+SIDES = (
+    ("right", 0, True),
+    ("left", 0, False),
+    ("front", 1, True),
+    ("back", 1, False),
+    ("foot", 2, True),
+    ("head", 2, False),
+)
 
 
 def evidence_operations() -> Iterator[Operation]:
@@ -318,7 +325,7 @@ def required_operations() -> Iterator[Operation]:
                 kind="required: attributes",
                 name=f"remove {keyword} of {file}",
                 made="as files",
-                apply=edited(file, lambda ds, keyword=keyword: remove(ds, keyword)),
+                apply=edited(file, partial(remove, keyword=keyword)),
                 claim=required,
             )
     yield Operation(
@@ -423,15 +430,22 @@ def holed(roi: ROI) -> Iterator[Contour]:
 
 
 def keyholed(roi: ROI) -> Iterator[Contour]:
-    """Yield rings with a hole each, joined to it by a bridge of no width."""
-    for ring in roi.contours:
-        inner = hole_in(ring)
-        if inner is None:
-            yield ring
-            continue
-        out, back = ring.points_mm, inner.points_mm[::-1]
-        joined = np.concatenate([out, out[:1], back[-1:], back])
-        yield replace(ring, points_mm=joined)
+    """Yield rings joined to the hole that follows each by a bridge of no width."""
+    rings = list(roi.contours)
+    while rings:
+        ring = rings.pop(0)
+        if rings and is_hole_of(rings[0], ring):
+            out, back = ring.points_mm, rings.pop(0).points_mm[::-1]
+            joined = np.concatenate([out, out[:1], back[-1:], back])
+            ring = replace(ring, points_mm=joined)
+        yield ring
+
+
+def is_hole_of(inner: Contour, outer: Contour) -> bool:
+    """Tell whether a ring lies in another one of its plane."""
+    if inner.z_mm != outer.z_mm:
+        return False
+    return bool(Polygon(outer.points_mm).contains(Polygon(inner.points_mm)))
 
 
 def reordered(case: Case) -> Case:
