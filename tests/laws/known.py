@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
-__all__ = ["KNOWN", "Known"]
+__all__ = ["COVERS_NO_TARGET", "KNOWN", "Known"]
+
+COVERS_NO_TARGET = "dose.covers is PASS, 'holds every target', where no target is drawn"
 
 
 class Known(NamedTuple):

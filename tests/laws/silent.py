@@ -203,8 +203,8 @@ SILENT: tuple[Silent, ...] = (
         name="an organ that is not expected",
         reason="nothing states that it should be drawn",
         holds=is_organ,
-        bad=add_hot_copy("Colon"),
-        remove=remove_named("Colon"),
+        bad=add_hot_copy("Stomach"),
+        remove=remove_named("Stomach"),
         number=2,
     ),
     Silent(
