@@ -250,7 +250,7 @@ def evidence_operations() -> Iterator[Operation]:
         for index in range(16):
             yield Operation(
                 law=4,
-                kind=f"remove a ROI, {made}",
+                kind="remove a ROI",
                 name=f"remove ROI {index}, {made}",
                 made=made,
                 apply=without_roi(index),
@@ -261,7 +261,7 @@ def evidence_operations() -> Iterator[Operation]:
             for percent in (5, 15, 30, 45):
                 yield Operation(
                     law=4,
-                    kind=f"trim the grid, {made}",
+                    kind="trim the grid",
                     name=f"trim {percent} % at the {side}, {made}",
                     made=made,
                     apply=trimmed(axis, percent / 100, low=low),
@@ -279,7 +279,7 @@ def plane_operations(made: str) -> Iterator[Operation]:
                 continue  # end planes of a target: see `silent`
             yield Operation(
                 law=4,
-                kind=f"remove planes, {made}",
+                kind="remove planes",
                 name=f"remove {which} planes of {part}, {made}",
                 made=made,
                 apply=without_planes(roles, which),

@@ -51,7 +51,6 @@ def test_without_a_target_the_grid_does_not_hold_every_target(number: int) -> No
     assert "dose.covers" not in {f.id for f in found}, f"{SEED}/{number}"
 
 
-@pytest.mark.xfail(strict=True, reason=COVERS_NO_TARGET)
 @pytest.mark.parametrize("number", NUMBERS[:5])
 def test_without_anything_drawn_the_grid_holds_nothing(number: int) -> None:
     assert "dose.covers" not in {f.id for f in passes(trial(SEED, number), no_rois)}, (
