@@ -51,10 +51,14 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Judged:
-    """What the court says: a verdict, or an error, which ranks as UNDECIDED."""
+    """What the court says: a verdict, or an error, which ranks as UNDECIDED.
+
+    `crash` is an error that is a bug whatever was asked.
+    """
 
     verdict: Verdict | None
     error: str = ""
+    crash: str = ""
 
     @property
     def outcome(self) -> Outcome:
@@ -139,6 +143,8 @@ def judged(make: Callable[[], Case], declared: Declared, rules: Protocol | None 
         return Judged(verdict=check(make(), rules or protocol(), declared))
     except SbrtCheckError as error:
         return Judged(verdict=None, error=str(error))
+    except Exception as error:  # noqa: BLE001 - every other error is an offence
+        return Judged(verdict=None, crash=f"internal error: {error!r}")
 
 
 def matches_of(case: Case) -> tuple[MatchedROI, ...]:

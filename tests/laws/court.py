@@ -42,11 +42,12 @@ def offences_of(tried: Trial, operation: Operation) -> list[str] | None:
         if changed is None:
             return None
         after = judged(lambda: changed, tried.declared)
-        if operation.law == 4 and exemption(case, changed, before) is not None:
+        if operation.law == 4 and not after.crash and exemption(case, changed, before) is not None:
             return []
-    return [
-        f"{tried.name}, {operation.name}: {offence}" for offence in operation.claim(before, after)
-    ]
+    offences = operation.claim(before, after)
+    if after.crash:
+        offences = [after.crash]
+    return [f"{tried.name}, {operation.name}: {offence}" for offence in offences]
 
 
 def is_known(operation: Operation, offence: str) -> bool:
