@@ -5,6 +5,8 @@ from typing import NamedTuple
 __all__ = ["COVERS_NO_TARGET", "KNOWN", "Known"]
 
 COVERS_NO_TARGET = "dose.covers is PASS, 'holds every target', where no target is drawn"
+MADE_PRV = "the PRV that is made of a cord hangs on how the corners of its rings are listed"
+CARRIED_ON = "a cord carried on over its end has no dose of its own: judging it is a KeyError"
 
 
 class Known(NamedTuple):
@@ -17,6 +19,11 @@ class Known(NamedTuple):
     reason: str
 
 
-MADE_PRV = "the PRV that is made of a cord hangs on the corner at which its rings start"
-
-KNOWN: tuple[Known, ...] = (Known("rotate rings", 7, 16, "SpinalCord_PRV of", MADE_PRV),)
+KNOWN: tuple[Known, ...] = (
+    Known("rotate rings", 7, 16, "SpinalCord_PRV of", MADE_PRV),
+    Known("double corners", 7, 32, "SpinalCord_PRV of", MADE_PRV),
+    Known("remove high planes of neural, cord too hot", 7, 21, "(carried on)", CARRIED_ON),
+    Known("remove high planes of neural, target too cold", 7, 21, "(carried on)", CARRIED_ON),
+    Known("remove high planes of neural, level outside", 7, 21, "(carried on)", CARRIED_ON),
+    Known("remove high planes of all that is neural", 7, 21, "(carried on)", CARRIED_ON),
+)
