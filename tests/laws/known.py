@@ -7,6 +7,7 @@ __all__ = ["COVERS_NO_TARGET", "KNOWN", "Known"]
 COVERS_NO_TARGET = "dose.covers is PASS, 'holds every target', where no target is drawn"
 MADE_PRV = "the PRV that is made of a cord hangs on how the corners of its rings are listed"
 CARRIED_ON = "a cord carried on over its end has no dose of its own: judging it is a KeyError"
+BIG_ENDIAN = "save_dose writes its pixels little endian also in the big-endian syntax"
 
 
 class Known(NamedTuple):
@@ -21,6 +22,7 @@ class Known(NamedTuple):
 
 KNOWN: tuple[Known, ...] = (
     Known("rotate rings", 7, 16, "SpinalCord_PRV of", MADE_PRV),
+    Known("syntax: big endian", 7, 2, "syntax: big endian", BIG_ENDIAN),
     Known("double corners", 7, 32, "SpinalCord_PRV of", MADE_PRV),
     Known("remove high planes of neural, cord too hot", 7, 21, "(carried on)", CARRIED_ON),
     Known("remove high planes of neural, target too cold", 7, 21, "(carried on)", CARRIED_ON),
