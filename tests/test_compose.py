@@ -161,21 +161,30 @@ def test_an_roi_carried_on_reaches_to_both_ends() -> None:
     region = build_region(continued(box(0, 2, 4), -5, 9))
 
     assert (region.low_mm, region.high_mm) == pytest.approx((-5, 9))
+    assert not set(region.planes_mm) & {0.0, 2.0, 4.0}  # what is drawn is not repeated
+
+
+def test_what_is_carried_on_is_grown_by_what_is_missing() -> None:
+    region = build_region(continued(box(0, 2, 4), -1, 9))
+
     # 10 mm squares grown by 4 mm: a square, four sides, a disc of 32 corners.
     disc_mm2 = 16 * 32 / 2 * np.sin(2 * np.pi / 32)
-    assert region.volume_cc == pytest.approx(0.6 + 8 * (100 + 160 + disc_mm2) / 1000, rel=EXACT)
+    assert region.volume_cc == pytest.approx(4 * (100 + 160 + disc_mm2) / 1000, rel=EXACT)
+    assert (region.low_mm, region.high_mm) == pytest.approx((5, 9))
 
 
-def test_what_is_carried_on_is_at_least_2_mm_wider() -> None:
-    region = build_region(continued(box(0, 2, 4), -1.5, 5))
+@pytest.mark.parametrize("missing_mm", [0.2, 0.5, 1.0, 1.9])
+def test_what_is_carried_on_is_a_whole_plane_and_at_least_2_mm_wider(missing_mm: float) -> None:
+    """Also where less than half a spacing is missing, so that the plane lies beyond it."""
+    region = build_region(continued(box(0, 2, 4), -1 - missing_mm, 5))
 
     disc_mm2 = 4 * 32 / 2 * np.sin(2 * np.pi / 32)
     assert region.slabs[0].area_mm2 == pytest.approx(100 + 80 + disc_mm2, rel=EXACT)
-    assert (region.low_mm, region.high_mm) == pytest.approx((-3, 5))
+    assert (region.low_mm, region.high_mm) == pytest.approx((-3, -1))
 
 
-def test_an_roi_that_reaches_both_ends_stays_as_it_is() -> None:
-    assert volume_cc(continued(box(0, 2, 4), -1, 5)) == pytest.approx(0.6, rel=EXACT)
+def test_an_roi_that_reaches_both_ends_is_not_carried_on() -> None:
+    assert continued(box(0, 2, 4), -1, 5).contours == ()
     assert continued(NO_ROI, -1, 5).contours == ()
 
 

@@ -3,7 +3,6 @@
 from functools import lru_cache
 
 from laws.bench import SEED, Judged, Trial, chosen, judged, quick_numbers, trial
-from laws.known import KNOWN
 from laws.operations import MADE, Operation
 from laws.silent import exemption
 from sbrtcheck.dossier import Case
@@ -50,11 +49,6 @@ def offences_of(tried: Trial, operation: Operation) -> list[str] | None:
     return [f"{tried.name}, {operation.name}: {offence}" for offence in offences]
 
 
-def is_known(operation: Operation, offence: str) -> bool:
-    """Tell whether an offence is one of those that are known."""
-    return any(known.operation == operation.name and known.about in offence for known in KNOWN)
-
-
 def slice_offences(kind: str, operations: list[Operation]) -> list[str]:
     """Try a kind of operations on a slice of plans: the operations in turn."""
     found: list[str] = []
@@ -64,6 +58,6 @@ def slice_offences(kind: str, operations: list[Operation]) -> list[str]:
             operation = operations[(turn * STRIDE + step) % len(operations)]
             offences = offences_of(tried, operation)
             if offences is not None:
-                found += [o for o in offences if not is_known(operation, o)]
+                found += offences
                 break
     return found

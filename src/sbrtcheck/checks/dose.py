@@ -147,7 +147,7 @@ def _covers(evidence: Evidence) -> Iterator[Finding]:
 
 def _holds(evidence: Evidence) -> Text:
     """Say what the dose grid holds, and which graded organs it does not hold whole."""
-    message = Text("the dose grid holds every target and neural structure")
+    message = _held_words(bool(evidence.drawn(Role.PTV)), bool(evidence.drawn(*NEURAL_ROLES)))
     shares = [
         f"{match.roi.name} ({_percent_outside(evidence.dvh(subject)):.3g} %)"
         for subject, match in evidence.drawn(Role.ORGAN)
@@ -156,6 +156,14 @@ def _holds(evidence: Evidence) -> Text:
     if not shares:
         return message
     return Text("{m}; outside it lie {organs}", m=message, organs=", ".join(shares))
+
+
+def _held_words(has_target: bool, has_neural: bool) -> Text:
+    if not has_target:
+        return Text("the dose grid holds every neural structure")
+    if not has_neural:
+        return Text("the dose grid holds every target")
+    return Text("the dose grid holds every target and neural structure")
 
 
 def _outside(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:

@@ -294,14 +294,13 @@ def _continued_parts(
     gaps = dict.fromkeys((gap, extent.span.zone) for extent in extents for gap in extent.continued)
     for number, (gap, zone) in enumerate(gaps, start=1):
         nearest = _nearest(known, gap, zone)
-        roi = continued(nearest.match.roi, *gap)
         subject = f"{nearest.subject} (carried on)"
         if number > 1:
             subject = f"{subject} #{number}"
         how = Text("the end outline, carried on over {mm} mm", mm=gap[1] - gap[0])
         kind = Kind.CONTINUED
         match = MatchedROI(
-            roi=between(roi, [gap]),
+            roi=continued(nearest.match.roi, *gap),
             structure=nearest.match.structure,
             role=nearest.match.role,
             how=how,

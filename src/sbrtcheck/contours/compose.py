@@ -88,23 +88,19 @@ def between(roi: ROI, intervals_mm: Sequence[tuple[float, float]]) -> ROI:
 
 
 def continued(roi: ROI, low_mm: float, high_mm: float) -> ROI:
-    """Return the ROI carried on from the ends of its solid to below, and to above, if beyond.
+    """Return what carries an ROI on from the ends of its solid to below, and to above, if beyond.
 
     Each end outline goes on, grown in plane by what is missing there, at least 2 mm, on as many
-    planes at the ROI's own spacing as reach `low_mm` or `high_mm`.
+    planes at the ROI's own spacing as reach `low_mm` or `high_mm`. What is drawn is left out.
     """
     region = build_region(roi)
-    if not region.slabs or region.spacing_mm is None:
-        return roi
-    first, last = region.slabs[0], region.slabs[-1]
-    drawn = (
-        Contour(points_mm=ring, z_mm=slab.z_mm) for slab in region.slabs for ring in slab.rings
-    )
-    contours = (
-        *_carried_on(first, first.low_mm - low_mm, -region.spacing_mm),
-        *drawn,
-        *_carried_on(last, high_mm - last.high_mm, region.spacing_mm),
-    )
+    contours: tuple[Contour, ...] = ()
+    if region.slabs and region.spacing_mm is not None:
+        first, last = region.slabs[0], region.slabs[-1]
+        contours = (
+            *_carried_on(first, first.low_mm - low_mm, -region.spacing_mm),
+            *_carried_on(last, high_mm - last.high_mm, region.spacing_mm),
+        )
     return replace(
         roi,
         contours=contours,

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from sbrtcheck.contours.rings import ring_areas_mm2, signed_area_mm2
+from sbrtcheck.contours.rings import canonical, ring_areas_mm2, signed_area_mm2
 from sbrtcheck.model import (
     ONE_PLANE,
     ROI,
@@ -65,6 +65,14 @@ def drawn_planes(roi: ROI) -> tuple[tuple[Plane, ...], tuple[Text, ...]]:
     return tuple(filled), tuple(notes)
 
 
+class _Ring(NamedTuple):
+    """A contour, its corners in the one order that is the same for all listings of them."""
+
+    points_mm: FloatArray
+    z_mm: float
+    xor: bool
+
+
 class _Mended(NamedTuple):
     """Rings as valid polygons, which of them were so, and how many crossed themselves."""
 
@@ -74,7 +82,7 @@ class _Mended(NamedTuple):
     crossing: int
 
 
-def _mended(rings: list[Contour], areas_mm2: FloatArray) -> _Mended:
+def _mended(rings: list[_Ring], areas_mm2: FloatArray) -> _Mended:
     polygons = _polygons(rings)
     intact = shapely.is_valid(polygons)
     crossing = 0
@@ -89,7 +97,7 @@ def _mended(rings: list[Contour], areas_mm2: FloatArray) -> _Mended:
     return _Mended(polygons, intact, shapely.bounds(polygons), crossing)
 
 
-def _by_plane(rings: list[Contour]) -> list[tuple[float, list[int]]]:
+def _by_plane(rings: list[_Ring]) -> list[tuple[float, list[int]]]:
     """Return the height of each plane, ascending, and which rings lie in it."""
     levels = distinct(ring.z_mm for ring in rings)
     owner = np.abs(np.subtract.outer([ring.z_mm for ring in rings], levels)).argmin(axis=1)
@@ -101,7 +109,7 @@ def _by_plane(rings: list[Contour]) -> list[tuple[float, list[int]]]:
 
 def _resolved(
     z_mm: float,
-    rings: list[Contour],
+    rings: list[_Ring],
     areas_mm2: FloatArray,
     whole: _Mended,
     indices: list[int],
@@ -113,7 +121,7 @@ def _resolved(
         # As drawn: a ring inside an odd number of others is a hole.
         backwards = (areas_mm2[indices] < 0) != (depth % 2 == 1)
         turned = zip(indices, backwards.tolist(), strict=True)
-        drawn = (rings[i].points_mm[::-1] if turn else rings[i].points_mm for i, turn in turned)
+        drawn = (_turned(rings[i].points_mm) if turn else rings[i].points_mm for i, turn in turned)
         return (Plane(z_mm, tuple(drawn)),), ()
     xor = any(rings[index].xor for index in indices)
     outline, notes = _combine(list(polygons), xor=xor)
@@ -200,19 +208,31 @@ def _depths(polygons: NDArray[np.object_], bounds_mm: FloatArray) -> NDArray[np.
     return depth if shapely.disjoint(polygons[one[left]], polygons[other[left]]).all() else None
 
 
-def _with_area(contours: Sequence[Contour]) -> tuple[list[Contour], FloatArray]:
+def _with_area(contours: Sequence[Contour]) -> tuple[list[_Ring], FloatArray]:
     """Return the contours that enclose an area, and that area, signed."""
-    rings = [contour for contour in contours if len(contour.points_mm) >= 3]
-    if not rings:
+    closed = [contour for contour in contours if len(contour.points_mm) >= 3]
+    if not closed:
         return [], np.empty(0)
-    areas_mm2 = ring_areas_mm2([ring.points_mm for ring in rings])
+    areas_mm2 = ring_areas_mm2([contour.points_mm for contour in closed])
     # A bow tie of equal lobes has no net area; its extent tells it from a line.
     kept = [
         index
         for index, area_mm2 in enumerate(np.abs(areas_mm2).tolist())
-        if area_mm2 > MIN_AREA_MM2 or _width_mm(rings[index].points_mm) > SAME_PLANE_MM
+        if area_mm2 > MIN_AREA_MM2 or _width_mm(closed[index].points_mm) > SAME_PLANE_MM
     ]
-    return [rings[index] for index in kept], areas_mm2[kept]
+    if not kept:
+        return [], np.empty(0)
+    points_mm = canonical([closed[index].points_mm for index in kept])
+    rings = [
+        _Ring(points, closed[index].z_mm, closed[index].xor)
+        for index, points in zip(kept, points_mm, strict=True)
+    ]
+    return rings, areas_mm2[kept]
+
+
+def _turned(points_mm: FloatArray) -> FloatArray:
+    """Return a ring the other way round, from the same corner on."""
+    return np.concatenate([points_mm[:1], points_mm[:0:-1]])
 
 
 def _width_mm(points_mm: FloatArray) -> float:
@@ -226,7 +246,7 @@ def _area_mm2(geometry: shapely.Geometry) -> float:
     return float(shapely.area(geometry))
 
 
-def _polygons(rings: list[Contour]) -> NDArray[np.object_]:
+def _polygons(rings: list[_Ring]) -> NDArray[np.object_]:
     points = np.concatenate([ring.points_mm for ring in rings])
     owner = np.repeat(np.arange(len(rings)), [len(ring.points_mm) for ring in rings])
     made = shapely.polygons(shapely.linearrings(points, indices=owner))
@@ -282,4 +302,6 @@ def oriented_rings(outline: shapely.Geometry) -> tuple[FloatArray, ...]:
         rings.extend(
             _counter_clockwise(shapely.get_coordinates(hole)[:-1])[::-1] for hole in part.interiors
         )
-    return tuple(frozen_array(ring, ndim=2) for ring in rings)
+    if not rings:
+        return ()
+    return tuple(frozen_array(ring, ndim=2) for ring in canonical(rings))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sbrtcheck.model import FloatArray
 
-__all__ = ["edges", "ring_areas_mm2", "signed_area_mm2"]
+__all__ = ["canonical", "edges", "ring_areas_mm2", "signed_area_mm2"]
 
 
 def signed_area_mm2(points_mm: FloatArray) -> float:
@@ -40,3 +40,29 @@ def edges(
     last = np.cumsum(lengths) - 1
     ends[last] = starts[last + 1 - np.array(lengths)]
     return starts, ends, np.repeat([index for index, _ in rings], lengths).astype(np.intp)
+
+
+def canonical(rings: Sequence[FloatArray]) -> list[FloatArray]:
+    """Return rings without repeated corners, each from its leftmost corner on, of several the lowest.
+
+    So the same ring is the same array, wherever its list of corners starts.
+    """
+    count = np.array([len(ring) for ring in rings])
+    start = np.cumsum(count) - count
+    points = np.concatenate(rings)
+    following = np.arange(len(points)) + 1
+    following[start + count - 1] = start
+    kept = (points != points[following]).any(axis=1)
+    owner = np.repeat(np.arange(count.size), count)
+    leftmost = points[:, 0] == np.minimum.reduceat(points[:, 0], start)[owner]
+    y = np.where(leftmost & kept, points[:, 1], np.inf)
+    first = np.flatnonzero(y == np.minimum.reduceat(y, start)[owner])
+    _, at = np.unique(owner[first], return_index=True)
+    turns = (first[at] - start).tolist()
+    found = []
+    for ring, turn, begin, size in zip(rings, turns, start.tolist(), count.tolist(), strict=True):
+        mask = kept[begin : begin + size]
+        whole = ring if mask.all() else ring[mask]
+        turn -= int(np.count_nonzero(~mask[:turn]))
+        found.append(np.concatenate([whole[turn:], whole[:turn]]) if turn else whole)
+    return found

@@ -178,7 +178,8 @@ def save_dose(
     scaling = float(f"{max(float(dose_gy.max()), 1e-6) / LARGEST[bits]:.9e}")
     dataset.DoseGridScaling = f"{scaling:.9e}"
     stored = np.minimum(np.rint(dose_gy / scaling), LARGEST[bits])
-    dataset.PixelData = stored.astype(f"<u{bits // 8}").tobytes()
+    order = "<" if UID(transfer_syntax).is_little_endian else ">"
+    dataset.PixelData = stored.astype(f"{order}u{bits // 8}").tobytes()
     dataset["PixelData"].VR = "OW"
     dataset.DoseUnits = header.units or "GY"
     dataset.DoseType = header.type or "PHYSICAL"
