@@ -6,16 +6,15 @@ earlier one, and reach the same cord.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date
 
 import numpy as np
 
+from sbrtcheck.dvh.islands import lies_about
 from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text, sum_doses
 
 __all__ = ["why_not_superseded"]
 
-HIGH, NEAR_MM, MOSTLY = 0.8, 10.0, 0.9  # of its maximum, about the targets: tells a neighbour
-ISODOSES = (0.3, 0.5, 0.8)  # a part that is apart from the targets is an island of one of these
 REVISED_WITHIN_DAYS = 90  # a longer time lies between courses, not between revisions
 
 
@@ -56,7 +55,7 @@ def why_not_superseded(
         sums = [sum_doses(parts) for parts in plans.values()]
     except ValueError:
         return Text("its beams lie on grids that do not meet")
-    if not all(_is_of_boxes(dose, boxes) for dose in sums):
+    if not all(lies_about(dose, boxes) for dose in sums):
         return Text("it is not of this plan's targets alone")
     return None
 
@@ -64,7 +63,7 @@ def why_not_superseded(
 def _days(earlier: str | None, later: str | None) -> int | None:
     """Return the days between two dates of DICOM (YYYYMMDD)."""
     try:
-        first, second = (datetime.strptime(day or "", "%Y%m%d") for day in (earlier, later))  # noqa: DTZ007
+        first, second = (date.fromisoformat(day or "") for day in (earlier, later))
     except ValueError:
         return None
     return (second - first).days
@@ -75,27 +74,3 @@ def _boxes(roi: ROI) -> Iterable[tuple[FloatArray, FloatArray]]:
     for contour in roi.contours:
         low, high = contour.points_mm.min(axis=0), contour.points_mm.max(axis=0)
         yield np.array([*low, contour.z_mm]), np.array([*high, contour.z_mm])
-
-
-def _is_of_boxes(dose: DoseGrid, boxes: Sequence[tuple[FloatArray, FloatArray]]) -> bool:
-    """Tell whether the high dose lies within boxes, and no island of its own elsewhere."""
-    from scipy import ndimage
-
-    highest_gy = float(dose.dose_gy.max())
-    if highest_gy <= 0.0:
-        return True
-    near = np.zeros(dose.dose_gy.shape, dtype=bool)
-    for low, high in boxes:
-        x, y, z = (
-            slice(*np.searchsorted(axis, (low[at] - NEAR_MM, high[at] + NEAR_MM)))
-            for at, axis in enumerate((dose.x_mm, dose.y_mm, dose.z_mm))
-        )
-        near[z, y, x] = True
-    high_dose = dose.dose_gy >= HIGH * highest_gy
-    if np.count_nonzero(high_dose & near) < MOSTLY * np.count_nonzero(high_dose):
-        return False
-    for level in ISODOSES:
-        islands, count = ndimage.label(dose.dose_gy >= level * highest_gy)
-        if np.unique(islands[near]).size - bool((islands[near] == 0).any()) < count:
-            return False
-    return True
