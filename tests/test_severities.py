@@ -34,9 +34,7 @@ def test_an_unknown_check_is_refused() -> None:
     "name",
     ["neural__extent", "limit__cord", "coverage", "target__unclear", "dose__grid"],
 )
-def test_a_question_of_target_dose_or_cord_is_not_silenced(
-    name: str, severity: Severity
-) -> None:
+def test_a_question_of_target_dose_or_cord_is_not_silenced(name: str, severity: Severity) -> None:
     with pytest.raises(ProtocolError, match="would silence a question"):
         judge(CORD, protocol=with_checks(**{name: severity}))
 
