@@ -14,43 +14,44 @@ from test_checks import CORD, PROTOCOL, found, in_zone, judge, links
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
 
 
-def partly_covered(percent: float, slope_gy_per_mm: float = 1.0) -> DoseGrid:
+def partly_covered(percent: float, step_mm: float) -> DoseGrid:
     """Return a dose in which this part of the target, 12 mm along x, receives the prescription."""
     edge = -6 + 12 * percent / 100
     return dose_grid(
-        lambda x, y, z: 30 + slope_gy_per_mm * np.clip(edge - x, -4, 4) + 0 * (y + z),
+        lambda x, y, z: 30 + np.clip(edge - x, -4, 4) + 0 * (y + z),
         (-100, -40, -60),
         (100, 40, 60),
-        2.0,
+        step_mm,
     )
 
 
-def coverage_of(percent: float) -> Verdict:
+def coverage_of(percent: float, step_mm: float = 2.0) -> Verdict:
     case = Case(
         plan=plan(),
         structure_set=structure_set([in_zone("target", "PTV_T8", -12, 12)]),
-        dose=partly_covered(percent),
+        dose=partly_covered(percent, step_mm),
         links=links(),
     )
     return check(case, PROTOCOL)
 
 
 @pytest.mark.parametrize(
-    ("percent", "outcome"),
+    ("percent", "step_mm", "outcome"),
     [
-        (90.1, PASS),
-        (90.0, PASS),
-        (89.7, PASS),  # 0.3 points below the goal, which lies in its interval
-        (89.4, VARIATION),  # 0.6 points below it
-        (80.1, VARIATION),
-        (79.9, FAIL),
+        (90.1, 2.0, PASS),
+        (90.0, 2.0, PASS),
+        (89.7, 3.0, PASS),  # 0.3 points below the goal, which lies in its interval
+        (89.7, 2.0, VARIATION),  # the interval on the finer grid ends at 89.8
+        (89.4, 3.0, VARIATION),  # 0.6 points below it
+        (80.1, 2.0, VARIATION),
+        (79.9, 2.0, FAIL),
     ],
 )
 def test_coverage_passes_to_half_a_point_below_its_goal_and_fails_below_80(
-    percent: float, outcome: Outcome
+    percent: float, step_mm: float, outcome: Outcome
 ) -> None:
     """Dose is linear across the edge, so that the nominal value is exact to 0.01 points."""
-    finding = found(coverage_of(percent), "coverage")
+    finding = found(coverage_of(percent, step_mm), "coverage")
 
     assert finding.value is not None
     assert finding.value.value == pytest.approx(percent, abs=0.01)
@@ -58,7 +59,7 @@ def test_coverage_passes_to_half_a_point_below_its_goal_and_fails_below_80(
 
 
 def test_a_miss_of_less_than_half_a_point_is_said_to_be_at_goal() -> None:
-    finding = found(coverage_of(89.7), "coverage")
+    finding = found(coverage_of(89.7, 3.0), "coverage")
 
     assert finding.value is not None
     assert finding.value.high is not None
