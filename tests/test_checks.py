@@ -47,7 +47,7 @@ def zoned_dose(step_mm: float = 2.0, **doses_gy: float) -> DoseGrid:
         zone = np.abs(np.subtract.outer(x, centres)).argmin(axis=-1)
         away = np.maximum(np.abs(x - ZONES["cord"]), np.abs(y))
         is_margin = (np.abs(x - ZONES["cord"]) < 18) & (away > CORE_MM)
-        return np.where(is_margin, doses_gy["prv"], values[zone]) + 0 * z
+        return np.asarray(np.where(is_margin, doses_gy["prv"], values[zone]) + 0 * z)
 
     return dose_grid(field, (-100, -40, -60), (100, 40, 60), step_mm)
 
