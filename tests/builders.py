@@ -94,16 +94,20 @@ def _prism(name: str, ring: FloatArray, z_low: float, z_high: float, spacing_mm:
     )
 
 
-def plan(dose_gy: float = 30.0, fractions: int = 5) -> Plan:
-    """Return an approved one-arc plan with its prescription to a target SITE."""
+def plan(dose_gy: float = 30.0, fractions: int = 5, target: str = "PTV_T8") -> Plan:
+    """Return an approved one-arc plan with its prescription to a target SITE.
+
+    Its label states the level of the usual target, and no level of another one.
+    """
+    label = "T8 SBRT" if target == "PTV_T8" else "SBRT"
     return Plan(
-        instance=instance(PLAN_UID, RT_PLAN, label="T8 SBRT"),
-        name="T8 SBRT",
+        instance=instance(PLAN_UID, RT_PLAN, label=label),
+        name=label,
         dose_references=(
             DoseReference(
                 number=1,
                 structure_type="SITE",
-                description="PTV_T8",
+                description=target,
                 type="TARGET",
                 target_prescription_dose_gy=dose_gy,
             ),

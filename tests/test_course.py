@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from builders import DOSE_UID, FRAME_UID, STRUCTURE_SET_UID, instance, plan, structure_set
-from sbrtcheck import Case, Declared, Outcome, Verdict, check
+from sbrtcheck import Declared, Outcome, Verdict, check
 from sbrtcheck.dicom import RT_PLAN
-from sbrtcheck.dossier import Link, Other
-from sbrtcheck.model import ROI, DoseReference, FractionGroup, Plan, Text
+from sbrtcheck.dossier import Sibling
+from sbrtcheck.model import ROI, DoseGrid, DoseReference, FractionGroup, Plan
 from sbrtcheck.report.as_json import render_json
 from sbrtcheck.report.text import Page, render_text
 from test_checks import CORD, PROTOCOL, found, in_zone, judge
@@ -19,28 +19,36 @@ OTHER_UID = "1.2.826.0.1.3680043.10.999.71"
 
 
 def other_plan(target: str = "PTV_T8", **changes: object) -> Plan:
-    base = plan()
+    base = plan(target=target)
     reference = DoseReference(
         structure_type="SITE", type="TARGET", description=target, target_prescription_dose_gy=30.0
     )
-    header = replace(base.instance, sop_instance_uid=OTHER_UID, label="other")
+    header = replace(base.instance, sop_instance_uid=OTHER_UID, label=f"{target} SBRT")
     return replace(base, instance=header, dose_references=(reference,), **changes)  # type: ignore[arg-type]
 
 
-def other(the_plan: Plan | None = None, rois: Sequence[ROI] | None = None) -> Other:
+def other(
+    the_plan: Plan | None = None,
+    rois: Sequence[ROI] | None = None,
+    dose: DoseGrid | None = None,
+    *,
+    asked_for: bool = False,
+) -> Sibling:
     value = the_plan or other_plan()
     own = None if rois is None else structure_set(rois)
-    return Other(
+    return Sibling(
         instance=value.instance,
         kind="RT Plan",
         where="in the same folder",
         plan=value,
         structure_set=own,
+        dose=dose,
+        asked_for=asked_for,
     )
 
 
-def judged(*others: Other, declared: Declared | None = None, **doses_gy: float) -> Verdict:
-    case = replace(judge(CORD, **doses_gy).case, others=others)  # type: ignore[arg-type]
+def judged(*others: Sibling, declared: Declared | None = None, **doses_gy: float) -> Verdict:
+    case = replace(judge(CORD, **doses_gy).case, siblings=others)  # type: ignore[arg-type]
     return check(case, PROTOCOL, declared)
 
 
@@ -52,10 +60,12 @@ def test_another_plan_leaves_the_cord_undecided_and_says_the_cure() -> None:
 
     limit = found(verdict, "limit.cord")
     assert limit.outcome is UNDECIDED
-    assert "cord dose is of this plan only" in str(limit.message)
-    assert "--with" in str(limit.message)
-    assert "--alone" in str(limit.message)
-    assert found(verdict, "course").outcome is UNDECIDED
+    assert "the dose of the whole course is not known" in str(limit.message)
+    assert limit.held_by == "course.unseen"
+    unseen = found(verdict, "course.unseen")
+    assert unseen.outcome is UNDECIDED
+    assert "--with" in str(unseen.cure)
+    assert "--alone" in str(unseen.cure)
     assert verdict.outcome is UNDECIDED
 
 
@@ -75,29 +85,27 @@ def test_alone_is_a_declaration_and_named_as_such() -> None:
 
     assert verdict.outcome is PASS
     assert "declared: the patient's other plans add no dose" in str(
-        found(verdict, "course").message
+        found(verdict, "course.others").message
     )
 
 
 def test_an_ion_plan_counts_as_another_plan() -> None:
     header = instance(OTHER_UID, RT_PLAN, label="protons")
-    ion = Other(instance=header, kind="RT Ion Plan", where="in the same folder")
+    ion = Sibling(instance=header, kind="RT Ion Plan", where="in the same folder")
 
     assert found(judged(ion), "limit.cord").outcome is UNDECIDED
 
 
-def test_several_other_plans_are_one_finding_that_tells_them_by_uid_and_date() -> None:
+def test_each_other_plan_is_one_finding_that_tells_it_by_uid_and_date() -> None:
     headers = [instance(f"{OTHER_UID}.{n}", RT_PLAN) for n in (1, 2, 3)]
     folder = "in a folder beside"
-    near = [Other(instance=h, kind="RT Ion Plan", where=folder) for h in headers]
+    near = [Sibling(instance=h, kind="RT Ion Plan", where=folder) for h in headers]
 
-    finding = found(judged(other(), *near), "course")
+    rows = [f for f in judged(other(), *near).findings if f.id == "course.unseen"]
 
-    assert finding.outcome is UNDECIDED
-    assert str(finding.message).startswith(
-        "other plans of the patient lie near: in the same folder ….10.999.71 of 20260105; in a"
-        " folder beside …0.999.71.1 of 20260105, …0.999.71.2 of"
-    )
+    assert [f.outcome for f in rows] == [UNDECIDED] * 4
+    for finding, uid in zip(rows, ("….10.999.71", "…0.999.71.1", "…0.999.71.2"), strict=False):
+        assert f"{uid} of 20260105, APPROVED" in str(finding.message)
 
 
 def test_labels_of_other_plans_are_hidden_unless_asked_for() -> None:
@@ -108,7 +116,7 @@ def test_labels_of_other_plans_are_hidden_unless_asked_for() -> None:
 
     for render in (render_json, lambda v, phi: render_text(v, Page(verbose=True, phi=phi))):
         assert "AHMAD" not in render(verdict, phi=False)
-        assert "AHMAD" in render(verdict, phi=True)
+    assert "AHMAD" in render_json(verdict, phi=True)
 
 
 # --- Revisions ----------------------------------------------------------------------------------
@@ -130,28 +138,95 @@ def target(low: float, high: float, name: str = "PTV_T8") -> ROI:
     ],
 )
 def test_targets_that_share_half_are_one_target(low: float, high: float, *, revision: bool) -> None:
-    verdict = judged(other(rois=[target(low, high)]))
+    """Their names state no level; the other plan is not approved, so this one stands."""
+    name = "PTV_2"
+    verdict = judged(other(unapproved(other_plan(name)), [target(low, high, name)]))
 
     assert found(verdict, "limit.cord").outcome is (PASS if revision else UNDECIDED)
-    assert found(verdict, "course").outcome is (None if revision else UNDECIDED)
+    ids = {f.id for f in verdict.findings if f.id.startswith("course.")}
+    assert ids == {"course.revisions" if revision else "course.unseen"}
+
+
+def unapproved(value: Plan, date: str = "20260104") -> Plan:
+    header = replace(value.instance, approval_status="UNAPPROVED", date=date)
+    return replace(value, instance=header)
 
 
 def test_a_revision_is_named_with_its_approval() -> None:
-    text = str(found(judged(other(rois=[target(-12, 12)])), "course").message)
+    earlier = other(unapproved(other_plan()), rois=[target(-12, 12)])
+    finding = found(judged(earlier), "course.revisions")
 
-    assert "taken for revisions and not added" in text
-    assert "APPROVED" in text
+    assert finding.outcome is None
+    assert "taken for revisions and not added" in str(finding.message)
+    assert "UNAPPROVED" in str(finding.message)
 
 
-def test_without_its_structure_set_a_plan_counts_as_a_part() -> None:
-    assert found(judged(other(rois=None)), "course").outcome is UNDECIDED
+def test_of_two_approved_plans_of_one_target_none_is_known_to_stand() -> None:
+    revised = other(rois=[target(-12, 12)])
+
+    assert found(judged(revised), "course.superseded").outcome is UNDECIDED
+    meant = judged(revised, declared=Declared(alone=True))
+    assert meant.outcome is PASS
+
+
+@pytest.mark.parametrize(
+    ("own", "date", "outcome"),
+    [
+        ("UNAPPROVED", "20260104", UNDECIDED),  # the other one is approved
+        ("APPROVED", "20260104", None),
+    ],
+)
+def test_the_approved_plan_of_one_target_stands(
+    own: str, date: str, outcome: Outcome | None
+) -> None:
+    case = judge(CORD).case
+    header = replace(case.plan.instance, approval_status=own)
+    status = "UNAPPROVED" if own == "APPROVED" else "APPROVED"
+    value = unapproved(other_plan(), date)
+    value = replace(value, instance=replace(value.instance, approval_status=status))
+    case = replace(
+        case,
+        plan=replace(case.plan, instance=header),
+        siblings=(other(value, rois=[target(-12, 12)]),),
+    )
+
+    rows = [f.outcome for f in check(case, PROTOCOL).findings if f.id == "course.superseded"]
+    assert rows == ([] if outcome is None else [outcome])
+
+
+@pytest.mark.parametrize(("date", "superseded"), [("20260104", False), ("20260106", True)])
+def test_of_unapproved_plans_of_one_target_the_latest_stands(
+    date: str, *, superseded: bool
+) -> None:
+    case = judge(CORD).case
+    case = replace(
+        case,
+        plan=unapproved(case.plan, "20260105"),
+        siblings=(other(unapproved(other_plan(), date), rois=[target(-12, 12)]),),
+    )
+
+    ids = {f.id for f in check(case, PROTOCOL).findings if f.id.startswith("course.")}
+    assert ids == {"course.superseded" if superseded else "course.revisions"}
+
+
+def test_without_its_structure_set_a_plan_may_be_a_part() -> None:
+    assert found(judged(other(rois=None)), "course.unseen").outcome is UNDECIDED
 
 
 def test_a_plan_in_another_frame_of_reference_is_no_revision() -> None:
-    value = other_plan()
+    """Its target states no level, so that only the place could tell."""
+    value = other_plan("PTV_2")
     moved = replace(value, instance=replace(value.instance, frame_of_reference_uid="1.2.3.4"))
+    verdict = judged(other(moved, [target(-12, 12, "PTV_2")]))
 
-    assert found(judged(other(moved, [target(-12, 12)])), "course").outcome is UNDECIDED
+    assert found(verdict, "course.unseen").outcome is UNDECIDED
+
+
+def test_a_qa_plan_is_no_part_of_the_course() -> None:
+    verdict = judged(other(other_plan(intent="VERIFICATION"), rois=[target(-12, 12)]))
+
+    assert found(verdict, "course.others").outcome is None
+    assert verdict.outcome is PASS
 
 
 # --- One structure set, two plans ---------------------------------------------------------------
@@ -162,57 +237,66 @@ def test_the_target_of_the_other_plan_is_not_this_plans() -> None:
     second = in_zone("prv", "PTV_T10", -12, 12)  # gets 10 Gy from this plan
     case = judge(CORD, second).case
     verdict = check(
-        replace(case, others=(other(other_plan("PTV_T10"), [second]),)),
+        replace(case, siblings=(other(other_plan("PTV_T10"), [second]),)),
         PROTOCOL,
         Declared(alone=True),
     )
 
-    assert [f.subject for f in verdict.findings if f.id == "coverage"] == ["PTV"]
+    rows = {f.roi: f for f in verdict.findings if f.id == "coverage"}
+    assert {name: f.outcome for name, f in rows.items()} == {"PTV_T8": PASS, "PTV_T10": None}
     assert verdict.levels == ("T8",)
-    row = next(row for row in verdict.structures if row.match.roi.name == "PTV_T10")
-    assert "target of another plan" in str(row.match.how)
+    assert "the target of another plan" in str(rows["PTV_T10"].message)
 
 
 def test_a_target_named_by_a_plan_of_another_structure_set_in_one_frame_is_that_plans() -> None:
     second = in_zone("prv", "PTV_T10", -12, 12)
     elsewhere = other_plan("PTV_T10", structure_set_uid=STRUCTURE_SET_UID + ".9")
-    case = replace(judge(CORD, second).case, others=(other(elsewhere, [second]),))
+    case = replace(judge(CORD, second).case, siblings=(other(elsewhere, [second]),))
 
     verdict = check(case, PROTOCOL, Declared(alone=True))
 
-    assert [f.roi for f in verdict.findings if f.id == "coverage"] == ["PTV_T8"]
+    outcomes = {f.roi: f.outcome for f in verdict.findings if f.id == "coverage"}
+    assert outcomes == {"PTV_T8": PASS, "PTV_T10": None}
 
 
-def test_a_target_that_no_plan_names_is_this_plans() -> None:
+def test_a_target_that_no_plan_names_is_graded_and_asked_about() -> None:
     second = in_zone("prv", "PTV_T10", -12, 12)
     case = judge(CORD, second).case
-    verdict = check(replace(case, others=(other(other_plan("PTV_T12"), [second]),)), PROTOCOL)
+    verdict = check(replace(case, siblings=(other(other_plan("PTV_T12"), [second]),)), PROTOCOL)
 
-    subjects = [f.subject for f in verdict.findings if f.id == "coverage"]
-    assert subjects == ["PTV: PTV_T8", "PTV: PTV_T10"]
+    rows = {f.subject: f.outcome for f in verdict.findings if f.id == "coverage"}
+    assert rows == {"PTV: PTV_T8": PASS, "PTV: PTV_T10": UNDECIDED}
 
 
 # --- Adding -------------------------------------------------------------------------------------
 
 
 def second_case(
-    *, gy: float = 14.0, fractions: int = 5, frame: str = FRAME_UID, level: str = "T9"
-) -> Case:
+    *,
+    gy: float = 14.0,
+    fractions: int = 5,
+    frame: str = FRAME_UID,
+    level: str = "T9",
+    uid: str = OTHER_UID,
+) -> Sibling:
+    """Return a plan of another target, with the dose of its course, added by the user."""
     name = f"PTV_{level}"
     group = FractionGroup(number=1, fractions=fractions, beam_numbers=(1,))
-    case = judge(target_name=name, cord=gy, the_plan=other_plan(name)).case
+    value = replace(
+        other_plan(name, fraction_groups=(group,)), structure_set_uid=STRUCTURE_SET_UID + ".2"
+    )
+    value = replace(value, instance=replace(value.instance, sop_instance_uid=uid))
+    dose = judge(cord=gy, prv=gy).case.dose
+    assert dose.header is not None
     header = replace(
         instance(DOSE_UID + ".2", "1.2.840.10008.5.1.4.1.1.481.2"), frame_of_reference_uid=frame
     )
-    links = (*case.links[:2], Link(kind="RT Dose", instance=header, how=Text("by UID")))
-    the_plan = replace(
-        other_plan(name, fraction_groups=(group,)), structure_set_uid=STRUCTURE_SET_UID + ".2"
-    )
-    return replace(case, plan=the_plan, links=links)
+    dose = replace(dose, header=replace(dose.header, instance=header))
+    return other(value, [in_zone("target", name, -12, 12)], dose, asked_for=True)
 
 
-def summed(part: Case, cord: float = 10.0) -> Verdict:
-    return check(replace(judge(CORD, cord=cord).case, added=(part,)), PROTOCOL)
+def summed(part: Sibling, cord: float = 10.0) -> Verdict:
+    return check(replace(judge(CORD, cord=cord).case, siblings=(part,)), PROTOCOL)
 
 
 def test_the_cord_gets_the_sum_and_the_target_its_own_plan() -> None:
@@ -235,17 +319,18 @@ def test_a_sum_above_the_limit_fails() -> None:
 @pytest.mark.parametrize(
     ("part", "why"),
     [
-        (second_case(fractions=4), "has 4 fractions, this one 5"),
-        (second_case(frame="1.2.3.4"), "lies in another frame of reference"),
+        (second_case(fractions=4), "it has 4 fractions, this one 5"),
+        (second_case(frame="1.2.3.4"), "its dose lies in another frame of reference"),
     ],
     ids=["fractions", "frame"],
 )
-def test_what_cannot_be_added_leaves_the_cord_undecided(part: Case, why: str) -> None:
+def test_what_cannot_be_added_leaves_the_cord_undecided(part: Sibling, why: str) -> None:
     verdict = summed(part)
 
     assert found(verdict, "limit.cord").outcome is UNDECIDED
-    assert why in str(found(verdict, "limit.cord").message)
-    assert found(verdict, "course").outcome is UNDECIDED
+    assert found(verdict, "limit.cord").held_by == "course.unseen"
+    assert why in str(found(verdict, "course.unseen").message)
+    assert found(verdict, "course.unseen").outcome is UNDECIDED
     assert found(summed(part, cord=26.0), "limit.cord").outcome is FAIL
 
 
@@ -260,7 +345,7 @@ def test_vertebrae_of_both_plans_are_counted(level: str, outcome: Outcome) -> No
 
 def test_three_vertebrae_in_two_plans_are_too_many() -> None:
     base = judge(CORD, target_name="PTV_T7-8").case
-    verdict = check(replace(base, added=(second_case(level="T9"),)), PROTOCOL)
+    verdict = check(replace(base, siblings=(second_case(level="T9"),)), PROTOCOL)
 
     assert found(verdict, "trial.vertebrae").outcome is FAIL
 
@@ -270,8 +355,7 @@ def test_a_further_plan_leaves_a_sum_undecided_unless_it_fails() -> None:
     third = other(replace(other_plan(), instance=instance(OTHER_UID + ".3", RT_PLAN)))
 
     low, high = (
-        check(replace(base, added=(second_case(gy=gy),), others=(third,)), PROTOCOL)
-        for gy in (10.0, 16.0)
+        check(replace(base, siblings=(second_case(gy=gy), third)), PROTOCOL) for gy in (10.0, 16.0)
     )
 
     assert found(low, "limit.cord").outcome is UNDECIDED

@@ -12,7 +12,7 @@ from sbrtcheck import CaseError, Declared, Outcome, Verdict, check
 from sbrtcheck.dossier.facts import facts_beside, facts_schema, load_facts
 from sbrtcheck.model import CaseFacts, PriorRadiotherapy
 from sbrtcheck.report.text import Page, render_text
-from test_checks import CAUDA, CORD, PROTOCOL, SAC, found, judge
+from test_checks import CORD, PROTOCOL, SAC, found, judge
 
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
 WHOLE = """
@@ -185,21 +185,22 @@ def test_prior_radiotherapy_decides_what_a_pass_may_say(
 
 
 @pytest.mark.parametrize(
-    ("target", "conus", "needed"),
+    ("target", "conus", "outcome"),
     [
-        ("PTV_L2", None, {"neural.cord", "neural.cauda"}),
-        ("PTV_L2", "L1", {"neural.cauda"}),
-        ("PTV_L1", "L2", {"neural.cord"}),
-        ("PTV_L1", "L1", {"neural.cord", "neural.cauda"}),
-        ("PTV_T12", "L1", {"neural.cord"}),
-        ("PTV_T12", "T12", {"neural.cord", "neural.cauda"}),
+        ("PTV_L2", None, UNDECIDED),
+        ("PTV_L2", "L1", PASS),
+        ("PTV_L1", "L2", FAIL),
+        ("PTV_L1", "L1", FAIL),
+        ("PTV_T12", "L1", FAIL),
+        ("PTV_T12", "T12", FAIL),
+        ("PTV_L1", "T12", PASS),
     ],
 )
-def test_a_declared_conus_says_what_is_needed(
-    target: str, conus: str | None, needed: set[str]
+def test_a_declared_conus_says_by_which_limit_the_sac_is_judged(
+    target: str, conus: str | None, outcome: Outcome
 ) -> None:
+    """30 Gy: above the cord's 25.3 Gy, below the cauda's 32 Gy."""
     declared = Declared(facts=CaseFacts(conus_level=conus))
-    verdict = judge(CORD, CAUDA, SAC, target_name=target, declared=declared)
+    verdict = judge(SAC, target_name=target, declared=declared, sac=30.0)
 
-    asked = {f.id for f in verdict.findings if f.id in ("neural.cord", "neural.cauda")}
-    assert asked == needed
+    assert found(verdict, "limit.sac").outcome is outcome

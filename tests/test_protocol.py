@@ -12,6 +12,17 @@ from sbrtcheck.protocol.rules import Basis, Protocol
 SHIPPED = next(file for folder in protocol_folders() for file in folder.glob("nct06756087.toml"))
 
 
+FIRST_ROW = """
+[[limits]]
+structure = "SpinalCord"
+fractions = 4
+[limits.goal]
+constraint = "D0.035cc <= 23.0Gy"
+basis = "published"
+source = "HyTEC: Sahgal 2021, IJROBP 110:124, doi 10.1016/j.ijrobp.2019.09.038, 4 fractions"
+"""
+
+
 @pytest.fixture(scope="module")
 def protocol() -> Protocol:
     return load_protocol("nct06756087")
@@ -55,7 +66,7 @@ def test_the_levels_are_t5_to_l5_and_at_most_two(protocol: Protocol) -> None:
 def test_the_cord_goal_is_hytec_and_stays_at_its_last_published_value(
     protocol: Protocol, fractions: int
 ) -> None:
-    limit = protocol.limit("SpinalCord", fractions)
+    limit = protocol.near_maximum("SpinalCord", fractions)
 
     assert limit is not None
     assert limit.goal.constraint.limit == HYTEC_GY[min(fractions, 5)]
@@ -69,7 +80,7 @@ def test_the_cord_lines_at_6_and_7_fractions_follow_from_hytec(
 ) -> None:
     """The smaller of the two linear-quadratic steps, floored to 0.1 Gy."""
     derived = min(iso_effect_gy(dose, n, fractions, 2.0) for n, dose in HYTEC_GY.items())
-    limit = protocol.limit("SpinalCord", fractions)
+    limit = protocol.near_maximum("SpinalCord", fractions)
 
     assert limit is not None
     assert limit.variation is not None
@@ -81,14 +92,14 @@ def test_the_cord_lines_at_6_and_7_fractions_follow_from_hytec(
 def test_the_cord_has_no_second_line_where_a_limit_is_published(
     protocol: Protocol, fractions: int
 ) -> None:
-    limit = protocol.limit("SpinalCord", fractions)
+    limit = protocol.near_maximum("SpinalCord", fractions)
 
     assert limit is not None
     assert limit.variation is None
 
 
 def test_the_cauda_limits_follow_from_tg101(protocol: Protocol) -> None:
-    four, five, six, seven = (protocol.limit("CaudaEquina", n) for n in (4, 5, 6, 7))
+    four, five, six, seven = (protocol.near_maximum("CaudaEquina", n) for n in (4, 5, 6, 7))
 
     assert four is not None
     assert five is not None
@@ -143,11 +154,12 @@ def test_all_problems_are_reported_at_once_with_their_places(tmp_path: Path) -> 
         (
             'structure = "SpinalCord"\nfractions = 7',
             'structure = "SpinalCord"\nfractions = 6',
-            "stands twice",
+            "SpinalCord has no line for D0.035cc at 7 fractions",
         ),
+        ("[[limits]]", f"{FIRST_ROW}\n[[limits]]", "asks the same as"),
         ('role = "cauda"', 'role = "cord"', "none has the role 'cauda'"),
         ("'re:^大体肿瘤'", "'re:^(大体肿瘤'", "not a regular expression"),
-        ('approval = "info"', 'aproval = "info"', "unknown check"),
+        ("[checks]", '[checks]\napproval = "loud"', "checks.approval"),
         ('source = "project choice, unconfirmed"', 'source = ""', "at least 1 character"),
         ("schema = 1", "schema = 2", "schema"),
         ("schema = 1", "schema = 1\nextra = 3", "extra"),

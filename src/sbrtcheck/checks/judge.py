@@ -220,6 +220,7 @@ def _spans(
                 high_mm=region.high_mm,
                 margin_mm=protocol.neural.extent_mm,
                 zone=zone_of(own, declared.facts.conus_level),
+                cord_zone=zone_of(own, None),
             )
         )
     return spans

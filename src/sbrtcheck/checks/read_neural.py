@@ -88,7 +88,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Where neural contours are needed about one target: its solid, and how far beyond it."""
+    """Where neural contours are needed about one target: its solid, and how far beyond it.
+
+    `cord_zone` is the zone for what is called cord, whatever is declared of the conus.
+    """
 
     subject: str
     target: str
@@ -96,6 +99,7 @@ class Span:
     high_mm: float
     margin_mm: float
     zone: Zone
+    cord_zone: Zone
 
     @property
     def needed(self) -> Interval:
@@ -362,7 +366,7 @@ def _by_zone(intervals: Sequence[Interval], spans: Sequence[Span]) -> dict[Zone,
 def _cord_parts(cords: Sequence[_Drawn], spans: Sequence[Span]) -> list[Part]:
     """Return each ROI called cord, and all of them as one solid where there are several."""
     zone = Zone.CORD
-    if spans and all(span.zone is Zone.CAUDA for span in spans):
+    if spans and all(span.cord_zone is Zone.CAUDA for span in spans):
         zone = Zone.CAUDA
     parts = [Part(subject=one.subject, match=one.match, kind=Kind.CORD, zone=zone) for one in cords]
     if len(cords) < 2:

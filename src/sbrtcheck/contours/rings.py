@@ -63,6 +63,6 @@ def canonical(rings: Sequence[FloatArray]) -> list[FloatArray]:
     for ring, turn, begin, size in zip(rings, turns, start.tolist(), count.tolist(), strict=True):
         mask = kept[begin : begin + size]
         whole = ring if mask.all() else ring[mask]
-        turn -= int(np.count_nonzero(~mask[:turn]))
-        found.append(np.concatenate([whole[turn:], whole[:turn]]) if turn else whole)
+        at_kept = turn - int(np.count_nonzero(~mask[:turn]))
+        found.append(np.concatenate([whole[at_kept:], whole[:at_kept]]) if at_kept else whole)
     return found

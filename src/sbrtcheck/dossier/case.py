@@ -97,9 +97,12 @@ class Case:
 
     @property
     def dose_frame_uid(self) -> str | None:
-        """Return the frame of reference that the dose states."""
+        """Return the frame of reference that the dose states, in its file or in its header."""
         links = self.links_of("RT Dose")
-        return links[0].instance.frame_of_reference_uid if links else None
+        if links:
+            return links[0].instance.frame_of_reference_uid
+        header = self.dose.header
+        return None if header is None else header.instance.frame_of_reference_uid
 
     @property
     def patients(self) -> tuple[Patient, ...]:

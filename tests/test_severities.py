@@ -1,0 +1,83 @@
+"""What a protocol may make of a check, and what it may not silence."""
+
+from dataclasses import replace
+
+import pytest
+
+from builders import plan
+from sbrtcheck import Outcome, ProtocolError, Verdict
+from sbrtcheck.protocol.rules import Protocol, Severity
+from test_checks import CORD, PROTOCOL, found, judge
+
+PASS, VARIATION, UNDECIDED, FAIL = Outcome
+
+
+def with_checks(**severities: Severity) -> Protocol:
+    """Return the shipped protocol with severities; `__` stands for the dot of a name."""
+    checks = {name.replace("__", "."): severity for name, severity in severities.items()}
+    return replace(PROTOCOL, checks=checks)
+
+
+def with_unused_beam(protocol: Protocol) -> Verdict:
+    first = plan().beams[0]
+    both = replace(plan(), beams=(first, replace(first, number=2, name="Arc 2")))
+    return judge(CORD, the_plan=both, protocol=protocol)
+
+
+def test_an_unknown_check_is_refused() -> None:
+    with pytest.raises(ProtocolError, match=r"checks\.aproval: unknown check"):
+        judge(CORD, protocol=with_checks(aproval="info"))
+
+
+@pytest.mark.parametrize("severity", ["info", "off"])
+@pytest.mark.parametrize(
+    "name",
+    ["neural__extent", "limit__cord", "coverage", "target__unclear", "dose__grid"],
+)
+def test_a_question_of_target_dose_or_cord_is_not_silenced(name: str, severity: Severity) -> None:
+    with pytest.raises(ProtocolError, match="would silence a question"):
+        judge(CORD, protocol=with_checks(**{name: severity}))
+
+
+def test_all_that_is_wrong_is_listed() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        judge(CORD, protocol=with_checks(aproval="info", coverage="off"))
+
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize("severity", ["error", "ask", "warning"])
+def test_a_guarded_check_takes_any_severity_that_is_an_answer(severity: Severity) -> None:
+    verdict = judge(CORD, protocol=with_checks(neural__extent=severity))
+
+    assert verdict.outcome is PASS
+
+
+@pytest.mark.parametrize(
+    ("severity", "outcome"),
+    [("error", FAIL), ("ask", UNDECIDED), ("warning", VARIATION), ("info", None)],
+)
+def test_a_severity_decides_what_a_fault_is(severity: Severity, outcome: Outcome | None) -> None:
+    verdict = with_unused_beam(with_checks(beams__unused=severity))
+
+    assert found(verdict, "beams.unused").outcome is outcome
+    assert verdict.outcome is (PASS if outcome is None else outcome)
+
+
+def test_the_name_of_an_earlier_release_still_works() -> None:
+    """`beams` once told what an unused beam is."""
+    assert found(with_unused_beam(with_checks()), "beams.unused").outcome is VARIATION
+    assert found(with_unused_beam(with_checks(beams="error")), "beams.unused").outcome is FAIL
+
+
+def test_the_new_name_goes_before_the_former_one() -> None:
+    both = with_checks(beams="error", beams__unused="warning")
+
+    assert found(with_unused_beam(both), "beams.unused").outcome is VARIATION
+
+
+def test_a_check_that_is_not_guarded_can_be_turned_off() -> None:
+    verdict = judge(CORD, protocol=with_checks(approval="off"))
+
+    assert not any(f.id == "approval" for f in verdict.findings)
+    assert found(judge(CORD), "approval").outcome is None
