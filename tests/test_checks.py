@@ -532,7 +532,9 @@ def test_several_fraction_groups_are_undecided() -> None:
     verdict = judge(CORD, the_plan=replace(plan(), fraction_groups=groups))
 
     assert verdict.prescription is None
-    assert "no number of fractions, or several" in str(found(verdict, "prescription").message)
+    question = found(verdict, "prescription")
+    assert "state different numbers: 25, 3, 7" in str(question.message)
+    assert "a plan of its own" in str(question.cure)  # --rx would settle nothing
     assert found(verdict, "limit.cord").outcome is UNDECIDED
 
 

@@ -7,7 +7,7 @@ import pytest
 from builders import plan
 from sbrtcheck import Outcome, ProtocolError, Verdict
 from sbrtcheck.protocol.rules import Protocol, Severity
-from test_checks import CORD, PROTOCOL, found, judge
+from test_checks import CORD, PROTOCOL, found, in_zone, judge
 
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
 
@@ -81,3 +81,26 @@ def test_a_check_that_is_not_guarded_can_be_turned_off() -> None:
 
     assert not any(f.id == "approval" for f in verdict.findings)
     assert found(judge(CORD), "approval").outcome is None
+
+
+SHORT_CORD = in_zone("cord", "SpinalCord", -12, 12)
+
+
+@pytest.mark.parametrize(
+    ("severity", "outcome", "limit"),
+    [("error", FAIL, UNDECIDED), ("ask", UNDECIDED, UNDECIDED), ("warning", VARIATION, PASS)],
+)
+def test_a_severity_decides_what_a_question_is_and_what_rests_on_it(
+    severity: Severity, outcome: Outcome, limit: Outcome
+) -> None:
+    verdict = judge(SHORT_CORD, protocol=with_checks(neural__extent=severity))
+
+    assert found(verdict, "neural.extent").outcome is outcome
+    assert found(verdict, "limit.cord").outcome is limit
+
+
+@pytest.mark.parametrize("severity", ["error", "ask", "warning"])
+@pytest.mark.parametrize("name", ["limit__cord", "coverage"])
+def test_the_lines_of_a_limit_are_not_a_matter_of_severity(name: str, severity: Severity) -> None:
+    with pytest.raises(ProtocolError, match="its lines decide"):
+        judge(CORD, protocol=with_checks(**{name: severity}))

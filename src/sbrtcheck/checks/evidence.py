@@ -93,6 +93,10 @@ class Evidence:
         """Return the severity of a rule in this protocol."""
         return severity_of(rule, self.protocol.checks)
 
+    def holds_back(self, rule: Rule) -> bool:
+        """Tell whether a fault found by a rule leaves the answers open that rest on it."""
+        return self.severity(rule) in ("error", "ask")
+
     @property
     def fractions(self) -> int | None:
         """Return the number of fractions, whatever is known of the dose."""

@@ -1,13 +1,14 @@
 """Make findings: an answer, a question, a fault by its severity, a row that is only reported."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from sbrtcheck.checks.rule import SEVERITY_OUTCOME, Outcome, Rule, State
+from sbrtcheck.checks.rule import SEVERITY_OUTCOME, Outcome, Row, Rule, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.model import Text
 from sbrtcheck.protocol.rules import Severity
 
-__all__ = ["answer", "asked", "by_severity", "not_asked", "reported", "severity_of"]
+__all__ = ["answer", "asked", "at_severity", "by_severity", "not_asked", "reported", "severity_of"]
 
 
 def answer(
@@ -90,3 +91,16 @@ def by_severity(
     if worst is Outcome.UNDECIDED:
         return asked(rule, message, state=State.DECLARE, cure=cure, subject=subject, roi=roi)
     return answer(rule, worst, message, subject=subject, roi=roi)
+
+
+def at_severity(finding: Finding, severities: Mapping[str, Severity]) -> Finding:
+    """Let the severity that a protocol sets decide what a fault is that was found by the default."""
+    rule = finding.rule
+    severity = severity_of(rule, severities)
+    usual = SEVERITY_OUTCOME[rule.severity]
+    if rule.row is not Row.CHECK or severity == rule.severity or usual is None:
+        return finding
+    outcome = SEVERITY_OUTCOME[severity]
+    if finding.outcome is not usual or outcome is Outcome.UNDECIDED:
+        return finding
+    return replace(finding, outcome=outcome, state=None, cure=None, is_plain=False)

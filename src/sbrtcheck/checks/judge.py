@@ -25,12 +25,13 @@ from sbrtcheck.checks.evidence import (
     is_drawn,
     name_subjects,
 )
+from sbrtcheck.checks.findings import at_severity
 from sbrtcheck.checks.read_course import read_course
 from sbrtcheck.checks.read_levels import TreatedLevels, treated_levels
 from sbrtcheck.checks.read_neural import NEURAL_ROLES, Span, read_neural, zone_of
 from sbrtcheck.checks.read_prescription import read_prescription
 from sbrtcheck.checks.read_targets import Targets, read_targets
-from sbrtcheck.checks.rule import Rule
+from sbrtcheck.checks.rule import Row, Rule
 from sbrtcheck.checks.verdict import Finding, Verdict
 from sbrtcheck.contours import build_region
 from sbrtcheck.dossier import Case
@@ -113,6 +114,8 @@ def require_known_checks(protocol: Protocol) -> None:
         rule = by_name.get(name)
         if rule is None:
             problems.append(f"checks.{name}: unknown check")
+        elif rule.row in (Row.LIMIT, Row.COVERAGE) and severity in ("warning", "ask", "error"):
+            problems.append(f"checks.{name}: its lines decide what a fault is, not a severity")
         elif rule.is_guarded and severity in ("info", "off"):
             problems.append(
                 f"checks.{name}: '{severity}' would silence a question of {rule.section.value};"
@@ -234,7 +237,8 @@ def judge(evidence: Evidence) -> Verdict:
     questions: list[Question] = [q for section in SECTIONS for q in section.CHECKS]
     asked = [finding for question in questions for finding in question(evidence)]
     off = {rule.id for rule in RULES.values() if evidence.severity(rule) == "off"}
-    findings = tuple(finding for finding in asked if finding.id not in off)
+    severities = evidence.protocol.checks
+    findings = tuple(at_severity(found, severities) for found in asked if found.id not in off)
     _prove_every_rule_was_asked(evidence, findings)
     return Verdict(
         case=evidence.case,

@@ -109,7 +109,7 @@ def _drawn(evidence: Evidence) -> Finding:
 
 def _extent(evidence: Evidence, extent: Extent) -> Finding:
     rules = evidence.protocol.neural
-    rois = ", ".join(extent.rois) if extent.rois else "nothing neural"
+    rois = ", ".join(extent.rois)
     if not extent.missing:
         message = Text(
             "{rois} drawn to {extent_mm} mm beyond {target}",
@@ -122,19 +122,24 @@ def _extent(evidence: Evidence, extent: Extent) -> Finding:
             roi=extent.span.target,
             line_source=rules.source,
         )
-    low_mm, high_mm = extent.missing[0]
-    message = Text(
-        "{rois} has no contours between z = {low_mm} and {high_mm} mm, within {extent_mm} mm of"
-        " {target}",
-        rois=rois,
-        low_mm=low_mm,
-        high_mm=high_mm,
-        extent_mm=rules.extent_mm,
-        target=extent.span.target,
-    )
+    message = _missing_words(extent, rois, rules.extent_mm)
     cure = Text("draw the cord, or a sac or canal that stands for it, on these planes")
     finding = asked(EXTENT, message, state=State.MISSING, cure=cure, subject=extent.span.subject)
     return replace(finding, roi=extent.span.target, line_source=rules.source)
+
+
+def _missing_words(extent: Extent, rois: str, extent_mm: float) -> Text:
+    low_mm, high_mm = extent.missing[0]
+    where = Text(
+        "between z = {low_mm} and {high_mm} mm, within {extent_mm} mm of {target}",
+        low_mm=low_mm,
+        high_mm=high_mm,
+        extent_mm=extent_mm,
+        target=extent.span.target,
+    )
+    if not extent.rois:
+        return Text("nothing that could stand for the cord is drawn {where}", where=where)
+    return Text("{rois}: no contours {where}", rois=rois, where=where)
 
 
 def _holds(evidence: Evidence, held: Held) -> Iterator[Finding]:
@@ -424,11 +429,11 @@ def _held_back(evidence: Evidence, part: Part, finding: Finding) -> Finding:
     if finding.state is State.MISSING and not evidence.dvh(part.subject).is_complete:
         return replace(finding, held_by=COVERS.id)
     held_by = None
-    if evidence.course.open:
+    if evidence.course.open and evidence.holds_back(OTHER_PLANS):
         held_by, why = OTHER_PLANS, Text("the dose of the whole course is not known")
-    elif not evidence.neural.is_complete and part.kind in CORD_STANDS:
+    elif _misses_planes(evidence, part):
         held_by, why = EXTENT, Text("contours are missing beside a target")
-    elif evidence.course.spacing_mm > evidence.protocol.dose.grid_variation_mm + ROUNDING_MM:
+    elif _is_coarse(evidence):
         held_by, why = GRID, Text("the dose grid is too coarse for a near-maximum")
     if held_by is None:
         return finding
@@ -442,6 +447,18 @@ def _held_back(evidence: Evidence, part: Part, finding: Finding) -> Finding:
         held_by=held_by.id,
         is_plain=False,
     )
+
+
+def _misses_planes(evidence: Evidence, part: Part) -> bool:
+    """Tell whether contours are missing beside a target of what stands for the cord."""
+    missing = not evidence.neural.is_complete and part.kind in CORD_STANDS
+    return missing and evidence.holds_back(EXTENT)
+
+
+def _is_coarse(evidence: Evidence) -> bool:
+    """Tell whether the dose grid is too coarse for a near-maximum."""
+    most_mm = evidence.protocol.dose.grid_variation_mm + ROUNDING_MM
+    return evidence.course.spacing_mm > most_mm and evidence.holds_back(GRID)
 
 
 def _settled(evidence: Evidence, part: Part, finding: Finding) -> Finding:

@@ -102,6 +102,8 @@ def _held_by_extent(evidence: Evidence, finding: Finding, name: str, rules: Orga
     """Leave the answer about an organ along the spine open where it is not drawn beside a target."""
     if not rules.along_spine or finding.outcome not in (Outcome.PASS, Outcome.VARIATION):
         return finding
+    if not evidence.holds_back(EXTENT):
+        return finding
     if not _gaps(evidence, name, rules) or _whole_body_keeps(evidence, name):
         return finding
     return _open(finding, EXTENT, Text("contours are missing beside a target"))
@@ -171,6 +173,8 @@ def _by_severity(rules: OrganRules, finding: Finding) -> Finding:
 def _held_back(evidence: Evidence, finding: Finding, match: MatchedROI) -> Finding:
     """Leave the answer about a serial organ open where the dose of the course is not known."""
     if not evidence.course.open or not is_summed(match, evidence.protocol):
+        return finding
+    if not evidence.holds_back(OTHER_PLANS):
         return finding
     if finding.outcome in (Outcome.FAIL, None):
         return finding

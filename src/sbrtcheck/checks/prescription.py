@@ -129,7 +129,7 @@ def _scheme(known: Prescription, schemes: Schemes) -> _Compared:
 
 def _is(allowed_gy: float | None, dose_gy: float, schemes: Schemes) -> bool:
     """Tell whether a dose is the allowed one; any is where the scheme names none."""
-    return allowed_gy is None or abs(allowed_gy - dose_gy) <= schemes.tolerance_gy
+    return allowed_gy is None or schemes.same_dose(allowed_gy, dose_gy)
 
 
 def _listed(allowed: Sequence[Scheme]) -> str:

@@ -56,9 +56,9 @@ def read_prescription(plan: Plan, declared: Declared, schemes: Schemes) -> Presc
     """
     regions, points = _candidates(plan)
     fractions = read_fractions(plan)
-    stated = _of_regions(regions, fractions, schemes)
+    stated = _of_regions(plan, regions, fractions, schemes)
     if not regions and points:
-        stated = _of_points(points, fractions, schemes)
+        stated = _of_points(plan, points, fractions, schemes)
     if declared.prescription is not None:
         return _declared(plan, declared.prescription, regions, stated, schemes)
     if isinstance(stated, _Unknown):
@@ -104,27 +104,27 @@ def _states_dose(row: DoseReference) -> bool:
     return row.type.upper() == "TARGET" and dose_gy is not None and dose_gy > 0
 
 
-def _doses_gy(rows: Sequence[DoseReference], tolerance_gy: float) -> list[float]:
+def _doses_gy(rows: Sequence[DoseReference], schemes: Schemes) -> list[float]:
     """Return the distinct doses, ascending; those within the tolerance are one."""
     kept: list[float] = []
     stated = (row.target_prescription_dose_gy for row in rows)
     for dose_gy in sorted(dose for dose in stated if dose is not None):
-        if not kept or dose_gy - kept[-1] > tolerance_gy:
+        if not kept or not schemes.same_dose(dose_gy, kept[-1]):
             kept.append(dose_gy)
     return kept
 
 
 def _of_regions(
-    rows: Sequence[DoseReference], fractions: int | None, schemes: Schemes
+    plan: Plan, rows: Sequence[DoseReference], fractions: int | None, schemes: Schemes
 ) -> Prescription | _Unknown:
-    doses_gy = _doses_gy(rows, schemes.tolerance_gy)
+    doses_gy = _doses_gy(rows, schemes)
     if not doses_gy:
         why = Text("the plan states no target prescription dose")
         return _Unknown(why, State.MISSING, EXAMPLE)
     if len(doses_gy) > 1:
         return _several(rows)
     if fractions is None:
-        return _without_fractions()
+        return _without_fractions(plan)
     source = Text(
         "RT Plan, dose reference TARGET {kind}, target prescription dose; fraction group",
         kind=_kind(rows[0]),
@@ -147,24 +147,28 @@ def _several(rows: Sequence[DoseReference]) -> _Unknown:
     return _Unknown(why, State.DECLARE, cure)
 
 
-def _without_fractions() -> _Unknown:
-    return _Unknown(
-        Text("the plan states no number of fractions, or several"), State.MISSING, EXAMPLE
-    )
+def _without_fractions(plan: Plan) -> _Unknown:
+    numbers = {group.fractions for group in plan.fraction_groups}
+    if len(numbers) < 2:
+        return _Unknown(Text("the plan states no number of fractions"), State.MISSING, EXAMPLE)
+    listed = ", ".join("none" if n is None else str(n) for n in sorted(numbers, key=str))
+    why = Text("the fraction groups of the plan state different numbers: {numbers}", numbers=listed)
+    cure = Text("export each fraction group as a plan of its own, with its dose")
+    return _Unknown(why, State.DECLARE, cure)
 
 
 def _of_points(
-    rows: Sequence[DoseReference], fractions: int | None, schemes: Schemes
+    plan: Plan, rows: Sequence[DoseReference], fractions: int | None, schemes: Schemes
 ) -> Prescription | _Unknown:
     """Take the dose at a point for the prescription only if a scheme has just this dose."""
-    doses_gy = _doses_gy(rows, schemes.tolerance_gy)
+    doses_gy = _doses_gy(rows, schemes)
     if len(doses_gy) > 1:
         return _several(rows)
     if fractions is None:
-        return _without_fractions()
+        return _without_fractions(plan)
     allowed = [row.dose_gy for row in schemes.allowed if row.fractions == fractions]
     close = [dose for dose in allowed if dose is not None]
-    if not any(abs(dose - doses_gy[0]) <= schemes.tolerance_gy for dose in close):
+    if not any(schemes.same_dose(dose, doses_gy[0]) for dose in close):
         why = Text(
             "the plan states a dose at a point only ({dose_gy} Gy), which need not be the"
             " prescription",
@@ -192,24 +196,24 @@ def _declared(
     schemes: Schemes,
 ) -> PrescriptionReading:
     dose_gy, fractions = declared
-    _refuse_other_dose(dose_gy, _doses_gy(regions, schemes.tolerance_gy), schemes.tolerance_gy)
+    _refuse_other_dose(dose_gy, _doses_gy(regions, schemes), schemes)
     _refuse_other_fractions(fractions, plan)
     groups = {group.fractions for group in plan.fraction_groups}
     if len(groups) > 1:
-        return _reading(plan, None, None, _without_fractions())
+        return _reading(plan, None, None, _without_fractions(plan))
     source = Text("declared")
-    if isinstance(stated, Prescription) and abs(stated.dose_gy - dose_gy) <= schemes.tolerance_gy:
+    if isinstance(stated, Prescription) and schemes.same_dose(stated.dose_gy, dose_gy):
         source = Text("declared; the plan says the same")
     target = _targets(regions)
     prescription = Prescription(dose_gy=dose_gy, fractions=fractions, target=target, source=source)
     return _reading(plan, prescription, fractions, None)
 
 
-def _refuse_other_dose(declared_gy: float, stated_gy: Sequence[float], tolerance_gy: float) -> None:
+def _refuse_other_dose(declared_gy: float, stated_gy: Sequence[float], schemes: Schemes) -> None:
     """Raise `CaseError` if a plan states doses of regions, and the declared one is not among them."""
     if not stated_gy:
         return
-    if any(abs(declared_gy - dose_gy) <= tolerance_gy for dose_gy in stated_gy):
+    if any(schemes.same_dose(declared_gy, dose_gy) for dose_gy in stated_gy):
         return
     raise CaseError(
         Text(

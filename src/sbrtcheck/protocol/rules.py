@@ -37,6 +37,7 @@ __all__ = [
 STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 Severity = Literal["error", "ask", "warning", "info", "off"]
 OrganSeverity = Literal["error", "warning", "info"]
+ROUNDING_GY = 1e-9  # of a difference of doses that were written as decimals
 NEAR_MAXIMUM = "D0.035cc"
 NonEmpty = Annotated[str, Field(min_length=1)]
 RuleId = Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)*$")]
@@ -91,6 +92,10 @@ class Schemes:
     tolerance_gy: Positive
     basis: Basis
     source: NonEmpty
+
+    def same_dose(self, one_gy: float, other_gy: float) -> bool:
+        """Tell whether two prescribed doses are one, within the tolerance."""
+        return abs(one_gy - other_gy) <= self.tolerance_gy + ROUNDING_GY
 
 
 @with_config(STRICT)
