@@ -9,7 +9,6 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, CTImageStorage, DeflatedExplicitVRLittleEndian
 
-import sbrtcheck.dossier.search
 from builders import (
     DOSE_UID,
     FRAME_UID,

@@ -171,7 +171,7 @@ def test_only_rt_files_are_unpacked(
     archive = zipped(files.plan.parent, tmp_path / "a.zip")
     with zipfile.ZipFile(archive, "a") as more:
         more.writestr("huge.bin", b"\0" * 10_000_000)
-    monkeypatch.setattr("sbrtcheck.dossier.search.MAX_UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr("sbrtcheck.dossier.places.MAX_UNPACKED_BYTES", 1_000_000)
 
     assert uids(load_case(archive)) == WHOLE
 
@@ -179,7 +179,7 @@ def test_only_rt_files_are_unpacked(
 def test_an_archive_that_unpacks_to_too_much_is_refused(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sbrtcheck.dossier.search.MAX_UNPACKED_BYTES", 1000)
+    monkeypatch.setattr("sbrtcheck.dossier.places.MAX_UNPACKED_BYTES", 1000)
 
     with pytest.raises(ReadError, match="unpack it and give the folder"):
         load_case(zipped(files.plan.parent, tmp_path / "a.zip"))
@@ -261,7 +261,7 @@ def save_other(
 
 
 def other_uids(files: Files) -> list[str]:
-    return [other.instance.sop_instance_uid for other in load_case(files.plan).others]
+    return [other.instance.sop_instance_uid for other in load_case(files.plan).siblings]
 
 
 def test_a_lone_plan_has_no_others(files: Files) -> None:
@@ -305,7 +305,7 @@ def test_an_other_plan_brings_the_structure_set_that_it_names(files: Files) -> N
     save_structure_set(own, files.plan.with_name("RS2"))
     save_plan(other_plan(OTHER_UID, OTHER_UID + "5"), files.plan.with_name("other"))
 
-    (other,) = load_case(files.plan).others
+    (other,) = load_case(files.plan).siblings
 
     assert other.structure_set is not None
     assert other.structure_set.instance.sop_instance_uid == OTHER_UID + "5"
@@ -317,7 +317,7 @@ def test_an_ion_plan_of_the_patient_is_an_other(files: Files) -> None:
     dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.481.8"
     dataset.save_as(path)
 
-    (other,) = load_case(files.plan).others
+    (other,) = load_case(files.plan).siblings
 
     assert (other.kind, other.plan) == ("RT Ion Plan", None)
 

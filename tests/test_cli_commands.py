@@ -52,7 +52,7 @@ def test_structures_counts_holes_and_gaps_and_suggests(tmp_path: Path) -> None:
         if ring.z_mm not in (13.5, 16.5)
     )
     roi = type(outer)(name="Oesphagus", contours=rings, plane_spacing_mm=3.0)
-    files = write_case(tmp_path, structure_set=structure_set([roi]))
+    files = write_case(tmp_path / "case", structure_set=structure_set([roi]))
 
     done = run("structures", files.structure_set)
 
@@ -81,17 +81,18 @@ def test_names_of_the_patient_are_masked(tmp_path: Path, command: str) -> None:
 
 def test_labels_of_plans_to_choose_from_are_hidden_unless_asked_for(tmp_path: Path) -> None:
     """The folder of an export may hold plans of other patients."""
-    files = write_case(tmp_path)
+    folder = tmp_path / "case"
+    files = write_case(folder)
     dataset = pydicom.dcmread(files.plan)
     dataset.SOPInstanceUID += ".2"
     dataset.RTPlanLabel = "AHMAD"
-    dataset.save_as(tmp_path / "RP2.dcm")
+    dataset.save_as(folder / "RP2.dcm")
 
-    refused, found = run(tmp_path), run("find", files.plan)
+    refused, found = run(folder), run("find", files.plan)
 
     assert "found (--phi shows labels):" in refused.stderr
     assert "AHMAD" not in refused.stderr + found.stdout
-    assert "AHMAD" in run(tmp_path, "--phi").stderr
+    assert "AHMAD" in run(folder, "--phi").stderr
     assert "AHMAD" in run("find", files.plan, "--phi").stdout
 
 

@@ -477,7 +477,7 @@ def two_isocentres(tmp_path: Path) -> Path:
         beam_doses_gy=(3.0, 3.0),
         beam_metersets=(700.0, 700.0),
     )
-    return write_case(tmp_path, plan=replace(own, beams=beams, fraction_groups=(group,))).plan
+    return write_case(tmp_path / "case", plan=replace(own, beams=beams, fraction_groups=(group,))).plan
 
 
 def test_two_isocentres_leave_rotations_open_until_a_point_is_given(tmp_path: Path) -> None:
@@ -509,7 +509,7 @@ def test_setup_beams_have_no_say_in_the_isocentre(sample: Case) -> None:
 
 def test_without_a_prescription_nothing_is_graded_and_that_is_said(tmp_path: Path) -> None:
     bare = replace(plan(), dose_references=(DoseReference(type="TARGET"),))
-    case = load_case(write_case(tmp_path, plan=bare).plan)
+    case = load_case(write_case(tmp_path / "case", plan=bare).plan)
 
     found = assess(case, load_protocol("nct06756087"))
 
@@ -592,7 +592,7 @@ def test_added_plans_move_together() -> None:
 
 def test_names_of_the_patient_are_masked(tmp_path: Path) -> None:
     rois = (*structure_set().rois[:1], cylinder("SpinalCord DOE", (0, 24), 5, -30, 30))
-    files = write_case(tmp_path, structure_set=structure_set(rois))
+    files = write_case(tmp_path / "case", structure_set=structure_set(rois))
     asked = ("robustness", files.plan, "--alias", "SpinalCord DOE=SpinalCord")
 
     assert "DOE" not in run(*asked).stdout
