@@ -216,6 +216,7 @@ def directory(files: Files, tmp_path: Path) -> Path:
     for path in files:
         dataset = pydicom.dcmread(path)
         dataset.InstanceNumber = 1
+        dataset.save_as(path)
         media.add(dataset)
     media.write(tmp_path / "media")
     media._stage["t"].cleanup()  # pydicom leaves its staging folder to the garbage collector
@@ -319,16 +320,17 @@ def test_an_ion_plan_of_the_patient_is_an_other(files: Files) -> None:
 
     (other,) = load_case(files.plan).siblings
 
-    assert (other.kind, other.plan) == ("RT Ion Plan", None)
+    assert other.kind == "RT Ion Plan"
+    assert other.plan is not None, "what it treats is known, though it is not judged"
 
 
-def test_a_plan_that_cannot_be_read_is_noted(files: Files) -> None:
+def test_a_plan_that_cannot_be_read_leaves_the_other_plans_unknown(files: Files) -> None:
     path = save_other(files)
     path.write_bytes(path.read_bytes()[:-40])
 
-    notes = " ".join(map(str, load_case(files.plan).notes))
+    (why,) = map(str, load_case(files.plan).unknown)
 
-    assert "an RT Plan in the same folder cannot be read, and may be of this patient" in notes
+    assert "an RT Plan in the same folder cannot be read, and may be of this patient" in why
 
 
 # --- Adding a plan ------------------------------------------------------------------------------
@@ -343,15 +345,17 @@ def save_second_case(files: Files, patient_id: str = "P-0815") -> Path:
 
 
 @pytest.mark.parametrize("by", ["path", "uid"])
-def test_a_plan_that_is_added_is_a_case_of_its_own_and_no_longer_an_other(
+def test_a_plan_that_is_added_by_hand_is_one_sibling_with_its_dose(
     files: Files, by: str
 ) -> None:
     path = save_second_case(files)
 
     case = load_case(files.plan, with_plans=[path if by == "path" else OTHER_UID[-6:]])
 
-    assert [part.plan.instance.sop_instance_uid for part in case.added] == [OTHER_UID]
-    assert case.others == ()
+    (sibling,) = case.siblings
+    assert sibling.instance.sop_instance_uid == OTHER_UID
+    assert sibling.asked_for
+    assert [dose.plan_uids for dose in sibling.doses] == [(OTHER_UID,)]
 
 
 def test_a_plan_cannot_be_added_to_itself(files: Files) -> None:
@@ -380,14 +384,13 @@ def test_a_survey_lists_every_file_with_its_relation(files: Files) -> None:
 
     linked = [text for text, row in rows.items() if row.linked]
     assert linked == [
-        "PLAN, grid 2 x 2 x 2; it names the plan",
-        "the plan",
-        "the structure set that the plan names",
+        "PLAN, grid 2 x 2 x 2; it names a plan",
+        "a plan",
+        "the structure set that a plan names",
     ]
-    assert "another plan of this patient" in rows
-    assert "a plan of another patient" in rows
-    assert "a structure set that the plan does not name" in rows
-    assert any("it names the plan, but it is a delivered dose" in text for text in rows)
+    assert rows["of other patients: only counted"].count == 1
+    assert "a structure set that no plan names" in rows
+    assert any("it names a plan, but it is a delivered dose" in text for text in rows)
     assert rows["not looked into"].kind == "files that are not DICOM"
 
 

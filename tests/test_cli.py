@@ -208,7 +208,7 @@ def test_an_ion_plan(tmp_path: Path) -> None:
     assert_refused(run(files.plan), "RT Ion Plan")
 
 
-def test_oblique_contours(tmp_path: Path) -> None:
+def test_oblique_contours_leave_their_target_undecided(tmp_path: Path) -> None:
     files = write_case(tmp_path / "case")
     dataset = pydicom.dcmread(files.structure_set)
     contour = dataset.ROIContourSequence[0].ContourSequence[0]
@@ -216,7 +216,12 @@ def test_oblique_contours(tmp_path: Path) -> None:
     contour.NumberOfContourPoints = 3
     dataset.save_as(files.structure_set)
 
-    assert_refused(run(tmp_path / "case"), "PTV_T8", "oblique", "3.1 mm")
+    done = run(tmp_path / "case", "--json")
+
+    (found,) = (f for f in json.loads(done.stdout)["findings"] if f["id"] == "roi.readable")
+    assert (found["outcome"], found["subject"]) == ("UNDECIDED", "PTV_T8")
+    assert "oblique plane (z spans 3.1 mm)" in found["message"]
+    assert done.returncode == 1, "the cord is above its limit, whatever the target is"
 
 
 def test_a_zero_sized_grid(tmp_path: Path) -> None:
@@ -226,7 +231,7 @@ def test_a_zero_sized_grid(tmp_path: Path) -> None:
     assert_refused(run(tmp_path / "case"))
 
 
-def test_nan_in_a_decimal_string(tmp_path: Path) -> None:
+def test_nan_in_a_decimal_string_leaves_the_cord_undecided(tmp_path: Path) -> None:
     files = write_case(tmp_path / "case")
     dataset = pydicom.dcmread(files.structure_set)
     data = dataset.ROIContourSequence[1].ContourSequence[0]
@@ -236,7 +241,11 @@ def test_nan_in_a_decimal_string(tmp_path: Path) -> None:
     assert content.count(old) >= 1
     files.structure_set.write_bytes(content.replace(old, b"NaN".ljust(len(old)), 1))
 
-    assert_refused(run(tmp_path / "case"), "SpinalCord")
+    done = run(tmp_path / "case", "--json")
+
+    (found,) = (f for f in json.loads(done.stdout)["findings"] if f["id"] == "roi.readable")
+    assert (found["outcome"], found["subject"]) == ("UNDECIDED", "SpinalCord")
+    assert done.returncode == 3
 
 
 def test_three_plans_in_one_folder(tmp_path: Path) -> None:

@@ -18,14 +18,22 @@ def test_find_shows_every_file_and_judges_nothing() -> None:
     done = run("find", PASS_PLAN)
 
     assert done.returncode == 0
-    assert "the structure set that the plan names" in " ".join(done.stdout.split())
-    assert "a plan of another patient" in " ".join(done.stdout.split())
+    assert "the structure set that a plan names" in " ".join(done.stdout.split())
+    assert "of other patients: only counted" in " ".join(done.stdout.split())
     assert "VERDICT" not in done.stdout
     assert "RP.dcm" not in done.stdout
 
 
-def test_find_says_what_stops_it() -> None:
-    assert_refused(run("find", SAMPLES), "leads to", "give the file of one")
+def test_find_shows_the_files_of_every_patient_of_a_folder() -> None:
+    done = run("find", SAMPLES)
+
+    assert done.returncode == 0
+    plans = [row for row in done.stdout.splitlines() if row.startswith("*  RT Plan ")]
+    assert len(plans) == len(list(SAMPLES.glob("*/RP.dcm")))
+
+
+def test_find_says_what_stops_it(tmp_path: Path) -> None:
+    assert_refused(run("find", tmp_path), "there is no RT file below this folder")
 
 
 @pytest.mark.parametrize("command", ["find", "structures"])
@@ -143,12 +151,12 @@ def test_the_second_protocol_judges_without_trial_rules() -> None:
 # --- Two plans ----------------------------------------------------------------------------------
 
 
-def test_two_plans_are_undecided_alone_passes_the_sum_fails() -> None:
-    undecided, alone = run(PAIR[0]), run(PAIR[0], "--alone", "-q")
+def test_two_plans_are_added_unasked_alone_passes_the_sum_fails() -> None:
+    unasked, alone = run(PAIR[0]), run(PAIR[0], "--alone", "-q")
     summed = run(PAIR[0], "--with", PAIR[1])
 
-    assert (undecided.returncode, alone.returncode, summed.returncode) == (3, 0, 1)
-    assert "--with" in undecided.stdout
+    assert (unasked.returncode, alone.returncode, summed.returncode) == (1, 0, 1)
+    assert "Added plan" in unasked.stdout
     assert "Added plan" in summed.stdout
 
 
@@ -160,11 +168,15 @@ def test_a_missing_plan_to_add_is_named(tmp_path: Path) -> None:
     assert_refused(run(PAIR[0], "--with", tmp_path / "none.dcm"), "--with: there is no such file")
 
 
-def test_a_plan_to_add_without_dose_is_named(tmp_path: Path) -> None:
+def test_a_plan_to_add_without_dose_leaves_the_cord_undecided(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(PAIR[1].parent, tmp_path / "second"))
     (folder / "RD.dcm").unlink()
 
-    assert_refused(run(PAIR[0], "--with", folder / "RP.dcm"), str(folder / "RP.dcm"), "no RT Dose")
+    done = run(PAIR[0], "--with", folder / "RP.dcm", "--json")
+
+    (found,) = (f for f in json.loads(done.stdout)["findings"] if f["id"] == "course.unseen")
+    assert (done.returncode, found["outcome"]) == (3, "UNDECIDED")
+    assert "cannot be added: no RT Dose names it" in found["message"]
 
 
 # --- Case facts ---------------------------------------------------------------------------------

@@ -179,8 +179,9 @@ def test_damaged_curves_stop_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_made_here_is_not_compared(tmp_path: Path) -> None:
-    """No PRV is drawn: the one of cord + 2 mm lies in no file."""
-    second = asked(written(tmp_path).plan)[1]
+    """The PRV does not hold the cord: one of cord + 2 mm, which lies in no file, is graded beside it."""
+    narrow = cylinder("SpinalCord_PRV", (0, 24), 3, -30, 30)
+    second = asked(written(tmp_path, structures=structure_set((PTV, CORD, narrow))).plan)[1]
 
     assert "SpinalCord_PRV (SpinalCord + 2 mm) is not compared" in notes_of(second)
 
