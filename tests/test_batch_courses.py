@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sbrtcheck.batch.orphans import why_not_superseded
 
 from batches import outcomes, plans, rows, run_here
 from builders import box, dose_grid
 from exports import export
-from sbrtcheck.batch.orphans import why_not_superseded
 from sbrtcheck.batch.work import Failed, PlanTask, judge_plan
 from sbrtcheck.model import DoseGrid
 

@@ -110,9 +110,10 @@ def test_unchanged_files_are_not_read_again(
 
 
 def test_a_file_that_changed_just_before_is_not_trusted(tmp_path: Path) -> None:
+    from sbrtcheck.batch.places import Entry
+
     from sbrtcheck.batch.headers import Contents
     from sbrtcheck.batch.index import Index
-    from sbrtcheck.batch.places import Entry
 
     entry = Entry("/a", 1, 5_000_000_000, 5_000_000_000)
     index = Index(tmp_path)

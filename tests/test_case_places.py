@@ -345,9 +345,7 @@ def save_second_case(files: Files, patient_id: str = "P-0815") -> Path:
 
 
 @pytest.mark.parametrize("by", ["path", "uid"])
-def test_a_plan_that_is_added_by_hand_is_one_sibling_with_its_dose(
-    files: Files, by: str
-) -> None:
+def test_a_plan_that_is_added_by_hand_is_one_sibling_with_its_dose(files: Files, by: str) -> None:
     path = save_second_case(files)
 
     case = load_case(files.plan, with_plans=[path if by == "path" else OTHER_UID[-6:]])
@@ -388,6 +386,7 @@ def test_a_survey_lists_every_file_with_its_relation(files: Files) -> None:
         "a plan",
         "the structure set that a plan names",
     ]
+    assert "another plan of this patient" in rows
     assert rows["of other patients: only counted"].count == 1
     assert "a structure set that no plan names" in rows
     assert any("it names a plan, but it is a delivered dose" in text for text in rows)

@@ -50,7 +50,9 @@ def curve(shift_gy: float = 0.0, *, volume_cc: float = CC) -> ExportedDVH:
 
 
 def written(folder: Path, *dvhs: ExportedDVH, structures: StructureSet | None = None) -> Files:
-    files = write_case(folder / "case", structure_set=structures or structure_set((PTV, CORD)), dose=RISING)
+    files = write_case(
+        folder / "case", structure_set=structures or structure_set((PTV, CORD)), dose=RISING
+    )
     save_dose(RISING, files.dose, dvhs=dvhs)
     return files
 

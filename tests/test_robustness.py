@@ -477,7 +477,9 @@ def two_isocentres(tmp_path: Path) -> Path:
         beam_doses_gy=(3.0, 3.0),
         beam_metersets=(700.0, 700.0),
     )
-    return write_case(tmp_path / "case", plan=replace(own, beams=beams, fraction_groups=(group,))).plan
+    return write_case(
+        tmp_path / "case", plan=replace(own, beams=beams, fraction_groups=(group,))
+    ).plan
 
 
 def test_two_isocentres_leave_rotations_open_until_a_point_is_given(tmp_path: Path) -> None:
