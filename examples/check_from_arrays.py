@@ -48,7 +48,7 @@ verdict = check(case, load_protocol("nct06756087"), declared)
 
 print("Verdict:", verdict.outcome.name)
 for finding in verdict.findings:
-    if finding.value is not None and finding.line is not None:
+    if finding.value is not None and finding.line is not None and finding.outcome is not None:
         value = finding.value.value
         answer = "not known" if value is None else f"{value:.2f} {finding.metric.unit}"
         print(f"{finding.roi} {finding.metric}: {answer}, {finding.outcome.name}")

@@ -9,7 +9,6 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, CTImageStorage, DeflatedExplicitVRLittleEndian
 
-import sbrtcheck.dossier.search
 from builders import (
     DOSE_UID,
     FRAME_UID,
@@ -228,36 +227,34 @@ def image_slice(template: Path) -> bytes:
     return content
 
 
-def test_a_search_that_was_cut_short_is_noted(
-    files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(5):
-        (files.plan.parent / f"later {number}").write_text("no DICOM")
-    assert load_case(files.plan).notes == ()
-    monkeypatch.setattr(sbrtcheck.dossier.search, "MAX_FILES", 4)
+def test_no_search_is_cut_short(files: Files) -> None:
+    """What a case is must not hang on the number of files that have nothing to do with it."""
+    for number in range(3000):
+        (files.plan.parent / f"A {number}").write_text("no DICOM")
 
     for path in (files.plan, files.plan.parent):
-        (note,) = load_case(path).notes
-        assert str(note) == (
-            "the search for files stopped after 4 files or 5 s: others of this plan may exist"
-        )
+        case = load_case(path)
+        assert uids(case) == WHOLE
+        assert (case.notes, case.unknown) == ((), ())
 
 
-@pytest.mark.parametrize(
-    ("missing", "sentence"),
-    [("dose", "no RT Dose beside the plan"), ("structure_set", "is not beside it")],
-)
-def test_what_is_not_found_in_a_search_cut_short_may_exist(
-    files: Files, monkeypatch: pytest.MonkeyPatch, missing: str, sentence: str
-) -> None:
-    path = files._asdict()[missing]
+@pytest.mark.parametrize("field", ["dose", "structure_set"])
+def test_what_lies_last_among_many_files_is_found(files: Files, field: str) -> None:
+    for number in range(300):
+        (files.plan.parent / f"A {number}").write_text("no DICOM")
+    path = files._asdict()[field]
     path.rename(path.with_name("Z"))
-    monkeypatch.setattr(sbrtcheck.dossier.search, "MAX_FILES", 2)
 
-    with pytest.raises(CaseError, match=sentence) as caught:
+    assert uids(load_case(files.plan)) == WHOLE
+
+
+def test_more_files_of_one_patient_than_can_be_are_refused_with_their_number(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sbrtcheck.dossier.link.MOST_FILES", 2)
+
+    with pytest.raises(CaseError, match=r"more than 2 RT files of this patient lie here \(3\)"):
         load_case(files.plan)
-
-    assert "others of this plan may exist" in str(caught.value)
 
 
 # --- The plan -----------------------------------------------------------------------------------
@@ -484,8 +481,7 @@ def test_the_plan_dose_is_preferred_and_the_others_are_noted(files: Files) -> No
     assert uids(case) == WHOLE
     notes = sorted(str(note) for note in case.notes)
     assert len(notes) == 2
-    assert notes[0].endswith("not used: BEAM beside a PLAN dose")
-    assert notes[1].endswith("not used: FRACTION beside a PLAN dose")
+    assert all(note.endswith("not used: it lies beside a PLAN dose") for note in notes)
 
 
 def test_the_dose_of_the_only_fraction_group_is_the_course(files: Files) -> None:
@@ -561,14 +557,16 @@ def test_a_dose_of_another_plan_is_not_taken(files: Files) -> None:
     assert str(link.how) == "given by hand; it does not name this plan"
 
 
-def test_a_damaged_dose_beside_a_whole_one_is_noted(files: Files) -> None:
+def test_a_damaged_dose_beside_a_whole_one_may_be_of_a_plan_that_is_not_known(files: Files) -> None:
     content = files.dose.read_bytes()
     start = content.index(b"\x04\x30\x02\x00")  # Dose Units: the header ends inside
     files.dose.with_name("damaged").write_bytes(content[: start + 9])
 
-    (note,) = load_case(files.plan).notes
+    (why,) = load_case(files.plan).unknown
 
-    assert str(note).startswith("an RT Dose in the same folder cannot be read: RT Dose: the file")
+    assert str(why).startswith(
+        "an RT Dose in the same folder cannot be read, and may be of this patient: RT Dose: the file"
+    )
 
 
 # --- One patient, one frame of reference --------------------------------------------------------
@@ -601,7 +599,7 @@ def test_a_dose_in_another_frame_of_reference_is_refused(files: Files) -> None:
     dataset.FrameOfReferenceUID = OTHER_UID
     pydicom.dcmwrite(files.dose, dataset)
 
-    with pytest.raises(CaseError, match="different frames of reference; export one registration"):
+    with pytest.raises(CaseError, match="plan and dose have different frames of reference"):
         load_case(files.plan)
 
 
@@ -615,7 +613,7 @@ def test_an_roi_drawn_on_another_image_loses_its_contours(files: Files) -> None:
     read = load_case(files.plan).structure_set
 
     assert [len(roi.contours) for roi in read.rois] == [len(ptv.contours), 0]
-    assert [str(note) for note in read.roi("Cord").notes] == [
-        "drawn in another frame of reference than the dose: its contours are left out"
-    ]
+    assert str(read.roi("Cord").problem) == (
+        "it is drawn in another frame of reference than the dose"
+    )
     assert read.roi("PTV_T8").frame_of_reference_uid == FRAME_UID

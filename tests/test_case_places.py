@@ -171,7 +171,7 @@ def test_only_rt_files_are_unpacked(
     archive = zipped(files.plan.parent, tmp_path / "a.zip")
     with zipfile.ZipFile(archive, "a") as more:
         more.writestr("huge.bin", b"\0" * 10_000_000)
-    monkeypatch.setattr("sbrtcheck.dossier.search.MAX_UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr("sbrtcheck.dossier.places.MAX_UNPACKED_BYTES", 1_000_000)
 
     assert uids(load_case(archive)) == WHOLE
 
@@ -179,7 +179,7 @@ def test_only_rt_files_are_unpacked(
 def test_an_archive_that_unpacks_to_too_much_is_refused(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sbrtcheck.dossier.search.MAX_UNPACKED_BYTES", 1000)
+    monkeypatch.setattr("sbrtcheck.dossier.places.MAX_UNPACKED_BYTES", 1000)
 
     with pytest.raises(ReadError, match="unpack it and give the folder"):
         load_case(zipped(files.plan.parent, tmp_path / "a.zip"))
@@ -216,6 +216,7 @@ def directory(files: Files, tmp_path: Path) -> Path:
     for path in files:
         dataset = pydicom.dcmread(path)
         dataset.InstanceNumber = 1
+        dataset.save_as(path)
         media.add(dataset)
     media.write(tmp_path / "media")
     media._stage["t"].cleanup()  # pydicom leaves its staging folder to the garbage collector
@@ -261,7 +262,7 @@ def save_other(
 
 
 def other_uids(files: Files) -> list[str]:
-    return [other.instance.sop_instance_uid for other in load_case(files.plan).others]
+    return [other.instance.sop_instance_uid for other in load_case(files.plan).siblings]
 
 
 def test_a_lone_plan_has_no_others(files: Files) -> None:
@@ -305,7 +306,7 @@ def test_an_other_plan_brings_the_structure_set_that_it_names(files: Files) -> N
     save_structure_set(own, files.plan.with_name("RS2"))
     save_plan(other_plan(OTHER_UID, OTHER_UID + "5"), files.plan.with_name("other"))
 
-    (other,) = load_case(files.plan).others
+    (other,) = load_case(files.plan).siblings
 
     assert other.structure_set is not None
     assert other.structure_set.instance.sop_instance_uid == OTHER_UID + "5"
@@ -317,18 +318,19 @@ def test_an_ion_plan_of_the_patient_is_an_other(files: Files) -> None:
     dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.481.8"
     dataset.save_as(path)
 
-    (other,) = load_case(files.plan).others
+    (other,) = load_case(files.plan).siblings
 
-    assert (other.kind, other.plan) == ("RT Ion Plan", None)
+    assert other.kind == "RT Ion Plan"
+    assert other.plan is not None, "what it treats is known, though it is not judged"
 
 
-def test_a_plan_that_cannot_be_read_is_noted(files: Files) -> None:
+def test_a_plan_that_cannot_be_read_leaves_the_other_plans_unknown(files: Files) -> None:
     path = save_other(files)
     path.write_bytes(path.read_bytes()[:-40])
 
-    notes = " ".join(map(str, load_case(files.plan).notes))
+    (why,) = map(str, load_case(files.plan).unknown)
 
-    assert "an RT Plan in the same folder cannot be read, and may be of this patient" in notes
+    assert "an RT Plan in the same folder cannot be read, and may be of this patient" in why
 
 
 # --- Adding a plan ------------------------------------------------------------------------------
@@ -343,15 +345,15 @@ def save_second_case(files: Files, patient_id: str = "P-0815") -> Path:
 
 
 @pytest.mark.parametrize("by", ["path", "uid"])
-def test_a_plan_that_is_added_is_a_case_of_its_own_and_no_longer_an_other(
-    files: Files, by: str
-) -> None:
+def test_a_plan_that_is_added_by_hand_is_one_sibling_with_its_dose(files: Files, by: str) -> None:
     path = save_second_case(files)
 
     case = load_case(files.plan, with_plans=[path if by == "path" else OTHER_UID[-6:]])
 
-    assert [part.plan.instance.sop_instance_uid for part in case.added] == [OTHER_UID]
-    assert case.others == ()
+    (sibling,) = case.siblings
+    assert sibling.instance.sop_instance_uid == OTHER_UID
+    assert sibling.asked_for
+    assert [dose.plan_uids for dose in sibling.doses] == [(OTHER_UID,)]
 
 
 def test_a_plan_cannot_be_added_to_itself(files: Files) -> None:
@@ -380,14 +382,14 @@ def test_a_survey_lists_every_file_with_its_relation(files: Files) -> None:
 
     linked = [text for text, row in rows.items() if row.linked]
     assert linked == [
-        "PLAN, grid 2 x 2 x 2; it names the plan",
-        "the plan",
-        "the structure set that the plan names",
+        "PLAN, grid 2 x 2 x 2; it names a plan",
+        "a plan",
+        "the structure set that a plan names",
     ]
     assert "another plan of this patient" in rows
-    assert "a plan of another patient" in rows
-    assert "a structure set that the plan does not name" in rows
-    assert any("it names the plan, but it is a delivered dose" in text for text in rows)
+    assert rows["of other patients: only counted"].count == 1
+    assert "a structure set that no plan names" in rows
+    assert any("it names a plan, but it is a delivered dose" in text for text in rows)
     assert rows["not looked into"].kind == "files that are not DICOM"
 
 

@@ -176,58 +176,63 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["RP.dcm", "RS.dcm", "RD.dcm"])
 def test_a_truncated_file(tmp_path: Path, name: str) -> None:
-    write_case(tmp_path)
-    file = tmp_path / name
+    write_case(tmp_path / "case")
+    file = tmp_path / "case" / name
     file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
     before = tree_hash(tmp_path)
 
-    assert_refused(run(tmp_path / "RP.dcm"), "truncated")
+    assert_refused(run(tmp_path / "case" / "RP.dcm"), "truncated")
     assert tree_hash(tmp_path) == before
 
 
 def test_a_structure_set_without_contours_is_undecided_or_refused(tmp_path: Path) -> None:
-    write_case(tmp_path, structure_set=structure_set([]))
+    write_case(tmp_path / "case", structure_set=structure_set([]))
 
-    done = run(tmp_path)
+    done = run(tmp_path / "case")
 
     assert done.returncode in (2, 3)
     assert "no PTV is drawn" in done.stdout
 
 
 def test_relative_dose(tmp_path: Path) -> None:
-    files = write_case(tmp_path)
+    files = write_case(tmp_path / "case")
     edit(files.dose, DoseUnits="RELATIVE")
 
-    assert_refused(run(tmp_path), "RELATIVE", "only absolute dose in GY")
+    assert_refused(run(tmp_path / "case"), "RELATIVE", "only absolute dose in GY")
 
 
 def test_an_ion_plan(tmp_path: Path) -> None:
-    files = write_case(tmp_path)
+    files = write_case(tmp_path / "case")
     edit(files.plan, SOPClassUID="1.2.840.10008.5.1.4.1.1.481.8")
 
     assert_refused(run(files.plan), "RT Ion Plan")
 
 
-def test_oblique_contours(tmp_path: Path) -> None:
-    files = write_case(tmp_path)
+def test_oblique_contours_leave_their_target_undecided(tmp_path: Path) -> None:
+    files = write_case(tmp_path / "case")
     dataset = pydicom.dcmread(files.structure_set)
     contour = dataset.ROIContourSequence[0].ContourSequence[0]
     contour.ContourData = [0, 0, 0, 10, 0, 3.1, 10, 10, 3.1]
     contour.NumberOfContourPoints = 3
     dataset.save_as(files.structure_set)
 
-    assert_refused(run(tmp_path), "PTV_T8", "oblique", "3.1 mm")
+    done = run(tmp_path / "case", "--json")
+
+    (found,) = (f for f in json.loads(done.stdout)["findings"] if f["id"] == "roi.readable")
+    assert (found["outcome"], found["subject"]) == ("UNDECIDED", "PTV_T8")
+    assert "oblique plane (z spans 3.1 mm)" in found["message"]
+    assert done.returncode == 1, "the cord is above its limit, whatever the target is"
 
 
 def test_a_zero_sized_grid(tmp_path: Path) -> None:
-    files = write_case(tmp_path)
+    files = write_case(tmp_path / "case")
     edit(files.dose, Rows=0, PixelData=b"")
 
-    assert_refused(run(tmp_path))
+    assert_refused(run(tmp_path / "case"))
 
 
-def test_nan_in_a_decimal_string(tmp_path: Path) -> None:
-    files = write_case(tmp_path)
+def test_nan_in_a_decimal_string_leaves_the_cord_undecided(tmp_path: Path) -> None:
+    files = write_case(tmp_path / "case")
     dataset = pydicom.dcmread(files.structure_set)
     data = dataset.ROIContourSequence[1].ContourSequence[0]
     words = [str(value) for value in data.ContourData]
@@ -236,7 +241,11 @@ def test_nan_in_a_decimal_string(tmp_path: Path) -> None:
     assert content.count(old) >= 1
     files.structure_set.write_bytes(content.replace(old, b"NaN".ljust(len(old)), 1))
 
-    assert_refused(run(tmp_path), "SpinalCord")
+    done = run(tmp_path / "case", "--json")
+
+    (found,) = (f for f in json.loads(done.stdout)["findings"] if f["id"] == "roi.readable")
+    assert (found["outcome"], found["subject"]) == ("UNDECIDED", "SpinalCord")
+    assert done.returncode == 3
 
 
 def test_three_plans_in_one_folder(tmp_path: Path) -> None:
@@ -252,7 +261,7 @@ def test_three_plans_in_one_folder(tmp_path: Path) -> None:
 
 
 def test_errors_hold_no_name_of_the_patient(tmp_path: Path) -> None:
-    files = write_case(tmp_path)
+    files = write_case(tmp_path / "case")
     edit(files.dose, PatientID="OTHER-77")
 
     done = run(files.plan)
@@ -274,10 +283,10 @@ def test_candidates_hold_no_name_of_the_patient(tmp_path: Path) -> None:
 
 
 def test_a_plan_in_another_frame_of_reference_than_its_dose(tmp_path: Path) -> None:
-    files = write_case(tmp_path)
+    files = write_case(tmp_path / "case")
     edit(files.plan, FrameOfReferenceUID="1.2.3")
 
-    assert_refused(run(tmp_path), "plan and dose have different frames of reference")
+    assert_refused(run(tmp_path / "case"), "plan and dose have different frames of reference")
 
 
 def test_a_name_that_is_too_long_for_a_file(tmp_path: Path) -> None:
@@ -285,8 +294,8 @@ def test_a_name_that_is_too_long_for_a_file(tmp_path: Path) -> None:
 
 
 def test_a_file_that_was_not_typed_is_not_named(tmp_path: Path) -> None:
-    files = write_case(tmp_path)
-    secret = files.structure_set.rename(tmp_path / "Doe_Jane_4711.dcm")
+    files = write_case(tmp_path / "case")
+    secret = files.structure_set.rename(files.plan.with_name("Doe_Jane_4711.dcm"))
     secret.write_bytes(secret.read_bytes()[:-100])
 
     assert "Doe_Jane" not in run(files.plan).stderr
@@ -350,7 +359,7 @@ def test_a_cold_cord_passes_end_to_end(tmp_path: Path) -> None:
     from dataclasses import replace
 
     write_case(
-        tmp_path,
+        tmp_path / "case",
         plan=plan(30.0, 5),
         structure_set=structure_set(
             [
@@ -361,7 +370,7 @@ def test_a_cold_cord_passes_end_to_end(tmp_path: Path) -> None:
         dose=replace(dose, dose_gy=values),
     )
 
-    done = run(tmp_path, "--json")
+    done = run(tmp_path / "case", "--json")
 
     cord = next(f for f in json.loads(done.stdout)["findings"] if f["id"] == "limit.cord")
     assert cord["value"] == pytest.approx(10.0, abs=33 / 65535)  # half a step of 16 bits, twice

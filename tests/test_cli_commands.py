@@ -18,14 +18,22 @@ def test_find_shows_every_file_and_judges_nothing() -> None:
     done = run("find", PASS_PLAN)
 
     assert done.returncode == 0
-    assert "the structure set that the plan names" in " ".join(done.stdout.split())
-    assert "a plan of another patient" in " ".join(done.stdout.split())
+    assert "the structure set that a plan names" in " ".join(done.stdout.split())
+    assert "of other patients: only counted" in " ".join(done.stdout.split())
     assert "VERDICT" not in done.stdout
     assert "RP.dcm" not in done.stdout
 
 
-def test_find_says_what_stops_it() -> None:
-    assert_refused(run("find", SAMPLES), "leads to", "give the file of one")
+def test_find_shows_the_files_of_every_patient_of_a_folder() -> None:
+    done = run("find", SAMPLES)
+
+    assert done.returncode == 0
+    plans = [row for row in done.stdout.splitlines() if row.startswith("*  RT Plan ")]
+    assert len(plans) == len(list(SAMPLES.glob("*/RP.dcm")))
+
+
+def test_find_says_what_stops_it(tmp_path: Path) -> None:
+    assert_refused(run("find", tmp_path), "there is no RT file below this folder")
 
 
 @pytest.mark.parametrize("command", ["find", "structures"])
@@ -52,7 +60,7 @@ def test_structures_counts_holes_and_gaps_and_suggests(tmp_path: Path) -> None:
         if ring.z_mm not in (13.5, 16.5)
     )
     roi = type(outer)(name="Oesphagus", contours=rings, plane_spacing_mm=3.0)
-    files = write_case(tmp_path, structure_set=structure_set([roi]))
+    files = write_case(tmp_path / "case", structure_set=structure_set([roi]))
 
     done = run("structures", files.structure_set)
 
@@ -81,17 +89,18 @@ def test_names_of_the_patient_are_masked(tmp_path: Path, command: str) -> None:
 
 def test_labels_of_plans_to_choose_from_are_hidden_unless_asked_for(tmp_path: Path) -> None:
     """The folder of an export may hold plans of other patients."""
-    files = write_case(tmp_path)
+    folder = tmp_path / "case"
+    files = write_case(folder)
     dataset = pydicom.dcmread(files.plan)
     dataset.SOPInstanceUID += ".2"
     dataset.RTPlanLabel = "AHMAD"
-    dataset.save_as(tmp_path / "RP2.dcm")
+    dataset.save_as(folder / "RP2.dcm")
 
-    refused, found = run(tmp_path), run("find", files.plan)
+    refused, found = run(folder), run("find", files.plan)
 
     assert "found (--phi shows labels):" in refused.stderr
     assert "AHMAD" not in refused.stderr + found.stdout
-    assert "AHMAD" in run(tmp_path, "--phi").stderr
+    assert "AHMAD" in run(folder, "--phi").stderr
     assert "AHMAD" in run("find", files.plan, "--phi").stdout
 
 
@@ -142,12 +151,12 @@ def test_the_second_protocol_judges_without_trial_rules() -> None:
 # --- Two plans ----------------------------------------------------------------------------------
 
 
-def test_two_plans_are_undecided_alone_passes_the_sum_fails() -> None:
-    undecided, alone = run(PAIR[0]), run(PAIR[0], "--alone", "-q")
+def test_two_plans_are_added_unasked_alone_passes_the_sum_fails() -> None:
+    unasked, alone = run(PAIR[0]), run(PAIR[0], "--alone", "-q")
     summed = run(PAIR[0], "--with", PAIR[1])
 
-    assert (undecided.returncode, alone.returncode, summed.returncode) == (3, 0, 1)
-    assert "--with" in undecided.stdout
+    assert (unasked.returncode, alone.returncode, summed.returncode) == (1, 0, 1)
+    assert "Added plan" in unasked.stdout
     assert "Added plan" in summed.stdout
 
 
@@ -159,11 +168,15 @@ def test_a_missing_plan_to_add_is_named(tmp_path: Path) -> None:
     assert_refused(run(PAIR[0], "--with", tmp_path / "none.dcm"), "--with: there is no such file")
 
 
-def test_a_plan_to_add_without_dose_is_named(tmp_path: Path) -> None:
+def test_a_plan_to_add_without_dose_leaves_the_cord_undecided(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(PAIR[1].parent, tmp_path / "second"))
     (folder / "RD.dcm").unlink()
 
-    assert_refused(run(PAIR[0], "--with", folder / "RP.dcm"), str(folder / "RP.dcm"), "no RT Dose")
+    done = run(PAIR[0], "--with", folder / "RP.dcm", "--json")
+
+    (found,) = (f for f in json.loads(done.stdout)["findings"] if f["id"] == "course.unseen")
+    assert (done.returncode, found["outcome"]) == (3, "UNDECIDED")
+    assert "cannot be added: no RT Dose names it" in found["message"]
 
 
 # --- Case facts ---------------------------------------------------------------------------------

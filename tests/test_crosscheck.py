@@ -24,7 +24,7 @@ from sbrtcheck.crosscheck.compare import HERE, Other, compare
 from sbrtcheck.crosscheck.voxels import whole_voxels
 from sbrtcheck.dicom import former_names
 from sbrtcheck.dicom.write import save_dose
-from sbrtcheck.dossier import open_case
+from sbrtcheck.dossier import Options, open_case
 from sbrtcheck.dvh import DVH
 from sbrtcheck.model import ROI, Contour, ExportedDVH, StructureSet, Text
 from sbrtcheck.report.as_json import load_schema, render_json
@@ -50,13 +50,15 @@ def curve(shift_gy: float = 0.0, *, volume_cc: float = CC) -> ExportedDVH:
 
 
 def written(folder: Path, *dvhs: ExportedDVH, structures: StructureSet | None = None) -> Files:
-    files = write_case(folder, structure_set=structures or structure_set((PTV, CORD)), dose=RISING)
+    files = write_case(
+        folder / "case", structure_set=structures or structure_set((PTV, CORD)), dose=RISING
+    )
     save_dose(RISING, files.dose, dvhs=dvhs)
     return files
 
 
 def asked(path: Path, with_plans: Sequence[Path] = ()) -> tuple[Verdict, CrossCheck]:
-    with open_case(path, with_plans=with_plans) as case:
+    with open_case(path, Options(with_plans=tuple(with_plans))) as case:
         verdict = check(case, PROTOCOL)
         return verdict, cross_check(verdict)
 
@@ -179,8 +181,9 @@ def test_damaged_curves_stop_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_made_here_is_not_compared(tmp_path: Path) -> None:
-    """No PRV is drawn: the one of cord + 2 mm lies in no file."""
-    second = asked(written(tmp_path).plan)[1]
+    """The PRV does not hold the cord: one of cord + 2 mm, which lies in no file, is graded beside it."""
+    narrow = cylinder("SpinalCord_PRV", (0, 24), 3, -30, 30)
+    second = asked(written(tmp_path, structures=structure_set((PTV, CORD, narrow))).plan)[1]
 
     assert "SpinalCord_PRV (SpinalCord + 2 mm) is not compared" in notes_of(second)
 
@@ -196,7 +199,7 @@ def test_a_sum_of_doses_is_not_compared() -> None:
 
 def test_beam_doses_that_add_up_are_a_sum(tmp_path: Path) -> None:
     files = written(tmp_path)
-    with open_case(files.plan) as case:
+    with open_case(files.plan, Options()) as case:
         (dose_link,) = case.links_of("RT Dose")
         two = replace(case, links=(*case.links, dose_link))
         second = cross_check(check(two, PROTOCOL))
@@ -205,7 +208,7 @@ def test_beam_doses_that_add_up_are_a_sum(tmp_path: Path) -> None:
 
 
 def test_a_case_without_files_says_so(tmp_path: Path) -> None:
-    with open_case(written(tmp_path).plan) as case:
+    with open_case(written(tmp_path).plan, Options()) as case:
         links = tuple(replace(link, path=None) for link in case.links)
         second = cross_check(check(replace(case, links=links), PROTOCOL))
 

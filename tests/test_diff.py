@@ -92,7 +92,10 @@ def test_the_files_that_changed_are_named(verdict: str, tmp_path: Path) -> None:
     """Same UIDs, another content: only the structure set was drawn anew."""
     found = compared(verdict, judged(tmp_path, 20.0))
 
-    assert [name for name, _, _ in found.inputs] == ["plan 1 structure set sha256"]
+    assert [name for name, _, _ in found.inputs] == [
+        "plan 1 structure set sha256",
+        "plan 1 structure set dataset sha256",
+    ]
 
 
 def test_a_dose_of_another_content_is_told_by_its_hash(tmp_path: Path) -> None:
@@ -104,7 +107,10 @@ def test_a_dose_of_another_content_is_told_by_its_hash(tmp_path: Path) -> None:
 
     found = compared(before, render_json(check(load_case(files.plan), PROTOCOL)))
 
-    assert [name for name, _, _ in found.inputs] == ["plan 1 dose 1 sha256"]
+    assert [name for name, _, _ in found.inputs] == [
+        "plan 1 dose 1 sha256",
+        "plan 1 dose 1 dataset sha256",
+    ]
     assert not found.changes
 
 

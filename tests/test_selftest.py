@@ -48,7 +48,7 @@ print(sum(not answer.passes for answer in answers))
 """
 MUTATIONS = {
     "area": (
-        "contours/region.py",
+        "contours/rings.py",
         "np.append(cross, 0.0), start) / 2",
         "np.append(cross, 0.0), start) / 1.98",
     ),
@@ -73,11 +73,11 @@ MUTATIONS = {
         "MOST_MISSING_PLANES = 20",
     ),
     "exclusive-or ignored": (
-        "contours/region.py",
+        "contours/drawn.py",
         "xor = any(rings[index].xor for index in indices)",
         "xor = False",
     ),
-    "holes filled": ("contours/region.py", "np.add.at(depth, other[inside_one], 1)", "pass"),
+    "holes filled": ("contours/drawn.py", "np.add.at(depth, other[inside_one], 1)", "pass"),
     "dose scaling": (
         "dicom/dose.py",
         'root.numbers("PixelSpacing")',

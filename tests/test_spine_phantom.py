@@ -12,7 +12,9 @@ from sbrtcheck.model import ROI, Contour, FloatArray
 from sbrtcheck.phantoms.spine import NAMES, Drawn, SpinePlan, draw, roi_name, spine_plan
 from sbrtcheck.phantoms.spine.__main__ import write
 from sbrtcheck.phantoms.spine.drawn import Style
-from sbrtcheck.protocol import Protocol, load_protocol
+from sbrtcheck.protocol.load import load_protocol
+from sbrtcheck.protocol.names import match_rois, read_levels
+from sbrtcheck.protocol.rules import Protocol
 
 BUILT = 60
 FEW = (0, 1, 2, 3)

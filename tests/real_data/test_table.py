@@ -13,7 +13,7 @@ import pydicom
 import pytest
 
 from sbrtcheck import Outcome, SbrtCheckError, check, compute_dvh, load_case, load_protocol
-from sbrtcheck.checks.prescription import read_prescription
+from sbrtcheck.checks.read_prescription import read_prescription
 from sbrtcheck.contours import build_region
 from sbrtcheck.dicom import load_dose, load_plan, load_structure_set
 from sbrtcheck.dvh import DVH
@@ -53,7 +53,7 @@ def test_a_set_that_cannot_be_judged_says_why(
 def test_the_prescription_is_what_the_plan_states(
     real_data: Path, plan: str, expected: list[float] | str
 ) -> None:
-    reading = read_prescription(load_plan(real_data / plan), Declared(), 0.01)
+    reading = read_prescription(load_plan(real_data / plan), Declared(), PROTOCOL.schemes)
 
     if isinstance(expected, str):
         assert reading.prescription is None

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TypeVar
 
 from sbrtcheck import dicom
@@ -349,7 +350,8 @@ def _no_structures(dossier: Dossier, plan_file: Filed, wanted: str) -> CaseError
     ]
     if broken:
         return CaseError(
-            Text("the structure set of the plan cannot be read: {why}", why=broken[0].reason)
+            Text("the structure set of the plan cannot be read: {why}", why=broken[0].reason),
+            path=Path(broken[0].found.place.path),
         )
     return CaseError(
         Text(

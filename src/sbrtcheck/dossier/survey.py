@@ -68,7 +68,8 @@ def _of_file(path: Path) -> tuple[Seen, ...]:
     filed = Filed(Place(str(path.absolute())), dicom.open_rt(path))
     found = find_files(around(path.absolute().parent))
     dossier = open_dossier(found, filed.file.instance, given=[filed])
-    return (*_of_patient(dossier, 1), *_strangers(dossier), *_rest(found))
+    own = [filed] if filed.kind == dicom.RT_PLAN else dossier.plans
+    return (*_of_patient(dossier, 1, own), *_strangers(dossier), *_rest(found))
 
 
 def _of_folder(folder: Path) -> tuple[Seen, ...]:
@@ -84,7 +85,8 @@ def _of_folder(folder: Path) -> tuple[Seen, ...]:
         instance = left[0].file.instance
         own = [filed for filed in left if same_patient(filed.file.instance, instance)]
         left = [filed for filed in left if filed not in own]
-        rows += _of_patient(dossier_of(own, [], found, instance), number)
+        dossier = dossier_of(own, [], found, instance)
+        rows += _of_patient(dossier, number, dossier.plans)
     rows += [
         Seen(
             kind=dicom.class_name(row.found.peek.sop_class_uid),
@@ -118,11 +120,10 @@ def _strangers(dossier: Dossier) -> list[Seen]:
     return [row]
 
 
-def _of_patient(dossier: Dossier, number: int) -> list[Seen]:
-    """Tell for each file of a patient what it is to the plans."""
-    plans = dossier.plans
-    first = plans[0].place if plans else dossier.files[0].place
-    rows = [_seen(filed, dossier, first, number) for filed in dossier.files]
+def _of_patient(dossier: Dossier, number: int, own: Sequence[Filed]) -> list[Seen]:
+    """Tell for each file of a patient what it is to the plans; linked are those of the own plans."""
+    first = own[0].place if own else dossier.files[0].place
+    rows = [_seen(filed, dossier, first, number, own) for filed in dossier.files]
     rows += [
         Seen(
             kind=dicom.class_name(row.found.peek.sop_class_uid),
@@ -136,15 +137,20 @@ def _of_patient(dossier: Dossier, number: int) -> list[Seen]:
     return sorted(rows, key=lambda row: not row.linked)
 
 
-def _seen(filed: Filed, dossier: Dossier, first: Place, number: int) -> Seen:
+def _seen(filed: Filed, dossier: Dossier, first: Place, number: int, own: Sequence[Filed]) -> Seen:
     relation, linked = _relation(filed, dossier)
+    uids = {plan.uid for plan in own}
+    sets = {plan.file.structure_set_uid for plan in own}
+    is_own = filed.uid in uids | sets or not uids.isdisjoint(filed.file.plan_uids)
+    if filed.kind == dicom.RT_PLAN and linked and not is_own:
+        relation = Text("another plan of this patient")
     return Seen(
         kind=dicom.class_name(filed.kind),
         where=where_of(filed.place, first),
         relation=relation,
         path=Path(filed.place.path),
         instance=filed.file.instance,
-        linked=linked,
+        linked=linked and is_own,
         patient=number,
     )
 

@@ -72,7 +72,7 @@ def run_selftest(
     for number, phantom in enumerate(phantoms() if chosen is None else chosen):
         place = folder / f"{number:03}"
         _write(phantom, place)
-        answers += _measured(phantom, load_case(place))
+        answers += _measured(phantom, load_case(place, within=place))
         done(f"{phantom.subject}: {phantom.name}")
     return tuple(answers)
 
