@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
-from sbrtcheck.names import match_rois, read_levels
 
 from sbrtcheck.model import ROI, Contour, FloatArray
 from sbrtcheck.phantoms.spine import NAMES, Drawn, SpinePlan, draw, roi_name, spine_plan
