@@ -282,13 +282,27 @@ def test_an_roi_that_leaves_the_grid_has_bounds_to_both_sides(tmp_path: Path) ->
     files = write_case(path, structure_set=structure_set(rois), dose=uniform_dose(20.0))
     files.plan.unlink()
 
-    done = run("dvh", path, "-s", "Cord", "-m", "V10Gy", "--csv", "-")
+    done = run("dvh", path, "-s", "Cord", "-m", "V10Gy", "-m", "Dmean", "--csv", "-")
 
     assert done.returncode == 0, done.stderr
+    volume, mean = csv.DictReader(done.stdout.splitlines())
+    # 78 of 120 mm lie inside at 20 Gy: the rest has up to 20 Gy, or none.
+    assert float(volume["low"]) == pytest.approx(65, abs=2)
+    assert float(volume["high"]) == pytest.approx(100)
+    assert float(mean["low"]) == pytest.approx(13, abs=0.4)
+    assert float(mean["high"]) == pytest.approx(20)
+
+
+def test_without_a_target_nothing_bounds_what_lies_outside(tmp_path: Path) -> None:
+    path = tmp_path / "around" / "case"
+    rois = [cylinder("Cord", (0, 24), 5, -30, 90)]
+    files = write_case(path, structure_set=structure_set(rois), dose=uniform_dose(20.0))
+    files.plan.unlink()
+
+    done = run("dvh", path, "-s", "Cord", "-m", "Dmean", "--csv", "-")
+
     (row,) = csv.DictReader(done.stdout.splitlines())
-    # 78 of 120 mm lie inside at 20 Gy: the rest has 10 Gy, or not.
-    assert float(row["low"]) <= 65 < float(row["high"])
-    assert float(row["high"]) == 100
+    assert row["high"] == ""
 
 
 # --- What is said -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,9 +56,11 @@ def dvh(
     """
     from sbrtcheck.dossier import Options, load_contours_and_dose
     from sbrtcheck.dvh import compute_band, compute_dvh
+    from sbrtcheck.dvh.beyond import bound_beyond_gy
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol.load import load_protocol
     from sbrtcheck.protocol.names import match_rois
+    from sbrtcheck.protocol.rules import Role
     from sbrtcheck.report.dvhs import curves_csv, metrics_csv, render_metrics, render_overview
     from sbrtcheck.report.words import Voice
 
@@ -75,7 +78,11 @@ def dvh(
     voice = Voice(*case.patients, phi=phi)
     width = page_width()
     if metrics:
-        bands = [compute_band(roi, case.dose) for roi in rois]
+        targets = [match.roi for match in matches if match.role is Role.PTV]
+        bands = [
+            replace(compute_band(roi, case.dose), beyond=bound_beyond_gy(roi, case.dose, targets))
+            for roi in rois
+        ]
         page = render_metrics(
             bands, metrics, prescription, voice, width=width, ascii_only=ascii_only
         )

@@ -24,6 +24,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from sbrtcheck.contours import Region, arc_height_mm, closing_ends, wall_area_mm2
+from sbrtcheck.dvh.beyond import Bound
 from sbrtcheck.dvh.cells import Reading
 from sbrtcheck.dvh.compute import (
     OVERSHOOT,
@@ -75,11 +76,14 @@ class Band:
         "trilinear", "coarser sampling", "no end caps", "gaps empty".
     nudges
         DVHs of the solid with its wall, its lower and its upper ends moved.
+    beyond
+        What bounds the dose of a part outside the dose grid, where something does.
     """
 
     nominal: DVH
     members: Mapping[str, DVH]
     nudges: tuple[Nudge, ...] = ()
+    beyond: Bound | None = None
 
     def interval(self, answer: Callable[[DVH], Value]) -> Value:
         """Ask all DVHs one question; return the nominal answer between its ends.

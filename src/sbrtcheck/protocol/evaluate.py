@@ -157,7 +157,10 @@ def evaluate_metric(
         metric = parse_metric(metric)
     band = dvh if isinstance(dvh, Band) else Band(nominal=dvh, members={})
     roi = band.nominal.roi_name
-    dosimetry = Dosimetry(dvhs={roi: band.nominal}, prescription=prescription, bands={roi: band})
+    beyond = {} if band.beyond is None else {roi: band.beyond}
+    dosimetry = Dosimetry(
+        dvhs={roi: band.nominal}, prescription=prescription, bands={roi: band}, beyond=beyond
+    )
     value = evaluate(metric, roi, dosimetry)
     # One curve has no interval; what bounds an unknown answer stays.
     alone = isinstance(dvh, DVH) and value.value is not None
