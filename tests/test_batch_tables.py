@@ -311,7 +311,7 @@ def test_the_script_of_the_page_runs(samples: Path, tmp_path: Path) -> None:
         [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
 
-    assert done.stdout.startswith("{'PASS': 7, 'VARIATION': 1, ")
+    assert done.stdout.startswith("{'PASS': 13, 'VARIATION': 3, ")
     assert (tmp_path / "results/plans.csv").exists()
 
 

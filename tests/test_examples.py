@@ -49,7 +49,7 @@ def test_a_population_is_saved_as_a_picture(tmp_path: Path) -> None:
     done = run("population_dvh.py", SAMPLES, "SpinalCord", tmp_path / "cord.png")
 
     assert (tmp_path / "cord.png").read_bytes().startswith(b"\x89PNG")
-    assert "14 plans" in done.stdout
+    assert "29 plans" in done.stdout
     assert "t8_30gy5_wrong_rs left out" in done.stderr
 
 

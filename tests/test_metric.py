@@ -313,11 +313,25 @@ def test_an_roi_outside_the_dose_grid_is_not_evaluated(text: str) -> None:
     assert value == Value(None, reason=Text("the ROI lies outside the dose grid"))
 
 
-@pytest.mark.parametrize("text", ["D95%", "V20Gy", "Dmean", "Dmin", "V100%[cc]"])
-def test_an_roi_that_leaves_the_dose_grid_has_no_value(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        # Half of the ROI lies in the grid, at 30 to 40 Gy; of the rest nothing is known.
+        ("D95%", 0, 31),  # 45 of the 50 % inside have at least 31 Gy
+        ("V20Gy", 50, 100),
+        ("Dmean", 17.5, None),
+        ("Dmin", 0, 30),
+        ("V100%[cc]", 0, 1),
+    ],
+)
+def test_what_is_inside_bounds_an_roi_that_leaves_the_dose_grid(
+    text: str, low: float, high: float | None
+) -> None:
     value = answer(text, box(high_mm=0.0))
 
-    assert (value.value, value.low, value.high) == (None, None, None)
+    assert value.value is None
+    assert value.low == pytest.approx(low, abs=0.03)
+    assert value.high == (None if high is None else pytest.approx(high, abs=0.03))
     assert str(value.reason) == "50 % of the ROI lies outside the dose grid"
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from batches import rows, run_here
 from exports import export
-from sbrtcheck import CaseError, ReadError, check, load_case, load_protocol
+from sbrtcheck import CaseError, Declared, ReadError, check, load_case, load_protocol
+from sbrtcheck.dossier.facts import facts_beside, load_facts
+from sbrtcheck.model import CaseFacts
 from sbrtcheck.report.as_json import render_json
 
 Document = Mapping[str, Any]
@@ -30,7 +32,9 @@ def verdict_alone(plan: Path, root: Path) -> Document | None:
     """Return the verdict of a plan alone, None where there is none."""
     try:
         case = load_case(plan, within=root)
-        verdict = check(case, load_protocol("nct06756087"))
+        beside = facts_beside(plan)
+        facts = CaseFacts() if beside is None else load_facts(beside)
+        verdict = check(case, load_protocol("nct06756087"), Declared(facts=facts))
     except (CaseError, ReadError):
         return None
     document: Document = json.loads(render_json(verdict, phi=True))

@@ -36,8 +36,9 @@ def written(writing: Writing) -> Maker:
 
     def make(case: Case) -> Case:
         with TemporaryDirectory() as folder:
-            write(case, Path(folder), writing)
-            return load_case(Path(folder) / writing.names[0])
+            own = apart(folder)
+            write(case, own, writing)
+            return load_case(own / writing.names[0])
 
     return make
 
@@ -47,14 +48,22 @@ def edited(name: str, edit: Edit) -> Maker:
 
     def make(case: Case) -> Case:
         with TemporaryDirectory() as folder:
-            write(case, Path(folder), Writing())
-            path = Path(folder) / name
+            own = apart(folder)
+            write(case, own, Writing())
+            path = own / name
             dataset = dcmread(path)
             edit(dataset)
             dataset.save_as(path)
-            return load_case(Path(folder) / "RP.dcm")
+            return load_case(own / "RP.dcm")
 
     return make
+
+
+def apart(folder: str) -> Path:
+    """Return a folder with none beside it: what lies beside is looked at, too."""
+    own = Path(folder) / "export" / "case"
+    own.mkdir(parents=True)
+    return own
 
 
 def write(case: Case, folder: Path, writing: Writing) -> None:

@@ -118,6 +118,8 @@ def _of_regions(
     plan: Plan, rows: Sequence[DoseReference], fractions: int | None, schemes: Schemes
 ) -> Prescription | _Unknown:
     doses_gy = _doses_gy(rows, schemes)
+    if not doses_gy and len({group.fractions for group in plan.fraction_groups}) > 1:
+        return _without_fractions(plan)
     if not doses_gy:
         why = Text("the plan states no target prescription dose")
         return _Unknown(why, State.MISSING, EXAMPLE)

@@ -9,6 +9,8 @@ from sbrtcheck.model import FloatArray
 
 __all__ = ["canonical", "edges", "ring_areas_mm2", "signed_area_mm2"]
 
+STRAIGHT = 1e-9  # the tangent of a turn that is none
+
 
 def signed_area_mm2(points_mm: FloatArray) -> float:
     """Return the area of a closed ring, shape (n, 2), positive when it runs counter-clockwise."""
@@ -43,26 +45,51 @@ def edges(
 
 
 def canonical(rings: Sequence[FloatArray]) -> list[FloatArray]:
-    """Return rings without repeated corners, each from its leftmost corner on, of several the lowest.
+    """Return rings by their turns alone, each from its leftmost corner on, of several the lowest.
 
-    So the same ring is the same array, wherever its list of corners starts.
+    So the same ring is the same array, wherever its list of corners starts, and however many of
+    them repeat one another or lie on a straight edge. Each ring must enclose an area.
     """
     count = np.array([len(ring) for ring in rings])
-    start = np.cumsum(count) - count
     points = np.concatenate(rings)
-    following = np.arange(len(points)) + 1
-    following[start + count - 1] = start
-    kept = (points != points[following]).any(axis=1)
+    for is_corner in (_differs, _turns):
+        kept = is_corner(points, count)
+        count = np.add.reduceat(kept, _starts(count)).astype(np.intp)
+        points = points[kept]
+    start = _starts(count)
     owner = np.repeat(np.arange(count.size), count)
-    leftmost = points[:, 0] == np.minimum.reduceat(points[:, 0], start)[owner]
-    y = np.where(leftmost & kept, points[:, 1], np.inf)
-    first = np.flatnonzero(y == np.minimum.reduceat(y, start)[owner])
-    _, at = np.unique(owner[first], return_index=True)
-    turns = (first[at] - start).tolist()
-    found = []
-    for ring, turn, begin, size in zip(rings, turns, start.tolist(), count.tolist(), strict=True):
-        mask = kept[begin : begin + size]
-        whole = ring if mask.all() else ring[mask]
-        at_kept = turn - int(np.count_nonzero(~mask[:turn]))
-        found.append(np.concatenate([whole[at_kept:], whole[:at_kept]]) if at_kept else whole)
-    return found
+    x, y = points.T
+    leftmost = x == np.minimum.reduceat(x, start)[owner]
+    y = np.where(leftmost, y, np.inf)
+    lowest = np.flatnonzero(y == np.minimum.reduceat(y, start)[owner])
+    first = lowest[np.unique(owner[lowest], return_index=True)[1]] - start
+    apart = np.split(points, start[1:])
+    return [np.roll(ring, -at, axis=0) for ring, at in zip(apart, first.tolist(), strict=True)]
+
+
+def _starts(count: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return where each of some rings starts that lie end to end."""
+    return np.cumsum(count) - count
+
+
+def _following(count: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return for each corner of rings that lie end to end which corner comes next."""
+    following = np.arange(count.sum()) + 1
+    following[np.cumsum(count) - 1] = _starts(count)
+    return following
+
+
+def _differs(points: FloatArray, count: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Tell which corners differ from the next one."""
+    return np.asarray((points != points[_following(count)]).any(axis=1))
+
+
+def _turns(points: FloatArray, count: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Tell which corners lie on no straight edge."""
+    following = _following(count)
+    before = np.empty_like(following)
+    before[following] = np.arange(following.size)
+    come, go = points - points[before], points[following] - points
+    across = come[:, 0] * go[:, 1] - come[:, 1] * go[:, 0]
+    along = (come * go).sum(axis=1)
+    return np.asarray((along <= 0) | (np.abs(across) > STRAIGHT * along))
