@@ -22,6 +22,7 @@ from pathlib import Path
 import band
 import batch
 import cord
+import good_plans
 import interval
 import nelms
 import noise
@@ -57,6 +58,7 @@ SUBJECTS: dict[str, Callable[..., Section]] = {
         process,
         robustness,
         batch,
+        good_plans,
         peers,
     )
 }
