@@ -9,14 +9,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from table import Row, Section
-
 from sbrtcheck import Declared, SbrtCheckError, check, load_case, load_protocol
 from sbrtcheck.checks.rule import Outcome
 from sbrtcheck.dossier.facts import facts_beside, load_facts
 from sbrtcheck.model import CaseFacts
 from sbrtcheck.phantoms.spine import spine_plan
 from sbrtcheck.phantoms.spine.__main__ import write
+from table import Row, Section
 
 __all__ = ["section"]
 
