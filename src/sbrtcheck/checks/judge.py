@@ -191,9 +191,8 @@ def _solid(match: MatchedROI) -> MatchedROI:
 
 def _refuse_drawn(matches: Sequence[MatchedROI], declared: Declared) -> None:
     """Raise `CaseError` where an organ is declared not drawn, and is."""
-    drawn = {match.structure for match in matches if match.structure and is_drawn(match)}
     for organ in declared.facts.not_drawn:
-        if organ in drawn:
+        if any(match.structure == organ and is_drawn(match) for match in matches):
             raise CaseError(
                 Text("case facts: not_drawn names {organ}, which is drawn", organ=organ)
             )

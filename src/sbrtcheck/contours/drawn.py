@@ -132,6 +132,8 @@ def _resolved(
 
 def _without_copies(plane: Plane) -> Plane:
     """Return a plane, rings of which holes leave less than a tenth filled."""
+    if len(plane.rings) == 1:
+        return plane
     parts = shapely.get_parts(outline_of_rings(plane.rings))
     solid = [shapely.Polygon(part.exterior) for part in parts]
     thin = [
