@@ -31,7 +31,7 @@ def test_the_approved_revision_is_judged_and_the_other_listed(tmp_path: Path) ->
     assert (told["plan"], told["outcome"]) == (old["plan"], "UNDECIDED")
     assert result.published.current == dict.fromkeys(result.published.current, 0) | {"PASS": 1}
     verdict = (tmp_path / "out/plans" / f"{new['plan']}.json").read_text()
-    assert "taken for revisions and not added: " in verdict
+    assert "a rejected plan of the patient is no part of the course: " in verdict
     assert "REJECTED" in verdict
 
 

@@ -177,7 +177,9 @@ def _without_target(evidence: Evidence) -> Finding:
 
 def check_targets(evidence: Evidence) -> Iterator[Finding]:
     """Yield what the plan prescribes to and is not judged, and what looks like a target."""
-    cure = Text("name the ROI that is meant with --alias ROI=PTV, or export the structure set anew")
+    cure = Text(
+        "export the structure set with this target drawn, or judge it with the plan that treats it"
+    )
     for number, why in enumerate(evidence.targets.prescribed_elsewhere, start=1):
         subject = "plan" if number == 1 else f"plan #{number}"
         yield asked(PRESCRIBED, why, state=State.DECLARE, cure=cure, subject=subject)
@@ -206,6 +208,8 @@ def _unclear(evidence: Evidence, match: MatchedROI) -> Finding:
         "if it is treated, add --alias '{roi}=PTV'; if not, name it as what it is",
         roi=match.roi.name,
     )
+    if match.role is not None and evidence.drawn(Role.PTV):  # an alias may not overrule the table
+        cure = Text("name it as what it is, and export the structure set again")
     finding = asked(
         UNCLEAR, message, state=State.DECLARE, cure=cure, subject=match.roi.name, roi=match.roi.name
     )

@@ -144,7 +144,9 @@ def gather(case: Case, protocol: Protocol, declared: Declared) -> Evidence:
         course_of_plan.named_by_others,
         declared.levels,
     )
-    graded = [m for m in matches if m.role is Role.PTV and targets.graded(m.roi.name)]
+    # An empty entry of a template treats nothing; one that cannot be read may.
+    meant = [m for m in matches if is_drawn(m) or m.roi.problem is not None]
+    graded = [m for m in meant if m.role is Role.PTV and targets.graded(m.roi.name)]
     treated = treated_levels(graded, matches, case.plan, declared)
     subjects = name_subjects(matches)
     subjects = (*subjects, *compose_parts(subjects, protocol))

@@ -24,6 +24,7 @@ __all__ = [
 
 DMAX = parse_metric("Dmax")
 FIXED = Text("export the dose on a larger grid, so that it holds the structure")
+WHOLE = Text("draw the structure to its full extent: what is drawn is smaller than what is asked")
 FINER = Text("plan again clear of the line, or calculate the dose on a finer grid")
 WIDER = Text("export the dose of every plan on a grid that holds the structure")
 
@@ -171,7 +172,7 @@ def graded_finding(
         message=_message(value, graded, ladder),
         state=graded.state,
         reason=_reason(value, graded),
-        cure=_cure(graded, is_summed=subject in evidence.dosimetry.highest),
+        cure=_cure_of(evidence, subject, graded),
         line_basis=line.basis,
         line_source=line.source,
         place=place,
@@ -196,12 +197,13 @@ def _reason(value: Value, graded: Graded) -> Text | None:
     return value.reason
 
 
-def _cure(graded: Graded, *, is_summed: bool) -> Text | None:
-    """Return the cure; `is_summed` where a plan's grid ends and its faces bound what it adds."""
+def _cure_of(evidence: Evidence, subject: str, graded: Graded) -> Text | None:
     if graded.outcome is not Outcome.UNDECIDED:
         return None
-    if is_summed:
+    if subject in evidence.dosimetry.highest:  # a plan's grid ends, its faces bound what it adds
         return WIDER
+    if graded.state is State.MISSING and evidence.dvh(subject).is_complete:
+        return WHOLE
     return FINER if graded.state is State.AT_LIMIT else FIXED
 
 

@@ -320,7 +320,7 @@ def _without_line(
 ) -> Finding:
     """Judge without rows for the fraction number: open up to the largest line, FAIL beyond."""
     why = Text("the fraction number is not known")
-    cure = Text("add --rx, for example --rx 30Gy/5")
+    cure = evidence.reading.cure
     if evidence.fractions is not None:
         why = Text(
             "the protocol has no limit at {fractions} fractions", fractions=evidence.fractions

@@ -197,10 +197,10 @@ def _without_fractions(
         for subject, match in drawn:
             ladder = unknown_fractions_ladder(line)
             finding = graded_finding(evidence, LIMIT, ladder, subject=subject, match=match)
-            yield _by_severity(rules, _open_fractions(finding))
+            yield _by_severity(rules, _open_fractions(evidence, finding))
 
 
-def _open_fractions(finding: Finding) -> Finding:
+def _open_fractions(evidence: Evidence, finding: Finding) -> Finding:
     if finding.outcome is not Outcome.UNDECIDED:
         return finding
     why = Text("the fraction number is not known")
@@ -209,7 +209,7 @@ def _open_fractions(finding: Finding) -> Finding:
         message=why,
         reason=why,
         state=State.MISSING,
-        cure=Text("add --rx, for example --rx 30Gy/5"),
+        cure=evidence.reading.cure,
         held_by="prescription",
         is_plain=False,
     )

@@ -135,13 +135,21 @@ def read_course(
     case: Case, matches: Sequence[MatchedROI], protocol: Protocol, declared: Declared
 ) -> Course:
     """Tell what the patient's other plans are, and add up the doses of those that are parts."""
-    siblings = [one for one in case.siblings if not _is_qa(one)]
+    siblings = [one for one in case.siblings if not (_is_qa(one) or _is_rejected(one))]
     reported = [
         Text(
             "a QA plan of the patient is no part of the course: {plan}", plan=plan_words(s.instance)
         )
         for s in case.siblings
         if _is_qa(s)
+    ]
+    reported += [
+        Text(
+            "a rejected plan of the patient is no part of the course: {plan}",
+            plan=plan_words(s.instance),
+        )
+        for s in case.siblings
+        if _is_rejected(s) and not _is_qa(s)
     ]
     own = _planned_case(case, matches)
     considered = [one for one in siblings if one.asked_for or not declared.alone]
@@ -180,6 +188,10 @@ def read_course(
 
 def _is_qa(sibling: Sibling) -> bool:
     return sibling.plan is not None and sibling.plan.intent in QA_INTENTS
+
+
+def _is_rejected(sibling: Sibling) -> bool:
+    return approval_term(sibling.instance.approval_status) == REJECTED
 
 
 # --- Plans and their targets --------------------------------------------------------------------

@@ -125,23 +125,38 @@ def _from_names(
     if ptvs.impossible:
         problem = Text("'{name}' names a vertebra that does not exist", name=ptvs.impossible[0])
         return _unknown(ptvs.levels, problem, ptvs)
-    ctvs = _stated(matches, Role.CTV)
     unnamed = [name for name, levels in ptvs.by_roi.items() if not levels]
     if not ptvs.levels:
         return _from_others(ptvs, targets, matches)
     if unnamed:
         problem = Text("target '{name}' states no level", name=unnamed[0])
         return _unknown(ptvs.levels, problem, ptvs)
-    inside = _inside(targets, [m for m in matches if m.role is Role.CTV])
-    extra = [
-        level for name in inside for level in ctvs.by_roi.get(name, ()) if level not in ptvs.levels
-    ]
-    if extra:
-        problem = Text(
-            "CTV names state {extra}, which no PTV names", extra=", ".join(level_order(extra))
-        )
-        return _unknown(ptvs.levels, problem, ptvs)
+    for role in (Role.CTV, Role.GTV, Role.VERTEBRA):
+        extra = _further_levels(ptvs, targets, [m for m in matches if m.role is role])
+        if extra:
+            problem = Text(
+                "{role} names state {extra}, which no PTV names",
+                role=role.value.upper(),
+                extra=", ".join(extra),
+            )
+            return _unknown(ptvs.levels, problem, ptvs)
     return _known(ptvs.levels, Text("from target names"), ptvs)
+
+
+def _further_levels(
+    ptvs: _Stated, targets: Sequence[MatchedROI], others: Sequence[MatchedROI]
+) -> tuple[str, ...]:
+    """Return the levels that ROIs in the targets, or around them, state and no PTV does."""
+    further = {
+        match.roi.name: [
+            level
+            for level in read_levels(match.roi.name, match.role).stated
+            if level not in ptvs.levels
+        ]
+        for match in others
+    }
+    inside = _inside(targets, [match for match in others if further[match.roi.name]])
+    return level_order(level for name in inside for level in further[name])
 
 
 def _from_others(
@@ -207,7 +222,7 @@ def _refuse_contradiction(levels: tuple[str, ...], stated: tuple[str, ...]) -> N
 
 def _against_label(read: TreatedLevels, plan: Plan) -> TreatedLevels:
     """Ask where the plan's label or name states another level and none of the targets'."""
-    texts = [text for text in (plan.instance.label, plan.name) if text]
+    texts = [text for text in (plan.instance.label, plan.name, plan.description) if text]
     for text in texts:
         # T1 to T4 may be MR sequences, C and S with a number courses and set-ups.
         stated = [level for level in read_levels(text, Role.GTV).stated if level[0] in "TL"]

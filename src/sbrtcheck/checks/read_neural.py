@@ -272,7 +272,11 @@ def _extent(span: Span, known: Sequence[_Drawn], continued_mm: float) -> Extent:
     missing = _without([span.needed], drawn)
     filled = []
     if _common(drawn, [(span.low_mm, span.high_mm)]):
-        filled = [gap for gap in missing if _is_short_end(gap, span, continued_mm)]
+        filled = [
+            gap
+            for gap in missing
+            if _is_short_end(gap, span, continued_mm) and not _goes_on(gap, span, drawn)
+        ]
     return Extent(
         span=span,
         rois=tuple(one.match.roi.name for one in near),
@@ -288,6 +292,13 @@ def _is_short_end(gap: Interval, span: Span, continued_mm: float) -> bool:
     at_low_end = low_mm <= needed_low_mm + SAME_MM and high_mm <= span.low_mm + SAME_MM
     at_high_end = high_mm >= needed_high_mm - SAME_MM and low_mm >= span.high_mm - SAME_MM
     return (at_low_end or at_high_end) and high_mm - low_mm <= continued_mm + SAME_MM
+
+
+def _goes_on(gap: Interval, span: Span, drawn: Sequence[Interval]) -> bool:
+    """Tell whether contours go on beyond a gap, which is a hole then, and no end."""
+    if gap[1] <= span.low_mm + SAME_MM:
+        return any(low_mm < gap[0] for low_mm, _ in drawn)
+    return any(high_mm > gap[1] for _, high_mm in drawn)
 
 
 def _continued_parts(

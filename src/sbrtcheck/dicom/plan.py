@@ -42,6 +42,7 @@ def read_plan(opened: Opened, instance: Instance) -> Plan:
     return Plan(
         instance=instance,
         name=root.text("RTPlanName"),
+        description=root.text("RTPlanDescription"),
         dose_references=tuple(_dose_reference(i) for i in root.items("DoseReferenceSequence")),
         fraction_groups=tuple(_fraction_group(i) for i in root.items("FractionGroupSequence")),
         beams=tuple(_beam(item) for item in root.items("BeamSequence")),
@@ -58,6 +59,7 @@ def _ion_plan(root: Record, instance: Instance) -> Plan:
     return Plan(
         instance=instance,
         name=root.text("RTPlanName"),
+        description=root.text("RTPlanDescription"),
         structure_set_uid=referenced_structure_set(root),
         intent=root.text("PlanIntent").upper(),
         geometry=root.text("RTPlanGeometry").upper(),

@@ -61,6 +61,8 @@ def save_plan(
     dataset = _root(plan.instance, "RTPLAN", character_set)
     dataset.RTPlanLabel = plan.instance.label or "PLAN"
     dataset.RTPlanName = plan.name
+    if plan.description:
+        dataset.RTPlanDescription = plan.description
     dataset.RTPlanDate = plan.instance.date or ""
     dataset.RTPlanTime = NOON
     dataset.RTPlanGeometry = plan.geometry or (

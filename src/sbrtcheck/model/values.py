@@ -143,6 +143,7 @@ class Plan:
 
     instance: Instance
     name: str = ""
+    description: str = ""
     dose_references: tuple[DoseReference, ...] = ()
     fraction_groups: tuple[FractionGroup, ...] = ()
     beams: tuple[Beam, ...] = ()
