@@ -1,7 +1,6 @@
 """One DICOM file in, one model value out, and back; all quirks of files live and end here."""
 
 from sbrtcheck.dicom.dataset import RT_DOSE, RT_ION_PLAN, RT_PLAN, RT_STRUCTURE_SET, class_name
-from sbrtcheck.dicom.directory import load_directory
 from sbrtcheck.dicom.dose import refuse_dose_kind
 from sbrtcheck.dicom.former import former_names
 from sbrtcheck.dicom.load import (
@@ -26,7 +25,6 @@ __all__ = [
     "RTFile",
     "class_name",
     "former_names",
-    "load_directory",
     "load_dose",
     "load_dose_header",
     "load_exported_dvhs",
