@@ -246,12 +246,18 @@ def compute_band(
         inside_cc = np.sum([cap[0] for cap in open_caps], axis=0)
         members["no end caps"] = _changed(nominal, inside_cc, sum(cap[1] for cap in open_caps))
     nudges = [Nudge(dvh=_with_wall_moved(nominal, varied, found.walls), weight=1.0)]
-    for cap, closes in zip(caps, closing, strict=True):
-        weight = OPEN_CAP
-        if closes:
-            weight = CLOSED_CAP
-        nudges.append(Nudge(dvh=_changed(nominal, *cap), weight=weight))
+    nudges += [
+        Nudge(dvh=_changed(nominal, *cap), weight=_cap_weight(closes=closes))
+        for cap, closes in zip(caps, closing, strict=True)
+    ]
     return Band(nominal=nominal, members=members, nudges=tuple(nudges))
+
+
+def _cap_weight(*, closes: bool) -> float:
+    """Return what a cap counts: less where the contours show that their areas run out."""
+    if closes:
+        return CLOSED_CAP
+    return OPEN_CAP
 
 
 def _other_dose(convention: Convention) -> Reading:

@@ -169,9 +169,7 @@ class DVH(Rebuilt):
         ValueError
             If `volume_cc` is not positive.
         """
-        if not self.is_complete:
-            return None
-        return self.dose_inside_gy(volume_cc)
+        return self.dose_inside_gy(volume_cc) if self.is_complete else None
 
     def dose_inside_gy(self, volume_cc: float) -> float | None:
         """Return the least dose in the hottest `volume_cc` of the part inside the dose grid.
