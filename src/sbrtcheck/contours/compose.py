@@ -40,10 +40,9 @@ def union_of(rois: Sequence[ROI], name: str) -> ROI:
     solids = [region for region in regions if region.slabs]
     notes = tuple(dict.fromkeys(note for region in regions for note in region.notes))
     made = Text("made of {count} ROIs", count=len(rois))
-    frames = {roi.frame_of_reference_uid for roi in rois}
     empty = ROI(
         name=name,
-        frame_of_reference_uid=frames.pop() if len(frames) == 1 else None,
+        frame_of_reference_uid=_common_frame(rois),
         notes=(*notes, made),
     )
     if not solids:
@@ -66,10 +65,10 @@ def between(roi: ROI, intervals_mm: Sequence[tuple[float, float]]) -> ROI:
     """Return the ROI on those of its planes that lie in an interval, its ends included."""
     region = build_region(roi)
     kept = [slab for slab in region.slabs if _is_in(slab.z_mm, intervals_mm)]
-    spacing_mm = region.spacing_mm or 0.0
     steps_mm = np.diff([slab.z_mm for slab in kept])
     shifts_mm = [0.0]
-    if steps_mm.size and steps_mm.min() > NEXT_PLANE * spacing_mm:
+    spacing_mm = region.spacing_mm
+    if spacing_mm is not None and steps_mm.size and steps_mm.min() > NEXT_PLANE * spacing_mm:
         # Single planes far apart would not tell their spacing: each is drawn twice.
         shifts_mm = [-spacing_mm / 4, spacing_mm / 4]
     contours = (
@@ -112,13 +111,13 @@ def continued(roi: ROI, low_mm: float, high_mm: float) -> ROI:
 
 def volume_within_cc(roi: ROI, intervals_mm: Sequence[tuple[float, float]]) -> float:
     """Return the volume of the part of an ROI whose z lies in an interval."""
-    return _part(build_region(roi), intervals_mm).volume_cc or 0.0
+    return _volume_cc(_part(build_region(roi), intervals_mm))
 
 
 def volume_outside_cc(inner: ROI, outer: ROI, intervals_mm: Sequence[tuple[float, float]]) -> float:
     """Return the volume of an ROI that is not in another one, where z lies in an interval."""
     part = _part(build_region(inner), intervals_mm)
-    outside_cc = (part.volume_cc or 0.0) - overlap_cc(part, build_region(outer))
+    outside_cc = _volume_cc(part) - overlap_cc(part, build_region(outer))
     return max(outside_cc, 0.0)
 
 
@@ -131,6 +130,14 @@ def share_of_within(inner: ROI, outer: ROI) -> float | None:
 
 
 # --- Together -----------------------------------------------------------------------------------
+
+
+def _common_frame(rois: Sequence[ROI]) -> str | None:
+    """Return the frame of reference of all ROIs, or None where they differ."""
+    frames = {roi.frame_of_reference_uid for roi in rois}
+    if len(frames) != 1:
+        return None
+    return frames.pop()
 
 
 def _spacings_mm(solids: Sequence[Region]) -> list[float]:
@@ -150,7 +157,9 @@ def _common_planes_mm(solids: Sequence[Region]) -> FloatArray | None:
         return None
     planes_mm = np.array([group.mean() for group in groups])
     regular = (np.diff(planes_mm) >= (1 - ONE_PLANE) * spacing_mm).all()
-    return planes_mm if regular else None
+    if not regular:
+        return None
+    return planes_mm
 
 
 def _layers_mm(solids: Sequence[Region]) -> tuple[FloatArray, float]:
@@ -183,6 +192,14 @@ def _contours(outline: shapely.Geometry, z_mm: float) -> Iterator[Contour]:
 
 def _is_in(z_mm: float, intervals_mm: Sequence[tuple[float, float]]) -> bool:
     return any(low - SAME_PLANE_MM <= z_mm <= high + SAME_PLANE_MM for low, high in intervals_mm)
+
+
+def _volume_cc(part: Region) -> float:
+    """Return the volume of a part, which may be none of the solid."""
+    volume_cc = part.volume_cc
+    if volume_cc is None:
+        return 0.0
+    return volume_cc
 
 
 def _part(region: Region, intervals_mm: Sequence[tuple[float, float]]) -> Region:

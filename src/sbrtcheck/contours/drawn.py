@@ -207,7 +207,9 @@ def _depths(polygons: NDArray[np.object_], bounds_mm: FloatArray) -> NDArray[np.
     np.add.at(depth, one[inside_other], 1)
     np.add.at(depth, other[inside_one], 1)
     left = ~(inside_other | inside_one)
-    return depth if shapely.disjoint(polygons[one[left]], polygons[other[left]]).all() else None
+    if not shapely.disjoint(polygons[one[left]], polygons[other[left]]).all():
+        return None
+    return depth
 
 
 def _with_area(contours: Sequence[Contour]) -> tuple[list[_Ring], FloatArray]:
@@ -287,11 +289,15 @@ def _relation(one: shapely.Geometry, other: shapely.Geometry) -> str:
         return "same"
     if small - common <= NESTED * small:
         return "nested"
-    return "apart" if common <= MIN_AREA_MM2 else "crossing"
+    if common <= MIN_AREA_MM2:
+        return "apart"
+    return "crossing"
 
 
 def _counter_clockwise(points_mm: FloatArray) -> FloatArray:
-    return points_mm if signed_area_mm2(points_mm) > 0 else points_mm[::-1]
+    if signed_area_mm2(points_mm) > 0:
+        return points_mm
+    return points_mm[::-1]
 
 
 def oriented_rings(outline: shapely.Geometry) -> tuple[FloatArray, ...]:

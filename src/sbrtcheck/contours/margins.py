@@ -69,15 +69,19 @@ def grown(roi: ROI, margin_mm: float | tuple[float, float, float]) -> ROI:
     outward = bool(margins_mm.max() > 0)
     sections = _sections(region, reach)
     low_mm, high_mm = sections.pieces[0][0] * reach[2], sections.pieces[-1][1] * reach[2]
-    sign = 1 if outward else -1
+    sign, outline_at = -1, _difference_at
+    if outward:
+        sign, outline_at = 1, _sum_at
     planes_mm = _planes_mm(low_mm - sign * reach[2], high_mm + sign * reach[2], roi, reach[2])
     contours: list[Contour] = []
     for z_mm in planes_mm.tolist():
-        outline = (_sum_at if outward else _difference_at)(sections, z_mm / reach[2])
+        outline = outline_at(sections, z_mm / reach[2])
         contours += [
             Contour(points_mm=ring * reach[:2], z_mm=z_mm) for ring in oriented_rings(outline)
         ]
-    spacing_mm = float(planes_mm[1] - planes_mm[0]) if planes_mm.size > 1 else None
+    spacing_mm = None
+    if planes_mm.size > 1:
+        spacing_mm = float(planes_mm[1] - planes_mm[0])
     return ROI(
         name=name,
         contours=tuple(contours),
@@ -88,9 +92,13 @@ def grown(roi: ROI, margin_mm: float | tuple[float, float, float]) -> ROI:
 
 
 def _name(name: str, margins_mm: FloatArray) -> str:
-    sizes = list(dict.fromkeys(abs(margin) for margin in margins_mm.tolist()))
-    text = " x ".join(f"{size:g}" for size in (sizes if len(sizes) == 1 else np.abs(margins_mm)))
-    return f"{name} {'-' if margins_mm.min() < 0 else '+'} {text} mm"
+    sizes = [f"{size:g}" for size in np.abs(margins_mm).tolist()]
+    if np.ptp(np.abs(margins_mm)) == 0:
+        sizes = sizes[:1]
+    sign = "+"
+    if margins_mm.min() < 0:
+        sign = "-"
+    return f"{name} {sign} {' x '.join(sizes)} mm"
 
 
 class _Sections(NamedTuple):

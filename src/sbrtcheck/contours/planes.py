@@ -60,8 +60,10 @@ def planes_of(region: Region) -> Planes:
         elif up or down:
             step = 1 if up else -1
             further = plane + 2 * step
-            two = 0 <= further < count and linked[min(plane + step, further)]
-            others.append((plane + step, further) if two else (plane + step,))
+            if 0 <= further < count and linked[min(plane + step, further)]:
+                others.append((plane + step, further))
+            else:
+                others.append((plane + step,))
         else:
             others.append(())
     return Planes(slabs, np.array([slab.z_mm for slab in slabs]), linked, others, match)
@@ -83,7 +85,9 @@ def _matched(
     distance[signs[0][:, None] != signs[1]] = np.inf
     nearest = distance.argmin(axis=1)
     clear = len(set(nearest.tolist())) == len(below) and np.isfinite(distance.min(axis=1)).all()
-    return tuple(nearest.tolist()) if clear else None
+    if not clear:
+        return None
+    return tuple(nearest.tolist())
 
 
 def match_of(planes: Planes, plane: int, other: int) -> tuple[int, ...]:

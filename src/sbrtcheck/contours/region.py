@@ -95,12 +95,16 @@ class Region:
     @property
     def low_mm(self) -> float | None:
         """Return where the solid begins, or None without any."""
-        return self.slabs[0].low_mm if self.slabs else None
+        if not self.slabs:
+            return None
+        return self.slabs[0].low_mm
 
     @property
     def high_mm(self) -> float | None:
         """Return where the solid ends, or None without any."""
-        return self.slabs[-1].high_mm if self.slabs else None
+        if not self.slabs:
+            return None
+        return self.slabs[-1].high_mm
 
     @property
     def volume_cc(self) -> float | None:
@@ -418,9 +422,9 @@ def _overlap(below: Plane, above: Plane) -> bool:
 
 
 def _gap_note(gap: Gap) -> Text:
-    sentence = (
-        "{missing} contour planes are missing between z = {low_mm} and {high_mm} mm: filled"
-        if gap.filled
-        else "no contours between z = {low_mm} and {high_mm} mm: taken as separate pieces"
-    )
+    sentence = "no contours between z = {low_mm} and {high_mm} mm: taken as separate pieces"
+    if gap.filled:
+        sentence = (
+            "{missing} contour planes are missing between z = {low_mm} and {high_mm} mm: filled"
+        )
     return Text(sentence, missing=gap.missing, low_mm=gap.low_mm, high_mm=gap.high_mm)

@@ -56,8 +56,11 @@ def shaped(region: Region, finest_mm: float, layer_mm: float = LAYER_MM) -> Regi
             first += 1
             if rings:
                 middle_mm = (low_mm + high_mm) / 2
-                cap = -1 if starts and middle_mm < slab.z_mm else 0
-                cap = 1 if ends and middle_mm > slab.z_mm else cap
+                cap = 0
+                if starts and middle_mm < slab.z_mm:
+                    cap = -1
+                if ends and middle_mm > slab.z_mm:
+                    cap = 1
                 thin.append(
                     Slab(z_mm=middle_mm, low_mm=low_mm, high_mm=high_mm, rings=rings, cap=cap)
                 )
@@ -110,7 +113,9 @@ def _closes_mm(planes: Planes, areas: Areas, plane: int, side: int) -> float | N
         return None
     found_mm = closing_mm(areas, plane)
     spacing_mm = abs(planes.z_mm[planes.others[plane][0]] - planes.z_mm[plane])
-    return found_mm if found_mm is not None and found_mm <= spacing_mm else None
+    if found_mm is None or found_mm > spacing_mm:
+        return None
+    return found_mm
 
 
 def _layers(planes: Planes, moves: Sequence[int], layer_mm: float) -> Layers:

@@ -42,7 +42,7 @@ def decode(raw: bytes, stated: Sequence[str]) -> tuple[str, str | None]:
     if ESCAPE in raw:
         return _with_escapes(raw, stated)
     codec = _codec(stated)
-    own = _strict(raw, codec) if codec else None
+    own = _strict(raw, codec)
     utf8, gbk = _strict(raw, "utf-8"), _strict(raw, "gb18030")
     if codec in MULTI_BYTE:
         if own is not None and (codec == "UTF8" or _is_common(own) or not _is_common(utf8)):
@@ -53,21 +53,34 @@ def decode(raw: bytes, stated: Sequence[str]) -> tuple[str, str | None]:
         return utf8, "UTF-8"
     if gbk is not None and _is_chinese(gbk) and not _is_latin(raw):
         return gbk, "GB18030"
+    return _as_stated(raw, codec, own)
+
+
+def _as_stated(raw: bytes, codec: str | None, own: str | None) -> tuple[str, str | None]:
+    """Return the text that the bytes are by what is stated, or by Latin-1, as far as they are one."""
+    if own is not None and codec == "latin_1":
+        return own, None
     if own is not None:
-        return own, None if codec == "latin_1" else LATIN_1
+        return own, LATIN_1
     if codec is None or codec == "iso8859":
         return raw.decode("latin-1"), LATIN_1
-    return raw.decode("utf-8" if codec == "UTF8" else "ascii", "replace"), UNREADABLE
+    if codec == "UTF8":
+        return raw.decode("utf-8", "replace"), UNREADABLE
+    return raw.decode("ascii", "replace"), UNREADABLE
 
 
 def _codec(stated: Sequence[str]) -> str | None:
     """Return the Python codec of the one stated character set; none where several switch."""
     if len(stated) > 1:
         return None
-    return charset.python_encoding.get(stated[0] if stated else "", None)
+    if not stated:
+        return charset.python_encoding.get("", None)
+    return charset.python_encoding.get(stated[0], None)
 
 
-def _strict(raw: bytes, codec: str) -> str | None:
+def _strict(raw: bytes, codec: str | None) -> str | None:
+    if codec is None:
+        return None
     try:
         return raw.decode(codec)
     except (UnicodeDecodeError, LookupError):

@@ -62,10 +62,16 @@ def mat(path: Path | None, where: str) -> Iterator[None]:
             path=path,
         ) from error
     except Exception as error:  # pydicom has no common base for its errors
-        detail = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        detail = _first_line(error)
         raise ReadError(
             Text("{where} cannot be read ({detail})", where=where, detail=detail), path=path
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    if str(error):
+        return str(error).splitlines()[0][:120]
+    return type(error).__name__
 
 
 def quietly(load: Callable[P, T]) -> Callable[P, T]:
@@ -118,11 +124,15 @@ class Record:
         if vr in PLAIN_VRS:
             return self.raw(keyword).decode("ascii", "replace").strip()
         with mat(self.path, f"{self.what}: {label(keyword)}"):
-            element = self.dataset.get_item(tag) if tag in self.dataset else None
-            if vr in TEXT_VRS and element is not None and isinstance(element.value, bytes):
-                return self._decoded(element.value)
-            value = None if element is None else self.dataset[tag].value
-        return "" if value is None else str(value).strip()
+            if tag not in self.dataset:
+                return ""
+            stored = self.dataset.get_item(tag).value
+            if vr in TEXT_VRS and isinstance(stored, bytes):
+                return self._decoded(stored)
+            value = self.dataset[tag].value
+        if value is None:
+            return ""
+        return str(value).strip()
 
     def _decoded(self, raw: bytes) -> str:
         text, read_as = decode(raw.rstrip(b" \0"), self.character_sets)
@@ -133,21 +143,7 @@ class Record:
     def character_notes(self) -> tuple[Text, ...]:
         """Return what was read in another character set than the file states."""
         stated = "\\".join(self.character_sets) or "none"
-        return tuple(
-            Text(
-                "{count} texts cannot be read in the stated character set ({stated})",
-                count=count,
-                stated=stated,
-            )
-            if name == UNREADABLE
-            else Text(
-                "{count} texts are not in the stated character set ({stated}): read as {name}",
-                count=count,
-                stated=stated,
-                name=name,
-            )
-            for name, count in self.misread.items()
-        )
+        return tuple(_misread_note(name, count, stated) for name, count in self.misread.items())
 
     def uid(self, keyword: str) -> str | None:
         """Return a UID, or None where it is absent or empty."""
@@ -168,13 +164,22 @@ class Record:
     def integer(self, keyword: str) -> int | None:
         """Return a whole number, or None where it is absent or empty."""
         number = self.number(keyword)
-        if number is not None and not number.is_integer():
+        if number is None:
+            return None
+        if not number.is_integer():
             raise self.fail(
                 "{name} holds {value}, which is not a whole number",
                 name=label(keyword),
                 value=number,
             )
-        return None if number is None else int(number)
+        return int(number)
+
+    def count(self, keyword: str) -> int:
+        """Return how many an attribute states; none where it is absent or empty."""
+        number = self.integer(keyword)
+        if number is None:
+            return 0
+        return number
 
     def required(self, keyword: str) -> float:
         """Return a finite number that has to be there."""
@@ -208,13 +213,16 @@ class Record:
         """
         tag, _ = _entry(keyword)
         with mat(self.path, f"{self.what}: {label(keyword)}"):
-            value = self.dataset.get_item(tag).value if tag in self.dataset else None
+            if tag not in self.dataset:
+                return b""
+            value = self.dataset.get_item(tag).value
         if value is None:
             return b""
         if isinstance(value, bytes):
             return value.strip(b" \0")
-        values = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        return "\\".join(str(v) for v in values).encode()
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            return str(value).encode()
+        return "\\".join(str(v) for v in value).encode()
 
     def items(self, keyword: str) -> tuple["Record", ...]:
         """Return the items of a sequence; none where it is absent or empty."""
@@ -233,19 +241,41 @@ class Record:
 
     def _sets_of(self, item: Dataset) -> tuple[str, ...]:
         """Return the character sets of an item: its own, or those around it (PS3.5 6.1.2.5)."""
-        return stated_character_sets(item) if CHARACTER_SET in item else self.character_sets
+        if CHARACTER_SET in item:
+            return stated_character_sets(item)
+        return self.character_sets
 
 
 CHARACTER_SET = Tag("SpecificCharacterSet")
 
 
+def _misread_note(read_as: str, count: int, stated: str) -> Text:
+    if read_as == UNREADABLE:
+        return Text(
+            "{count} texts cannot be read in the stated character set ({stated})",
+            count=count,
+            stated=stated,
+        )
+    return Text(
+        "{count} texts are not in the stated character set ({stated}): read as {name}",
+        count=count,
+        stated=stated,
+        name=read_as,
+    )
+
+
 def stated_character_sets(dataset: Dataset) -> tuple[str, ...]:
     """Return the values of SpecificCharacterSet as they stand in the file; none if absent."""
-    value = dataset.get_item(CHARACTER_SET).value if CHARACTER_SET in dataset else b""
+    if CHARACTER_SET not in dataset:
+        return ()
+    value = dataset.get_item(CHARACTER_SET).value
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace").rstrip(" \0").split("\\")
-    values = [value] if isinstance(value, str) else list(value or ())
-    return tuple(str(v).strip() for v in values) if any(values) else ()
+    if isinstance(value, str):
+        value = [value]
+    if not value or not any(value):
+        return ()
+    return tuple(str(v).strip() for v in value)
 
 
 @cache
@@ -295,8 +325,10 @@ def parse_decimals(chunks: Sequence[bytes]) -> FloatArray:
 
 def _decimal(word: bytes) -> float:
     """Return the number, or NaN; Python reads "1_0" as 10, DICOM does not (PS3.5 6.2, DS)."""
+    if b"_" in word:
+        return math.nan
     try:
-        return math.nan if b"_" in word else float(word)
+        return float(word)
     except ValueError:
         return math.nan
 
@@ -366,7 +398,9 @@ def open_file(path: Path, *, header_only: bool = False) -> Opened:
             "{what} has no DICOM file header: read as {syntax}", what=root.what, syntax=syntax.name
         )
         notes = (note,)
-    sha256 = "" if header_only else hashlib.sha256(content).hexdigest()
+    sha256 = ""
+    if not header_only:
+        sha256 = hashlib.sha256(content).hexdigest()
     return Opened(path, root, sop_class_uid, syntax, sha256, content, notes)
 
 
@@ -412,7 +446,9 @@ def _guessed_syntax(dataset: Dataset) -> UID:
     explicit, little = not dataset.original_encoding[0], dataset.original_encoding[1]
     if not explicit:
         return UID("1.2.840.10008.1.2")
-    return UID("1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2")
+    if little:
+        return UID("1.2.840.10008.1.2.1")
+    return UID("1.2.840.10008.1.2.2")
 
 
 def require_class(opened: Opened, expected: str) -> Record:
@@ -445,7 +481,9 @@ def is_private_plan(opened: Opened) -> bool:
 def referenced_structure_set(root: Record) -> str | None:
     """Return the UID of the first structure set that a plan or dose names."""
     structure_sets = root.items("ReferencedStructureSetSequence")
-    return structure_sets[0].uid("ReferencedSOPInstanceUID") if structure_sets else None
+    if not structure_sets:
+        return None
+    return structure_sets[0].uid("ReferencedSOPInstanceUID")
 
 
 def read_instance(opened: Opened, *, label_keyword: str, date_keyword: str) -> Instance:

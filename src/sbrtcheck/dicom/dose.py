@@ -106,7 +106,9 @@ def _frames(root: Record, size: tuple[int, int, int]) -> int:
     if offsets < 2 or bits is None or not isinstance(stored, bytes):
         return frames
     extra = len(stored) - columns * rows * offsets * bits // 8
-    return offsets if _is_padding(extra) else frames
+    if not _is_padding(extra):
+        return frames
+    return offsets
 
 
 def _frame_notes(root: Record, frames: int) -> tuple[Text, ...]:
@@ -186,8 +188,8 @@ def read_dose_header(opened: Opened, instance: Instance) -> DoseHeader:
         ),
         beam_numbers=tuple(beam.required_integer("ReferencedBeamNumber") for beam in beams),
         size=(
-            root.integer("Columns") or 0,
-            root.integer("Rows") or 0,
+            root.count("Columns"),
+            root.count("Rows"),
             root.integer("NumberOfFrames") or 1,
         ),
         heterogeneity_correction=root.text("TissueHeterogeneityCorrection"),
@@ -201,6 +203,25 @@ def _axes(root: Record, size: tuple[int, int, int]) -> tuple[list[FloatArray], l
         raise root.fail(
             "the dose grid has no size ({columns} x {rows})", columns=columns, rows=rows
         )
+    origin, cosines, spacing = _plane(root)
+    if (spacing <= 0).any():
+        raise root.fail("Pixel Spacing must be positive")
+    order, signs = _directions(root, cosines)
+    frame_mm = _frame_positions(root, frames, float(origin[order[0]]), signs[0], order[0])
+    row_mm = origin[order[1]] + signs[1] * spacing[0] * np.arange(rows)
+    column_mm = origin[order[2]] + signs[2] * spacing[1] * np.arange(columns)
+    if min(frames, rows, columns) < 2:
+        raise UnsupportedError(
+            Text(
+                "the dose grid has a single plane, row or column: no dose lies between grid points"
+            ),
+            path=root.path,
+        )
+    return [frame_mm, row_mm, column_mm], order
+
+
+def _plane(root: Record) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return where the first value of a frame lies, where rows and columns run, and their steps."""
     origin = root.numbers("ImagePositionPatient")
     cosines = root.numbers("ImageOrientationPatient")
     spacing = root.numbers("PixelSpacing")
@@ -218,8 +239,11 @@ def _axes(root: Record, size: tuple[int, int, int]) -> tuple[list[FloatArray], l
                 found=values.size,
                 count=count,
             )
-    if (spacing <= 0).any():
-        raise root.fail("Pixel Spacing must be positive")
+    return origin, cosines, spacing
+
+
+def _directions(root: Record, cosines: FloatArray) -> tuple[list[int], list[float]]:
+    """Return along which of x, y, z frames, rows and columns follow each other, and to which side."""
     along_row, along_column = cosines[:3], cosines[3:]
     normal = np.cross(along_row, along_column)
     order, signs = [], []
@@ -235,17 +259,7 @@ def _axes(root: Record, size: tuple[int, int, int]) -> tuple[list[FloatArray], l
             )
         order.append(axis)
         signs.append(float(np.sign(direction[axis])))
-    frame_mm = _frame_positions(root, frames, float(origin[order[0]]), signs[0], order[0])
-    row_mm = origin[order[1]] + signs[1] * spacing[0] * np.arange(rows)
-    column_mm = origin[order[2]] + signs[2] * spacing[1] * np.arange(columns)
-    if min(frames, rows, columns) < 2:
-        raise UnsupportedError(
-            Text(
-                "the dose grid has a single plane, row or column: no dose lies between grid points"
-            ),
-            path=root.path,
-        )
-    return [frame_mm, row_mm, column_mm], order
+    return order, signs
 
 
 def _frame_positions(
@@ -289,7 +303,7 @@ def _stored(
     """Return the values as stored, shape (frames, rows, columns), and what reading them assumed."""
     root = opened.root
     bits = root.required_integer("BitsAllocated")
-    signed = root.integer("PixelRepresentation") or 0
+    signed = root.count("PixelRepresentation")
     if (bits, signed) not in DTYPES or root.integer("SamplesPerPixel") not in (None, 1):
         raise root.fail("a dose of {bits} bits a value cannot be read", bits=bits)
     used_bits = _used_bits(root, bits)
@@ -308,8 +322,9 @@ def _stored(
 
 def _used_bits(root: Record, bits: int) -> int:
     """Return how many bits hold the values, from the lowest up."""
-    stored_bits = root.integer("BitsStored")
-    used_bits = bits if stored_bits is None else stored_bits
+    used_bits = root.integer("BitsStored")
+    if used_bits is None:
+        used_bits = bits
     if not 0 < used_bits <= bits or root.integer("HighBit") not in (None, used_bits - 1):
         raise _unused(root, used_bits, bits)
     return used_bits
@@ -336,7 +351,9 @@ def _pixels(
         )
     with mat(root.path, f"{root.what}: Pixel Data"):
         element = root.dataset["PixelData"]
-    content = b"" if element.value is None else element.value
+    content = element.value
+    if content is None:
+        content = b""
     columns, rows, frames = size
     bits = 8 * np.dtype(dtype).itemsize
     declared = columns * rows * frames * bits // 8
@@ -353,8 +370,9 @@ def _pixels(
             declared=declared,
             found=len(content),
         )
-    big_endian = syntax == ExplicitVRBigEndian and element.VR != "OB"
-    order = ">" if big_endian else "<"
+    order = "<"
+    if syntax == ExplicitVRBigEndian and element.VR != "OB":
+        order = ">"
     stored = np.frombuffer(content, dtype=order + dtype, count=columns * rows * frames)
     return stored, _padding_notes(len(content) - declared)
 

@@ -44,31 +44,42 @@ def peek(path: Path) -> Peek | None:
 def peek_bytes(head: bytes) -> Peek | None:
     """Return what the first bytes of a file say, or None if they are not DICOM."""
     has_meta = head[128:PREAMBLE_BYTES] == b"DICM"
-    body = head[PREAMBLE_BYTES:] if has_meta else head
-    sop_class = _uid(body, SOP_CLASS) or (_uid(body, META_SOP_CLASS) if has_meta else None)
+    body = head
+    if has_meta:
+        body = head[PREAMBLE_BYTES:]
+    sop_class = _uid(body, SOP_CLASS)
+    if sop_class is None and has_meta:
+        sop_class = _uid(body, META_SOP_CLASS)
     if sop_class is not None and sop_class.startswith(STANDARD_ROOT) and sop_class not in NAMES:
         return Peek(sop_class, None)  # thousands of images: what they are is enough
-    instance = _uid(body, SOP_INSTANCE) or (_uid(body, META_SOP_INSTANCE) if has_meta else None)
     if sop_class is None:
         return None
+    instance = _uid(body, SOP_INSTANCE)
+    if instance is None and has_meta:
+        instance = _uid(body, META_SOP_INSTANCE)
     if not sop_class.startswith(STANDARD_ROOT) and PLAN_MODALITY.search(body):
         sop_class = RT_PLAN  # a vendor's own class (Halcyon); reading it decides
-    patient = PATIENT_ID.search(body)
-    patient_id = None if patient is None else _value(patient)
-    return Peek(sop_class, instance, patient_id, _uid(body, STUDY), _uid(body, FRAME))
+    return Peek(sop_class, instance, _patient_id(body), _uid(body, STUDY), _uid(body, FRAME))
 
 
-def _value(found: re.Match[bytes]) -> bytes | None:
+def _patient_id(body: bytes) -> bytes | None:
     """Return the bytes of an explicit or implicit LO element, or None if they end too early."""
-    explicit = found.group(1) == b"LO"
-    length = int.from_bytes(
-        found.group(2) if explicit else found.group(1) + found.group(2), "little"
-    )
-    value = found.string[found.end() : found.end() + length]
-    return value.strip(b" \0") if len(value) == length <= LONGEST_ID else None
+    found = PATIENT_ID.search(body)
+    if found is None:
+        return None
+    size = found.group(1) + found.group(2)
+    if found.group(1) == b"LO":
+        size = found.group(2)
+    length = int.from_bytes(size, "little")
+    value = body[found.end() : found.end() + length]
+    if len(value) == length <= LONGEST_ID:
+        return value.strip(b" \0")
+    return None
 
 
 def _uid(head: bytes, tag: bytes) -> str | None:
     """Return the UID that follows a little-endian tag; VR and length take four bytes."""
     found = re.search(re.escape(tag) + rb".{4}([0-9.]{5,64})", head, re.DOTALL)
-    return None if found is None else found.group(1).decode("ascii")
+    if found is None:
+        return None
+    return found.group(1).decode("ascii")

@@ -124,14 +124,30 @@ def _beam(item: Record) -> Beam:
     angles = [point.number("GantryAngle") for point in (points[:1] + points[-1:])]
     if angles[:1] == [None]:
         angles = []  # a last angle alone is not where the beam stands
-    isocentre = points[0].numbers("IsocenterPosition").tolist() if points else []
+    isocentre_mm = _isocentre_mm(points)
     return Beam(
         number=item.required_integer("BeamNumber"),
         name=item.text("BeamName"),
         delivery_type=item.text("TreatmentDeliveryType").upper(),
         radiation_type=item.text("RadiationType").upper(),
         machine=item.text("TreatmentMachineName"),
-        energy_mv=points[0].number("NominalBeamEnergy") if points else None,
+        energy_mv=_energy_mv(points),
         gantry_angles_deg=tuple(angle for angle in angles if angle is not None),
-        isocentre_mm=(isocentre[0], isocentre[1], isocentre[2]) if len(isocentre) == 3 else None,
+        isocentre_mm=isocentre_mm,
     )
+
+
+def _energy_mv(points: tuple[Record, ...]) -> float | None:
+    if not points:
+        return None
+    return points[0].number("NominalBeamEnergy")
+
+
+def _isocentre_mm(points: tuple[Record, ...]) -> tuple[float, float, float] | None:
+    if not points:
+        return None
+    position = points[0].numbers("IsocenterPosition").tolist()
+    if len(position) != 3:
+        return None
+    x_mm, y_mm, z_mm = position
+    return x_mm, y_mm, z_mm

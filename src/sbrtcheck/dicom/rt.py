@@ -114,7 +114,9 @@ def open_rt(path: Path) -> RTFile:
 
 def rt_file(opened: Opened) -> RTFile:
     """Return an open file of one of the RT classes."""
-    sop_class_uid = RT_PLAN if is_private_plan(opened) else opened.sop_class_uid
+    sop_class_uid = opened.sop_class_uid
+    if is_private_plan(opened):
+        sop_class_uid = RT_PLAN
     if sop_class_uid not in READ_INSTANCE:
         raise opened.root.fail("this is not an RT Plan, RT Structure Set or RT Dose")
     dataset_sha256 = hash_dataset(opened)

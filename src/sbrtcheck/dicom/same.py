@@ -54,7 +54,9 @@ def declared_pixel_bytes(opened: Opened) -> int | None:
 
 def _stated(opened: Opened, keyword: str) -> int:
     word = opened.root.text(keyword)
-    return int(word) if word.isdecimal() else 0
+    if not word.isdecimal():
+        return 0
+    return int(word)
 
 
 def _root_parts(opened: Opened) -> Parts:
@@ -72,7 +74,9 @@ def _root_parts(opened: Opened) -> Parts:
 
 def _dataset_start(content: bytes) -> int:
     """Return where the dataset begins, behind preamble and file meta."""
-    at = PREAMBLE_BYTES if content[128:PREAMBLE_BYTES] == b"DICM" else 0
+    at = 0
+    if content[128:PREAMBLE_BYTES] == b"DICM":
+        at = PREAMBLE_BYTES
     walk = _Walk(content, implicit=False, little=True)
     while content[at : at + 2] == META_GROUP.to_bytes(2, "little"):
         _, _, length, at = walk.head(at)
@@ -85,7 +89,7 @@ def _pixel_hash(opened: Opened, pixels: tuple[bytes, memoryview], *, little: boo
     vr, stored = pixels
     declared = declared_pixel_bytes(opened)
     if opened.transfer_syntax == RLELossless:
-        return hashlib.sha256(_run_lengths_decoded(opened, stored, declared or 0)).digest()
+        return hashlib.sha256(_run_lengths_decoded(opened, stored, declared)).digest()
     if declared is not None and 0 <= len(stored) - declared <= MOST_PADDING_BYTES:
         stored = stored[:declared]
     item_bytes = _stated(opened, "BitsAllocated") // 8
@@ -94,10 +98,10 @@ def _pixel_hash(opened: Opened, pixels: tuple[bytes, memoryview], *, little: boo
     return hashlib.sha256(_swapped(bytes(stored), f"u{item_bytes}")).digest()
 
 
-def _run_lengths_decoded(opened: Opened, stored: memoryview, declared: int) -> bytes:
+def _run_lengths_decoded(opened: Opened, stored: memoryview, declared: int | None) -> bytes:
     from pydicom.pixels.utils import pixel_array
 
-    if declared > MOST_RLE * len(stored):
+    if declared is not None and declared > MOST_RLE * len(stored):
         return bytes(stored)
     try:
         return bytes(np.ascontiguousarray(pixel_array(opened.root.dataset, raw=True)).data)
@@ -185,7 +189,9 @@ class _Walk:
             said, end = walk.items(0, len(value))
         except (_UntilError, struct.error):
             return None
-        return said if end == len(value) else None
+        if end != len(value):
+            return None
+        return said
 
     def undefined(self, tag: int, vr: bytes, start: int, end: int) -> tuple[bytes, int]:
         """Return what a sequence, or encapsulated Pixel Data, of undefined length says."""
@@ -207,10 +213,11 @@ class _Walk:
                 break
             if tag != ITEM:
                 raise _UntilError
-            defined = length != UNDEFINED_LENGTH
-            if defined and at + length > end:
+            stop = end
+            if length != UNDEFINED_LENGTH:
+                stop = at + length
+            if stop > end:
                 raise _UntilError
-            stop = at + length if defined else end
             parts, at = self.dataset(at, stop)
             joined = _joined(parts)
             said.append(struct.pack(">I", len(joined)) + joined)

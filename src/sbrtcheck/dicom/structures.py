@@ -187,7 +187,7 @@ def _collect(draft: _Draft, item: Record) -> None:
 def _contours(draft: _Draft) -> tuple[tuple[Contour, ...], tuple[Text, ...]]:
     """Return the rings of an ROI, and notes of those that are left out."""
     chunks = [record.raw("ContourData") for record, _ in draft.rings]
-    counts = [chunk.count(b"\\") + 1 if chunk else 0 for chunk in chunks]
+    counts = [_value_count(chunk) for chunk in chunks]
     numbers = _coordinates(chunks)
     contours, notes = [], []
     ends = np.cumsum(counts)
@@ -199,6 +199,12 @@ def _contours(draft: _Draft) -> tuple[tuple[Contour, ...], tuple[Text, ...]]:
         points, z_mm = _points(declared, numbers[start:end])
         contours.append(Contour(points_mm=points, z_mm=z_mm, xor=xor))
     return tuple(contours), tuple(notes)
+
+
+def _value_count(chunk: bytes) -> int:
+    if not chunk:
+        return 0
+    return chunk.count(b"\\") + 1
 
 
 def _coordinates(chunks: list[bytes]) -> FloatArray:
@@ -249,7 +255,9 @@ def _points(declared: bytes, numbers: FloatArray) -> tuple[FloatArray, float]:
                 span_mm=high_mm - low_mm,
             )
         )
-    return points[:, :2], low_mm if low_mm == high_mm else float(z_mm.mean())
+    if low_mm == high_mm:
+        return points[:, :2], low_mm
+    return points[:, :2], float(z_mm.mean())
 
 
 def _is_count(declared: bytes, points: int) -> bool:

@@ -63,11 +63,9 @@ def save_plan(
     dataset.RTPlanName = plan.name
     if plan.description:
         dataset.RTPlanDescription = plan.description
-    dataset.RTPlanDate = plan.instance.date or ""
+    dataset.RTPlanDate = _filled(plan.instance.date)
     dataset.RTPlanTime = NOON
-    dataset.RTPlanGeometry = plan.geometry or (
-        "PATIENT" if plan.structure_set_uid else "TREATMENT_DEVICE"
-    )
+    dataset.RTPlanGeometry = _geometry(plan)
     if plan.intent:
         dataset.PlanIntent = plan.intent
     if plan.brachy_setups:
@@ -102,15 +100,14 @@ def save_structure_set(
 ) -> None:
     """Write an RT Structure Set (PS3.3 A.19); coordinates are kept to 0.001 mm."""
     instance = structure_set.instance
-    frame = instance.frame_of_reference_uid or ""
+    frame = _filled(instance.frame_of_reference_uid)
     dataset = _root(instance, "RTSTRUCT", character_set)
     dataset.StructureSetLabel = instance.label or "STRUCTURES"
-    dataset.StructureSetDate = instance.date or ""
+    dataset.StructureSetDate = _filled(instance.date)
     dataset.StructureSetTime = NOON
     dataset.ReferencedFrameOfReferenceSequence = [_item(FrameOfReferenceUID=frame)]
     numbered = [
-        (index if roi.number is None else roi.number, roi)
-        for index, roi in enumerate(structure_set.rois, start=1)
+        (_number(roi.number, index), roi) for index, roi in enumerate(structure_set.rois, start=1)
     ]
     dataset.StructureSetROISequence = [
         _item(
@@ -248,7 +245,7 @@ def _dvh(row: ExportedDVH) -> Dataset:
         DoseUnits=row.dose_units,
         DoseType=row.dose_type,
         DVHVolumeUnits=row.volume_units,
-        DVHNumberOfBins=row.volumes.size if row.stated_bins is None else row.stated_bins,
+        DVHNumberOfBins=_number(row.stated_bins, row.volumes.size),
         DVHData=[
             DSfloat(float(value), auto_format=True)
             for pair in zip(row.bin_widths, row.volumes, strict=True)
@@ -264,6 +261,27 @@ def _dvh(row: ExportedDVH) -> Dataset:
         if value is not None:
             setattr(item, keyword, DSfloat(value, auto_format=True))
     return item
+
+
+def _filled(stated: str | None) -> str:
+    """Return a text as a file holds it: an element that states nothing is empty."""
+    if stated is None:
+        return ""
+    return stated
+
+
+def _number(stated: int | None, plainest: int) -> int:
+    if stated is None:
+        return plainest
+    return stated
+
+
+def _geometry(plan: Plan) -> str:
+    if plan.geometry:
+        return plan.geometry
+    if plan.structure_set_uid:
+        return "PATIENT"
+    return "TREATMENT_DEVICE"
 
 
 def _uniform_step(axis_mm: np.ndarray) -> float:
@@ -291,13 +309,13 @@ def _decimals(values: np.ndarray | list[float]) -> list[DSfloat]:
 def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
     dataset = Dataset()
     dataset.SpecificCharacterSet = character_set
-    dataset.InstanceCreationDate = instance.date or ""
+    dataset.InstanceCreationDate = _filled(instance.date)
     dataset.InstanceCreationTime = NOON
     dataset.SOPClassUID = {"RTPLAN": RT_PLAN, "RTSTRUCT": RT_STRUCTURE_SET, "RTDOSE": RT_DOSE}[
         modality
     ]
     dataset.SOPInstanceUID = instance.sop_instance_uid
-    dataset.StudyDate = instance.study_date or instance.date or ""
+    dataset.StudyDate = instance.study_date or _filled(instance.date)
     dataset.StudyTime = NOON
     dataset.AccessionNumber = ""
     dataset.Modality = modality
@@ -309,9 +327,9 @@ def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
     dataset.SoftwareVersions = "1"
     if modality == "RTDOSE" and instance.label:
         dataset.SeriesDescription = instance.label
-    dataset.PatientName = instance.patient.name or ""
-    dataset.PatientID = instance.patient.patient_id or ""
-    dataset.PatientBirthDate = instance.patient.birth_date or ""
+    dataset.PatientName = _filled(instance.patient.name)
+    dataset.PatientID = _filled(instance.patient.patient_id)
+    dataset.PatientBirthDate = _filled(instance.patient.birth_date)
     dataset.PatientSex = ""
     dataset.StudyInstanceUID = instance.study_instance_uid or f"{instance.sop_instance_uid}.1"
     dataset.SeriesInstanceUID = f"{instance.sop_instance_uid}.2"
@@ -327,14 +345,14 @@ def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
 def _approve(dataset: Dataset, instance: Instance) -> None:
     dataset.ApprovalStatus = instance.approval_status or "UNAPPROVED"
     if dataset.ApprovalStatus != "UNAPPROVED":
-        dataset.ReviewDate = instance.date or ""
+        dataset.ReviewDate = _filled(instance.date)
         dataset.ReviewTime = NOON
         dataset.ReviewerName = "Reviewer"
 
 
 def _dose_reference(row: DoseReference) -> Dataset:
     item = _item(
-        DoseReferenceNumber=1 if row.number is None else row.number,
+        DoseReferenceNumber=_number(row.number, 1),
         DoseReferenceStructureType=row.structure_type or "SITE",
         DoseReferenceDescription=row.description,
         DoseReferenceType=row.type or "TARGET",
@@ -352,8 +370,8 @@ def _dose_reference(row: DoseReference) -> Dataset:
 
 def _fraction_group(row: FractionGroup) -> Dataset:
     item = _item(
-        FractionGroupNumber=1 if row.number is None else row.number,
-        NumberOfFractionsPlanned="" if row.fractions is None else row.fractions,
+        FractionGroupNumber=_number(row.number, 1),
+        NumberOfFractionsPlanned=row.fractions,
         NumberOfBeams=len(row.beam_numbers),
         NumberOfBrachyApplicationSetups=0,
     )
@@ -373,31 +391,12 @@ def _fraction_group(row: FractionGroup) -> Dataset:
 
 def _beam(row: Beam) -> Dataset:
     angles = row.gantry_angles_deg or (0.0,)
-    arc = len(angles) > 1 and angles[0] != angles[-1]
-    first = _item(
-        ControlPointIndex=0,
-        NominalBeamEnergy=6 if row.energy_mv is None else row.energy_mv,
-        DoseRateSet=600,
-        BeamLimitingDevicePositionSequence=[
-            _item(RTBeamLimitingDeviceType=device, LeafJawPositions=[-JAW_MM, JAW_MM])
-            for device in ("ASYMX", "ASYMY")
-        ],
-        GantryAngle=angles[0],
-        GantryRotationDirection="CW" if arc else "NONE",
-        BeamLimitingDeviceAngle=0,
-        BeamLimitingDeviceRotationDirection="NONE",
-        PatientSupportAngle=0,
-        PatientSupportRotationDirection="NONE",
-        TableTopEccentricAngle=0,
-        TableTopEccentricRotationDirection="NONE",
-        TableTopVerticalPosition="",
-        TableTopLongitudinalPosition="",
-        TableTopLateralPosition="",
-        IsocenterPosition=_decimals(list(row.isocentre_mm)) if row.isocentre_mm else "",
-        CumulativeMetersetWeight=0,
-    )
+    first = _first_point(row, angles[0])
     last = _item(ControlPointIndex=1, CumulativeMetersetWeight=1)
-    if arc:
+    kind = "STATIC"
+    if len(angles) > 1 and angles[0] != angles[-1]:
+        kind = "DYNAMIC"
+        first.GantryRotationDirection = "CW"
         last.GantryAngle = angles[-1]
         last.GantryRotationDirection = "NONE"
     return _item(
@@ -410,7 +409,7 @@ def _beam(row: Beam) -> Dataset:
         ],
         BeamNumber=row.number,
         BeamName=row.name,
-        BeamType="DYNAMIC" if arc else "STATIC",
+        BeamType=kind,
         RadiationType=row.radiation_type or "PHOTON",
         TreatmentDeliveryType=row.delivery_type or "TREATMENT",
         NumberOfWedges=0,
@@ -422,6 +421,38 @@ def _beam(row: Beam) -> Dataset:
         ControlPointSequence=[first, last],
         ReferencedPatientSetupNumber=1,
     )
+
+
+def _first_point(row: Beam, angle_deg: float) -> Dataset:
+    """Return the control point at which a beam begins, its gantry at rest."""
+    energy_mv = row.energy_mv
+    if energy_mv is None:
+        energy_mv = 6
+    point = _item(
+        ControlPointIndex=0,
+        NominalBeamEnergy=energy_mv,
+        DoseRateSet=600,
+        BeamLimitingDevicePositionSequence=[
+            _item(RTBeamLimitingDeviceType=device, LeafJawPositions=[-JAW_MM, JAW_MM])
+            for device in ("ASYMX", "ASYMY")
+        ],
+        GantryAngle=angle_deg,
+        GantryRotationDirection="NONE",
+        BeamLimitingDeviceAngle=0,
+        BeamLimitingDeviceRotationDirection="NONE",
+        PatientSupportAngle=0,
+        PatientSupportRotationDirection="NONE",
+        TableTopEccentricAngle=0,
+        TableTopEccentricRotationDirection="NONE",
+        TableTopVerticalPosition="",
+        TableTopLongitudinalPosition="",
+        TableTopLateralPosition="",
+        IsocenterPosition="",
+        CumulativeMetersetWeight=0,
+    )
+    if row.isocentre_mm is not None:
+        point.IsocenterPosition = _decimals(list(row.isocentre_mm))
+    return point
 
 
 def _roi_contour(number: int, roi: ROI) -> Dataset:

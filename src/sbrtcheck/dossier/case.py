@@ -102,7 +102,9 @@ class Case:
         if links:
             return links[0].instance.frame_of_reference_uid
         header = self.dose.header
-        return None if header is None else header.instance.frame_of_reference_uid
+        if header is None:
+            return None
+        return header.instance.frame_of_reference_uid
 
     @property
     def patients(self) -> tuple[Patient, ...]:

@@ -153,7 +153,10 @@ def _plain(cell: str) -> str:
     """Return the text of a cell without what cannot be seen, or guards it from Excel."""
     text = "".join(c for c in cell if unicodedata.category(c) != "Cf").strip()
     guarded = GUARDED.fullmatch(text)
-    return (guarded[1] or guarded[2] or "").strip() if guarded else text
+    if guarded is None:
+        return text
+    quoted, marked = guarded.groups("")
+    return (quoted or marked).strip()
 
 
 def _wrong_names(names: list[str], line: int) -> list[str]:
@@ -161,7 +164,9 @@ def _wrong_names(names: list[str], line: int) -> list[str]:
     for name in names:
         if name and name not in COLUMNS:
             near = difflib.get_close_matches(name, COLUMNS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(COLUMNS)}"
+            hint = f"; known are {', '.join(COLUMNS)}"
+            if near:
+                hint = f"; did you mean {near[0]}?"
             problems.append(f"line {line}: unknown column '{name}'{hint}")
     problems += [
         f"line {line}: column {name} stands twice" for name in COLUMNS if names.count(name) > 1
@@ -173,8 +178,10 @@ def _wrong_names(names: list[str], line: int) -> list[str]:
 
 def _day(cell: str) -> date | None:
     found = DATE.fullmatch(cell)
+    if found is None:
+        return None
     try:
-        return None if found is None else date(*map(int, found.groups()[:3]))
+        return date(*map(int, found.groups()[:3]))
     except ValueError:  # 30 February
         return None
 

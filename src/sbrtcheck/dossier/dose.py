@@ -203,12 +203,15 @@ def candidate_row(instance: Instance, kind: str, detail: str) -> Text:
     label = ""
     if instance.label:
         label = f"'{instance.patient.masked(instance.label)}'"
+    date = "no date"
+    if instance.date is not None:
+        date = instance.date
     return Text(
         "{kind} {uid}  {date}  {detail}  {label}",
         kind=kind,
         uid=tail(instance.sop_instance_uid),
         label=label,
-        date="no date" if instance.date is None else instance.date,
+        date=date,
         detail=detail,
     )
 
@@ -272,8 +275,8 @@ def why_not_course(header: DoseHeader, plan: Plan) -> Text | None:
 
 def _foreign_group(header: DoseHeader, plan: Plan) -> Text | None:
     own = {group.number for group in plan.fraction_groups} - {None}
-    foreign = sorted(set(header.fraction_group_numbers) - own) if own else []
-    if not foreign:
+    foreign = sorted(set(header.fraction_group_numbers) - own)
+    if not own or not foreign:
         return None
     return Text(
         "it names fraction group {number}, which the plan lacks; export the plan dose",

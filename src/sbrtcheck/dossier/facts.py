@@ -52,10 +52,14 @@ class _File:
 def facts_beside(path: Path) -> Path | None:
     """Return the `case.toml` in the folder of a plan, or in the folder itself, if there is one."""
     try:
-        found = (path if path.is_dir() else path.parent) / FILE_NAME
-        return found if found.is_file() else None
+        found = path.parent / FILE_NAME
+        if path.is_dir():
+            found = path / FILE_NAME
+        if found.is_file():
+            return found
     except (OSError, ValueError):  # a name that no file system takes; reading it will say so
         return None
+    return None
 
 
 def load_facts(path: str | Path) -> CaseFacts:
@@ -98,13 +102,16 @@ def parse_facts(table: dict[str, object]) -> tuple[CaseFacts | None, list[str]]:
         problems.append("first_fraction: is before surgery_date")
     if problems:
         return None, problems
+    prior = None
+    if read.prior_rt is not None:
+        prior = PriorRadiotherapy(read.prior_rt)
     facts = CaseFacts(
         centre=read.centre,
         surgery_date=surgery,
         first_fraction_date=first,
         last_fraction_date=last,
         operated_levels=read.operated_levels,
-        prior_radiotherapy=None if read.prior_rt is None else PriorRadiotherapy(read.prior_rt),
+        prior_radiotherapy=prior,
         conus_level=read.conus_level,
         not_drawn=read.not_drawn,
     )
@@ -137,4 +144,6 @@ def _problem(error: "ErrorDetails") -> str:
     if place in known or len(location) > 1:
         return f"{place}: {message}"
     near = difflib.get_close_matches(place, known, n=1)
-    return f"{place}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
+    if near:
+        return f"{place}: unknown key; did you mean {near[0]}?"
+    return f"{place}: unknown key"

@@ -60,6 +60,13 @@ class Filed:
         """Return the SOP class."""
         return self.file.sop_class_uid
 
+    @property
+    def content_sha256(self) -> str:
+        """Return the hash of what the file says, or where that cannot be told, of its bytes."""
+        if self.file.dataset_sha256 is None:
+            return self.file.sha256
+        return self.file.dataset_sha256
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
@@ -96,9 +103,7 @@ class Dossier:
         """Return the files without copies: one UID and dataset counts once."""
         kept: dict[tuple[str, str, str], Filed] = {}
         for filed in self.files:
-            dataset = filed.file.dataset_sha256
-            content = filed.file.sha256 if dataset is None else dataset
-            kept.setdefault((filed.kind, filed.uid, content), filed)
+            kept.setdefault((filed.kind, filed.uid, filed.content_sha256), filed)
         return tuple(kept.values())
 
     def of_class(self, sop_class_uid: str) -> tuple[Filed, ...]:
@@ -186,7 +191,9 @@ def dossier_of(
 
 
 def _order(place: Place) -> tuple[str, int]:
-    return place.path, -1 if place.member is None else place.member
+    if place.member is None:
+        return place.path, -1
+    return place.path, place.member
 
 
 def read_files(found: Sequence[Found]) -> tuple[list[Filed], list[Unreadable]]:
@@ -307,7 +314,9 @@ def _structures(
         file = chosen.structure_set.file
         structures = file.structure_set()
         matches = structures.instance.sop_instance_uid == wanted
-        named = "none" if wanted is None else tail(wanted)
+        named = "none"
+        if wanted is not None:
+            named = tail(wanted)
         how = Text("given by hand; the plan names {uid}", uid=named)
         if matches:
             how = Text("given by hand; it is the one that the plan names")
@@ -573,7 +582,9 @@ def part_case(sibling: Sibling) -> Case:
 def orphans_of(dossier: Dossier, chosen: Choices | None = None) -> list[Filed]:
     """Return the doses of the patient that name no plan, or one that is not among the files."""
     uids = {filed.uid for filed in dossier.distinct if filed.kind in PLAN_CLASSES}
-    given = None if chosen is None or chosen.dose is None else chosen.dose.uid
+    given = None
+    if chosen is not None and chosen.dose is not None:
+        given = chosen.dose.uid
     return [
         filed
         for filed in dossier.of_class(dicom.RT_DOSE)
@@ -627,8 +638,9 @@ def in_dose_frame(structures: StructureSet, dose: Instance) -> StructureSet:
     frame = dose.frame_of_reference_uid
 
     def elsewhere(roi: ROI) -> bool:
-        own = roi.frame_of_reference_uid
-        stated = structures.instance.frame_of_reference_uid if own is None else own
+        stated = roi.frame_of_reference_uid
+        if stated is None:
+            stated = structures.instance.frame_of_reference_uid
         return frame is not None and stated is not None and stated != frame
 
     drawn = [roi for roi in structures.rois if roi.contours]

@@ -224,9 +224,7 @@ def _joined(one: Survey, other: Survey) -> Survey:
 def _without_copies(plans: Sequence[Filed]) -> list[Filed]:
     kept: dict[tuple[str, str], Filed] = {}
     for filed in plans:
-        dataset = filed.file.dataset_sha256
-        content = filed.file.sha256 if dataset is None else dataset
-        kept.setdefault((filed.uid, content), filed)
+        kept.setdefault((filed.uid, filed.content_sha256), filed)
     return list(kept.values())
 
 
@@ -427,7 +425,9 @@ def _wanted(dossier: Dossier, filed: Filed) -> str | None:
     if filed.file.structure_set_uid is not None:
         return filed.file.structure_set_uid
     plans = [plan for plan in dossier.plans if plan.uid in filed.file.plan_uids]
-    return plans[0].file.structure_set_uid if plans else None
+    if not plans:
+        return None
+    return plans[0].file.structure_set_uid
 
 
 def _structures_named(dossier: Dossier, wanted: str | None, path: Path) -> StructureSet:

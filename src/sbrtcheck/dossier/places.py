@@ -204,7 +204,9 @@ def _add_odd(row: "os.DirEntry[str]", listing: Listing) -> None:
 
 
 def _why(error: OSError) -> str:
-    return type(error).__name__ if error.strerror is None else error.strerror
+    if error.strerror is None:
+        return type(error).__name__
+    return error.strerror
 
 
 def _without_results(folder: Path, listed: "list[os.DirEntry[str]]") -> "list[os.DirEntry[str]]":

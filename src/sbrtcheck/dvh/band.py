@@ -41,6 +41,7 @@ from sbrtcheck.dvh.compute import (
     without_dose,
 )
 from sbrtcheck.dvh.curve import DVH
+from sbrtcheck.dvh.surface import Wall
 from sbrtcheck.dvh.tally import Tally, kept, shell
 from sbrtcheck.model import ROI, Convention, DoseGrid, FloatArray, Text, Value, frozen_array
 
@@ -112,7 +113,9 @@ class Band:
         # Rounding of sums is no uncertainty, and must not tip a value that lies on its limit.
         rounding = ROUNDING * max(abs(ends[0]), abs(ends[1]))
         low = ends[0] if ends[0] - low <= rounding else max(low, 0.0)
-        return replace(nominal, low=low, high=ends[1] if high - ends[1] <= rounding else high)
+        if high - ends[1] <= rounding:
+            high = ends[1]
+        return replace(nominal, low=low, high=high)
 
     def dose_at_volume_gy(self, volume_cc: float) -> Value:
         """Return the least dose in the hottest `volume_cc`; see `DVH.dose_at_volume_gy`."""
@@ -129,7 +132,9 @@ class Band:
     def volume_at_dose_percent(self, dose_gy: float) -> Value:
         """Return the percentage of the ROI that receives at least `dose_gy`."""
         value = self.interval(lambda dvh: Value(dvh.volume_at_dose_percent(dose_gy)))
-        return value if value.high is None else replace(value, high=min(value.high, 100.0))
+        if value.high is None:
+            return value
+        return replace(value, high=min(value.high, 100.0))
 
     @property
     def volume_cc(self) -> Value:
@@ -153,16 +158,23 @@ class Band:
 
 
 def _ends(value: Value) -> tuple[float, float] | None:
-    low = value.value if value.low is None else value.low
-    high = value.value if value.high is None else value.high
-    return None if low is None or high is None else (low, high)
+    low, high = value.low, value.high
+    if low is None:
+        low = value.value
+    if high is None:
+        high = value.value
+    if low is None or high is None:
+        return None
+    return low, high
 
 
 def _counts(name: str) -> float:
     """Return what the change that a member makes counts beyond its own answer."""
     if name in ("slab", "shape"):
         return PLANES
-    return DOSE if name in ("cubic", "trilinear") else 0.0
+    if name in ("cubic", "trilinear"):
+        return DOSE
+    return 0.0
 
 
 def compute_band(
@@ -198,12 +210,15 @@ def compute_band(
     solid = solid_of(region, convention)
     if solid is None:
         return Band(nominal=without_dose(roi.name, region, None), members={})
+    no_dose = Band(nominal=without_dose(roi.name, region, solid.volume_cc), members={})
     layout = lay_out(solid, dose, convention.sub_cells)
-    found = None if layout is None else survey(layout.division, with_walls=True)
-    if layout is None or found is None:
-        return Band(nominal=without_dose(roi.name, region, solid.volume_cc), members={})
+    if layout is None:
+        return no_dose
     division, whole = layout
-    other_dose: Reading = "cubic" if convention.dose == "trilinear" else "trilinear"
+    found = survey(division, with_walls=True)
+    if found is None:
+        return no_dose
+    other_dose = _other_dose(convention)
     own_tally, coarse, other = tallied(
         division,
         (convention.dose,),
@@ -214,7 +229,7 @@ def compute_band(
     )
     own = finished(convention.dose, own_tally, found, whole=whole)
     if not own.curve_cc[0]:
-        return Band(nominal=without_dose(roi.name, region, solid.volume_cc), members={})
+        return no_dose
     nominal = to_dvh(roi.name, region, solid, own)
     varied = _Varied(roi.name, region, convention, solid, whole, own, coarse)
     members = {
@@ -230,16 +245,33 @@ def compute_band(
     if open_caps and between_cc > 0 and convention.end_caps == "half-slice":
         inside_cc = np.sum([cap[0] for cap in open_caps], axis=0)
         members["no end caps"] = _changed(nominal, inside_cc, sum(cap[1] for cap in open_caps))
-    moved_mm = ARC * arc_height_mm(region) + WALL_MM
-    wall_mm2 = shell(found.walls, kept(own.edges_gy))
-    outside_mm2 = 0.0 if whole else max(wall_area_mm2(solid.region) - float(wall_mm2[0]), 0.0)
-    wall = _changed(nominal, moved_mm * wall_mm2 / 1000, moved_mm * outside_mm2 / 1000)
-    nudges = [Nudge(dvh=wall, weight=1.0)]
+    nudges = [Nudge(dvh=_with_wall_moved(nominal, varied, found.walls), weight=1.0)]
     nudges += [
-        Nudge(dvh=_changed(nominal, *cap), weight=CLOSED_CAP if closes else OPEN_CAP)
+        Nudge(dvh=_changed(nominal, *cap), weight=_cap_weight(closes=closes))
         for cap, closes in zip(caps, closing, strict=True)
     ]
     return Band(nominal=nominal, members=members, nudges=tuple(nudges))
+
+
+def _cap_weight(*, closes: bool) -> float:
+    """Return what a cap counts: less where the contours show that their areas run out."""
+    if closes:
+        return CLOSED_CAP
+    return OPEN_CAP
+
+
+def _other_dose(convention: Convention) -> Reading:
+    """Return the other choice between grid points."""
+    if convention.dose == "trilinear":
+        return "cubic"
+    return "trilinear"
+
+
+def _other_shape(convention: Convention) -> Literal["slab", "shape"]:
+    """Return the other choice between planes."""
+    if convention.between_planes == "shape":
+        return "slab"
+    return "shape"
 
 
 def _cap(solid: Solid, inside_cc: FloatArray, end: int, *, whole: bool) -> tuple[FloatArray, float]:
@@ -248,7 +280,9 @@ def _cap(solid: Solid, inside_cc: FloatArray, end: int, *, whole: bool) -> tuple
         return -inside_cc, 0.0
     side = {BELOW: -1, ABOVE: 1}[end]
     slabs = tuple(slab for slab in solid.region.slabs if slab.cap == side)
-    all_cc = replace(solid.region, slabs=slabs).volume_cc or 0.0
+    all_cc = replace(solid.region, slabs=slabs).volume_cc
+    if all_cc is None:  # there are no caps
+        return -inside_cc, 0.0
     return -inside_cc, -max(all_cc - float(inside_cc[0]), 0.0)
 
 
@@ -276,12 +310,22 @@ class _Varied(NamedTuple):
         return to_dvh(self.name, self.region, solid, measured)
 
 
+def _with_wall_moved(nominal: DVH, varied: _Varied, walls: tuple[Wall, ...]) -> DVH:
+    """Return the DVH of the solid with its wall moved outwards by what its outlines leave open."""
+    moved_mm = ARC * arc_height_mm(varied.region) + WALL_MM
+    wall_mm2 = shell(walls, kept(varied.own.edges_gy))
+    outside_mm2 = 0.0
+    if not varied.whole:
+        outside_mm2 = max(wall_area_mm2(varied.solid.region) - float(wall_mm2[0]), 0.0)
+    return _changed(nominal, moved_mm * wall_mm2 / 1000, moved_mm * outside_mm2 / 1000)
+
+
 def _other_solids(roi: ROI, dose: DoseGrid, varied: _Varied) -> dict[str, DVH]:
     """Return DVHs of what else the contours may stand for, with fewer sub-cells."""
     convention = varied.convention
     coarse = replace(convention, sub_cells=max(convention.sub_cells // COARSER, 1))
     members: dict[str, DVH] = {}
-    between: Literal["slab", "shape"] = "slab" if convention.between_planes == "shape" else "shape"
+    between = _other_shape(convention)
     solid = solid_of(varied.region, replace(coarse, between_planes=between))
     if solid is not None:
         members[between] = _in_other_shape(solid, dose, varied)
@@ -296,7 +340,7 @@ def _in_other_shape(solid: Solid, dose: DoseGrid, varied: _Varied) -> DVH:
     same_cc = abs(solid.volume_cc - varied.solid.volume_cc) <= ROUNDING * solid.volume_cc
     if same_cc and slabs == len(varied.solid.region.slabs):  # nothing moves
         return varied.dvh(varied.solid, varied.coarse, whole=varied.whole)
-    layout = lay_out(solid, dose, varied.convention.sub_cells // COARSER or 1)
+    layout = lay_out(solid, dose, max(varied.convention.sub_cells // COARSER, 1))
     if layout is None:
         return without_dose(varied.name, varied.region, solid.volume_cc)
     own = varied.own
@@ -320,11 +364,13 @@ def _changed(nominal: DVH, change_cc: FloatArray, outside_cc: float) -> DVH:
     curve_cc = np.maximum.accumulate(curve_cc[::-1])[::-1]
     curve_cc[-1] = 0.0
     inside_cc = float(curve_cc[0])
-    if inside_cc <= 0:  # nothing with a dose would be left to compare with
+    if (
+        inside_cc <= 0 or nominal.mean_gy is None
+    ):  # nothing with a dose would be left to compare with
         return nominal
     received, before = -np.diff(curve_cc), -np.diff(nominal.volume_cc_at_dose)
     middle_gy = (nominal.dose_gy[1:] + nominal.dose_gy[:-1]) / 2
-    sum_gy_cc = (nominal.mean_gy or 0.0) * float(nominal.volume_cc_at_dose[0])
+    sum_gy_cc = nominal.mean_gy * float(nominal.volume_cc_at_dose[0])
     beyond_cc = max(nominal.volume_outside_cc + outside_cc, 0.0)
     changed = replace(
         nominal,
@@ -345,9 +391,13 @@ def _moved_end(
     end_gy: float | None, nominal: DVH, changed: DVH, near_cc: float, *, hottest: bool
 ) -> float | None:
     """Return where an extreme moves to: as far as the dose of the volume next to it."""
+    if end_gy is None:
+        return None
 
     def near_gy(dvh: DVH) -> float:
-        asked_cc = near_cc if hottest else float(dvh.volume_cc_at_dose[0]) - near_cc
-        return dvh.dose_inside_gy(asked_cc) or 0.0
+        asked_cc = near_cc
+        if not hottest:
+            asked_cc = float(dvh.volume_cc_at_dose[0]) - near_cc
+        return dvh.dose_inside_gy(asked_cc) or 0.0  # a solid may hold less than what is next to it
 
-    return None if end_gy is None else end_gy + near_gy(changed) - near_gy(nominal)
+    return end_gy + near_gy(changed) - near_gy(nominal)

@@ -53,8 +53,10 @@ def bound_beyond_gy(roi: ROI, dose: DoseGrid, targets: Sequence[ROI]) -> Bound |
     there; and without a target nothing is bounded.
     """
     extent = extent_mm(roi)
+    if extent is None:
+        return None
     reaches = [found for target in targets if (found := extent_mm(target)) is not None]
-    return None if extent is None else bound_by_extents_gy(extent, dose, reaches)
+    return bound_by_extents_gy(extent, dose, reaches)
 
 
 def bound_by_extents_gy(extent: Extent, dose: DoseGrid, reaches: Sequence[Extent]) -> Bound | None:

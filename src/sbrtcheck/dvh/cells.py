@@ -272,15 +272,8 @@ def _sub_cells(
     at = filled.cell[item]
     at += np.repeat(first, cells)
     steps = [tap * lattice.nx * lattice.ny for tap in range(len(z.weights))]
-    dose_gy, rise_gy, square_gy2 = np.zeros((3, at.size))
-    for step, weight, slope in zip(steps, z.weights, z.slopes * layers.height_mm, strict=True):
-        part_gy = planes.dose_gy[step:].take(at)
-        weights = np.repeat(weight, cells)
-        dose_gy += part_gy * weights
-        part_gy *= np.repeat(slope, cells)
-        rise_gy += part_gy
-        weights *= planes.variance[step:].take(at)
-        square_gy2 += weights
+    slopes = z.slopes * layers.height_mm
+    dose_gy, rise_gy, square_gy2 = _read(planes, at, steps, z.weights, slopes, cells=cells)
     # Of a cell at the border, the part inside is read in its own middle, and spans less: as far
     # as that middle has moved from the cell's, both sides of it have moved together.
     border = np.flatnonzero(filled.fraction < 1)
@@ -309,6 +302,32 @@ def _sub_cells(
     volume_cc = filled.fraction[item]
     volume_cc *= np.repeat(height_cc, cells)
     return Sample(dose_gy, width_gy, volume_cc, np.repeat(layers.part[slab_of], cells))
+
+
+def _read(
+    planes: "_Planes",
+    at: NDArray[np.intp],
+    steps: Sequence[int],
+    weights: FloatArray,
+    slopes: FloatArray,
+    *,
+    cells: NDArray[np.intp],
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Read whole sub-cells between planes: mean dose, its rise along z, square of that in plane.
+
+    `at` is where each lies on its first plane, `steps` how far on the next ones are; weights and
+    slopes are of layers, which hold so many `cells` each.
+    """
+    dose_gy, rise_gy, square_gy2 = np.zeros((3, at.size))
+    for step, weight, slope in zip(steps, weights, slopes, strict=True):
+        part_gy = planes.dose_gy[step:].take(at)
+        each = np.repeat(weight, cells)
+        dose_gy += part_gy * each
+        part_gy *= np.repeat(slope, cells)
+        rise_gy += part_gy
+        each *= planes.variance[step:].take(at)
+        square_gy2 += each
+    return dose_gy, rise_gy, square_gy2
 
 
 class _Planes(NamedTuple):

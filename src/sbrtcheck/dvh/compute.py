@@ -90,7 +90,10 @@ def solid_of(region: Region, convention: Convention) -> Solid | None:
     if convention.between_planes == "slab":
         return Solid(with_caps_apart(region), volume_cc)
     between = shaped(region, sub_cell_mm(volume_cc, convention.sub_cells))
-    return Solid(between, between.volume_cc or 0.0)
+    between_cc = between.volume_cc
+    if between_cc is None:
+        return None
+    return Solid(between, between_cc)
 
 
 class Measured(NamedTuple):
@@ -113,8 +116,10 @@ def measure(
     """Return what is known of a solid in each way to read the dose; None without dose."""
     nothing = tuple(None for _ in readings)
     layout = lay_out(solid, dose, sub_cells)
-    found = None if layout is None else survey(layout.division)
-    if layout is None or found is None:
+    if layout is None:
+        return nothing
+    found = survey(layout.division)
+    if found is None:
         return nothing
     tallies = tallied(layout.division, readings, found.min_gy, found.max_gy)
     if float(tallies[0].total_cc.sum()) <= 0:  # the ROI touches the grid from outside
@@ -136,7 +141,9 @@ def lay_out(solid: Solid, dose: DoseGrid, sub_cells: int) -> Layout | None:
     """Cut the part of a solid on a dose grid into sub-cells; None where there is none."""
     known = on_grid(solid.region, dose)
     whole = known is solid.region
-    volume_cc = solid.volume_cc if whole else known.volume_cc
+    volume_cc: float | None = solid.volume_cc
+    if not whole:
+        volume_cc = known.volume_cc
     if volume_cc is None:
         return None
     return Layout(divide(known, sub_cell_mm(volume_cc, sub_cells), dose), whole)
@@ -159,7 +166,9 @@ def survey(division: Division, *, with_walls: bool = False) -> Survey | None:
             high_gy = max(high_gy, float(wall.dose_gy.max()))
             if with_walls and wall.area_mm2 is not None:
                 walls.append(wall)
-    return Survey(low_gy, high_gy, tuple(walls)) if high_gy > -np.inf else None
+    if high_gy > -np.inf:
+        return Survey(low_gy, high_gy, tuple(walls))
+    return None
 
 
 def finished(reading: Reading, tally: Tally, found: Survey, *, whole: bool) -> Measured:
@@ -216,11 +225,14 @@ def _stretched(knots_gy: list[float], reading: Reading) -> list[float]:
 
 def without_dose(name: str, region: Region, volume_cc: float | None) -> DVH:
     """Return the DVH of a solid of which no dose is known."""
+    outside_cc = 0.0
+    if volume_cc is not None:
+        outside_cc = volume_cc
     empty = frozen_array(np.empty(0), ndim=1)
     return DVH(
         roi_name=name,
         volume_cc=volume_cc,
-        volume_outside_cc=volume_cc or 0.0,
+        volume_outside_cc=outside_cc,
         dose_gy=empty,
         volume_cc_at_dose=empty,
         min_gy=None,

@@ -187,8 +187,10 @@ class DVH(Rebuilt):
         high, low = self.volume_cc_at_dose[last], self.volume_cc_at_dose[last + 1]
         share = float((high - asked_cc) / (high - low))
         dose_gy = self.dose_gy[last] + share * (self.dose_gy[last + 1] - self.dose_gy[last])
+        if self.max_gy is None:
+            return float(dose_gy)
         # The curve's last sample lies a rounding step beyond the maximum, where it reaches 0.
-        return float(dose_gy if self.max_gy is None else min(dose_gy, self.max_gy))
+        return float(min(dose_gy, self.max_gy))
 
     def dose_at_percent_gy(self, percent: float) -> float | None:
         """Return the least dose in the hottest `percent` of the ROI; see `dose_at_volume_gy`.
@@ -200,11 +202,9 @@ class DVH(Rebuilt):
         """
         if not 0 < percent <= 100:
             raise ValueError(f"percent must be in (0, 100], got {percent}")
-        return (
-            None
-            if self.volume_cc is None
-            else self.dose_at_volume_gy(self.volume_cc * percent / 100)
-        )
+        if self.volume_cc is None:
+            return None
+        return self.dose_at_volume_gy(self.volume_cc * percent / 100)
 
     def volume_at_dose_cc(self, dose_gy: float) -> float | None:
         """Return the volume that receives at least `dose_gy`, or None if any dose is unknown."""
@@ -223,7 +223,7 @@ class DVH(Rebuilt):
         step_gy = np.array([dose_gy, np.nextafter(dose_gy, np.inf)])
         if self.volume_cc is None:
             return self
-        if self.max_gy is None or self.mean_gy is None:
+        if self.min_gy is None or self.max_gy is None or self.mean_gy is None:
             return replace(
                 self,
                 volume_outside_cc=0.0,
@@ -242,7 +242,7 @@ class DVH(Rebuilt):
             volume_outside_cc=0.0,
             dose_gy=frozen_array(doses_gy, ndim=1),
             volume_cc_at_dose=frozen_array(inside_cc + outside_cc, ndim=1),
-            min_gy=min(self.min_gy or 0.0, dose_gy),
+            min_gy=min(self.min_gy, dose_gy),
             max_gy=max(self.max_gy, dose_gy),
             mean_gy=(self.mean_gy * known_cc + dose_gy * self.volume_outside_cc) / self.volume_cc,
         )
@@ -250,13 +250,18 @@ class DVH(Rebuilt):
     def volume_at_dose_percent(self, dose_gy: float) -> float | None:
         """Return the percentage of the ROI that receives at least `dose_gy`, or None."""
         volume_cc = self.volume_at_dose_cc(dose_gy)
-        return None if volume_cc is None or not self.volume_cc else 100 * volume_cc / self.volume_cc
+        if volume_cc is None or not self.volume_cc:
+            return None
+        return 100 * volume_cc / self.volume_cc
 
 
 def _distinct(doses_gy: Sequence[FloatArray]) -> FloatArray:
     """Return all doses, ascending, each once (NumPy's own would import masked arrays)."""
-    ordered = np.sort(np.concatenate(doses_gy))
-    return ordered[np.append(True, np.diff(ordered) > 0)] if ordered.size else ordered
+    ordered: FloatArray = np.sort(np.concatenate(doses_gy))
+    if not ordered.size:
+        return ordered
+    distinct: FloatArray = ordered[np.append(True, np.diff(ordered) > 0)]
+    return distinct
 
 
 def add_dvhs(dvhs: Sequence[DVH], *, name: str) -> DVH:
@@ -267,17 +272,26 @@ def add_dvhs(dvhs: Sequence[DVH], *, name: str) -> DVH:
         [np.interp(doses_gy, dvh.dose_gy, dvh.volume_cc_at_dose, right=0.0) for dvh in known],
         axis=0,
     )
-    with_dose = [dvh for dvh in known if dvh.mean_gy is not None]
-    inside_cc = [(dvh.volume_cc or 0.0) - dvh.volume_outside_cc for dvh in with_dose]
-    means_gy = [dvh.mean_gy or 0.0 for dvh in with_dose]
     return DVH(
         roi_name=name,
-        volume_cc=sum(dvh.volume_cc or 0.0 for dvh in known),
+        volume_cc=sum(dvh.volume_cc for dvh in known if dvh.volume_cc is not None),
         volume_outside_cc=sum(dvh.volume_outside_cc for dvh in known),
         dose_gy=frozen_array(doses_gy, ndim=1),
         volume_cc_at_dose=frozen_array(volume_cc, ndim=1),
-        min_gy=min((dvh.min_gy or 0.0 for dvh in with_dose), default=None),
-        max_gy=max((dvh.max_gy or 0.0 for dvh in with_dose), default=None),
-        mean_gy=float(np.average(means_gy, weights=inside_cc)) if with_dose else None,
+        min_gy=min((dvh.min_gy for dvh in known if dvh.min_gy is not None), default=None),
+        max_gy=max((dvh.max_gy for dvh in known if dvh.max_gy is not None), default=None),
+        mean_gy=_mean_gy(known),
         notes=tuple(note for dvh in known for note in dvh.notes),
     )
+
+
+def _mean_gy(dvhs: Sequence[DVH]) -> float | None:
+    """Return the mean dose of several ROIs, each weighing what of it is on the dose grid."""
+    means_gy, inside_cc = [], []
+    for dvh in dvhs:
+        if dvh.mean_gy is not None and dvh.volume_cc is not None:
+            means_gy.append(dvh.mean_gy)
+            inside_cc.append(dvh.volume_cc - dvh.volume_outside_cc)
+    if not means_gy:
+        return None
+    return float(np.average(means_gy, weights=inside_cc))

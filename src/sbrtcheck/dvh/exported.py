@@ -77,14 +77,14 @@ def _problem(exported: ExportedDVH) -> Text | None:
             Text("its dose is in units of '{units}'", units=exported.dose_units),
         ),
         (
-            exported.dose_units == "RELATIVE" and not (exported.normalisation_dose_gy or 0) > 0,
+            exported.dose_units == "RELATIVE" and not _is_positive(exported.normalisation_dose_gy),
             Text("its dose is relative, and no normalisation dose is stated"),
         ),
         (
             exported.volume_units not in ("CM3", "PERCENT"),
             Text("its volumes are in units of '{units}'", units=exported.volume_units),
         ),
-        (not (exported.dose_scaling or 0) > 0, Text("it has no DVH Dose Scaling above 0")),
+        (not _is_positive(exported.dose_scaling), Text("it has no DVH Dose Scaling above 0")),
         (
             exported.stated_bins not in (None, exported.volumes.size),
             Text(
@@ -98,6 +98,10 @@ def _problem(exported: ExportedDVH) -> Text | None:
         (not (exported.volumes > 0).any(), Text("it holds no volume")),
     )
     return next((sentence for wrong, sentence in rows if wrong), None)
+
+
+def _is_positive(stated: float | None) -> bool:
+    return stated is not None and stated > 0
 
 
 def _gy_per_width(exported: ExportedDVH, notes: list[Text]) -> float:
@@ -115,8 +119,9 @@ def _gy_per_width(exported: ExportedDVH, notes: list[Text]) -> float:
     if MOST_MULTIPLES < end < LEAST_PERCENT:
         why = "its relative dose ends at {end}, neither a multiple nor a percentage of a dose"
         raise UnsupportedError(Text(why, end=end))
-    percent = end >= LEAST_PERCENT
-    how = "percent" if percent else "multiples"
+    how, whole = "multiples", 1
+    if end >= LEAST_PERCENT:
+        how, whole = "percent", 100
     notes.append(
         Text(
             "its relative dose is read in {how} of the stated normalisation dose of {norm_gy} Gy",
@@ -124,7 +129,7 @@ def _gy_per_width(exported: ExportedDVH, notes: list[Text]) -> float:
             norm_gy=norm_gy,
         )
     )
-    return scaling * norm_gy / (100 if percent else 1)
+    return scaling * norm_gy / whole
 
 
 def _cumulative(

@@ -93,27 +93,37 @@ def compute_isodoses(
     surfaces = [_surface(level_gy, dose, targets, external) for level_gy in (rx_gy, rx_gy / 2)]
     full, half = (_of_all(surface) for surface in surfaces)
     union = Isodose(full=full, half=half)
-    by_target = {
-        name: union
-        if len(targets) == 1
-        else Isodose(full=_of_one(name, surfaces[0]), half=_of_one(name, surfaces[1]))
-        for name in targets
-    }
-    note = Text("no body contour is drawn: isodose volumes count in the whole dose grid")
-    return Isodoses(union=union, by_target=by_target, notes=() if external else (note,))
+    by_target = dict.fromkeys(targets, union)
+    if len(targets) > 1:
+        by_target = {
+            name: Isodose(full=_of_one(name, surfaces[0]), half=_of_one(name, surfaces[1]))
+            for name in targets
+        }
+    notes: tuple[Text, ...] = ()
+    if external is None:
+        notes = (Text("no body contour is drawn: isodose volumes count in the whole dose grid"),)
+    return Isodoses(union=union, by_target=by_target, notes=notes)
 
 
 def _of_all(surface: _Surface) -> IsodoseVolume:
-    total = None if surface.reason is not None else float(surface.volume_cc.sum())
-    return IsodoseVolume(dose_gy=surface.dose_gy, volume_cc=total, reason=surface.reason)
+    if surface.reason is not None:
+        return _not_known(surface, surface.reason)
+    total_cc = float(surface.volume_cc.sum())
+    return IsodoseVolume(dose_gy=surface.dose_gy, volume_cc=total_cc)
 
 
 def _of_one(name: str, surface: _Surface) -> IsodoseVolume:
+    if surface.reason is not None:
+        return _not_known(surface, surface.reason)
     own = surface.of_target[name]
-    shared = any(own & pieces for other, pieces in surface.of_target.items() if other != name)
-    reason = surface.reason or (Text("not separable from another target's") if shared else None)
-    volume_cc = None if reason is not None else float(surface.volume_cc[sorted(own)].sum())
-    return IsodoseVolume(dose_gy=surface.dose_gy, volume_cc=volume_cc, reason=reason)
+    if any(own & pieces for other, pieces in surface.of_target.items() if other != name):
+        return _not_known(surface, Text("not separable from another target's"))
+    own_cc = float(surface.volume_cc[sorted(own)].sum())
+    return IsodoseVolume(dose_gy=surface.dose_gy, volume_cc=own_cc)
+
+
+def _not_known(surface: _Surface, reason: Text) -> IsodoseVolume:
+    return IsodoseVolume(dose_gy=surface.dose_gy, volume_cc=None, reason=reason)
 
 
 def _surface(

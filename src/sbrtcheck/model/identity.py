@@ -28,31 +28,61 @@ class Patient:
 
         Labels and ROI names are free text; people write names and record numbers into them.
         """
-        words = {self.patient_id or ""}
-        patterns = set()
-        pieces = re.findall(r"[^\W_]+", self.patient_id or "")
-        if len("".join(pieces)) >= TELLING_ID:
-            patterns.add(r"[\W_]*".join(map(re.escape, pieces)))
-        for group in (self.name or "").split("="):
-            parts = [part for part in re.split(r"[\s^,]+", group) if part]
-            words |= {*parts, "".join(parts)}
-            for order in (parts, parts[::-1]):  # short parts tell a patient together
-                if len(parts) > 1:
-                    patterns.add(r"[\s^_.,-]*".join(map(re.escape, order)))
-        birth = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", self.birth_date or "")
-        if birth is not None:
-            year, month, day = birth.groups()
-            for digits in ((year, month, day), (day, month, year), (month, day, year)):
-                patterns.add(r"[-/._\s]?".join(digits))
-        # Shorter parts would hit ordinary words; Chinese names are telling from two characters.
-        telling = [word for word in words if len(word) >= (3 if word.isascii() else 2)]
-        patterns |= {re.escape(word) for word in telling}
+        patterns: set[str] = set()
+        if self.patient_id is not None:
+            patterns |= _id_patterns(self.patient_id)
+        if self.name is not None:
+            patterns |= _name_patterns(self.name)
+        if self.birth_date is not None:
+            patterns |= _date_patterns(self.birth_date)
         if not patterns:
             return text
         pattern = re.compile("|".join(sorted(patterns, key=len, reverse=True)), re.IGNORECASE)
         masked = pattern.sub(MASK, text)
         folded = unicodedata.normalize("NFKC", masked)  # typed in full width
-        return pattern.sub(MASK, folded) if pattern.search(folded) else masked
+        if pattern.search(folded):
+            return pattern.sub(MASK, folded)
+        return masked
+
+
+def _id_patterns(patient_id: str) -> set[str]:
+    """Return what an ID looks like in a text, also with other signs between its parts."""
+    patterns = set()
+    if _is_telling(patient_id):
+        patterns.add(re.escape(patient_id))
+    pieces = re.findall(r"[^\W_]+", patient_id)
+    if len("".join(pieces)) >= TELLING_ID:
+        patterns.add(r"[\W_]*".join(map(re.escape, pieces)))
+    return patterns
+
+
+def _name_patterns(name: str) -> set[str]:
+    """Return what a name looks like in a text: its parts, and all together either way round."""
+    patterns = set()
+    for group in name.split("="):
+        parts = [part for part in re.split(r"[\s^,]+", group) if part]
+        patterns |= {re.escape(word) for word in (*parts, "".join(parts)) if _is_telling(word)}
+        if len(parts) > 1:  # short parts tell a patient together
+            for order in (parts, parts[::-1]):
+                patterns.add(r"[\s^_.,-]*".join(map(re.escape, order)))
+    return patterns
+
+
+def _date_patterns(birth_date: str) -> set[str]:
+    """Return what a date looks like in a text, in the orders that people write."""
+    birth = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", birth_date)
+    if birth is None:
+        return set()
+    year, month, day = birth.groups()
+    orders = ((year, month, day), (day, month, year), (month, day, year))
+    return {r"[-/._\s]?".join(digits) for digits in orders}
+
+
+def _is_telling(word: str) -> bool:
+    """Tell whether a word tells a patient: shorter ones would hit ordinary words."""
+    if word.isascii():
+        return len(word) >= 3
+    return len(word) >= 2  # Chinese names are telling from two characters
 
 
 def approval_term(status: str | None) -> str | None:
@@ -60,12 +90,16 @@ def approval_term(status: str | None) -> str | None:
     if not status:
         return None
     term = status.strip().upper()
-    return term if term in APPROVALS else "other"
+    if term not in APPROVALS:
+        return "other"
+    return term
 
 
 def patient_key(patient_id: str | None) -> str:
     """Return a patient ID as it is compared: width and case of letters, and spaces around, aside."""
-    folded = unicodedata.normalize("NFKC", patient_id or "").casefold()
+    if patient_id is None:
+        return ""
+    folded = unicodedata.normalize("NFKC", patient_id).casefold()
     return "".join(c for c in folded if unicodedata.category(c) != "Cf").strip()
 
 

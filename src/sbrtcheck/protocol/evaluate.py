@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from sbrtcheck.dvh import DVH, Band
 from sbrtcheck.dvh.beyond import Bound
-from sbrtcheck.dvh.isodose import Isodose
+from sbrtcheck.dvh.isodose import Isodose, IsodoseVolume
 from sbrtcheck.model import Prescription, Text, Value
 from sbrtcheck.protocol.metric import DOSE, ISODOSE_INDICES, KINDS, Metric, parse_metric
 
@@ -84,8 +84,11 @@ def evaluate(
 def _hull(lowest: Value, highest: Value) -> Value:
     """Return the interval that holds two answers; what either cannot know is not known."""
     if lowest.value is None or highest.value is None:
-        reason = highest.reason if lowest.reason is None else lowest.reason
-        low = highest.low if lowest.low is None else lowest.low
+        reason, low = lowest.reason, lowest.low
+        if reason is None:
+            reason = highest.reason
+        if low is None:
+            low = highest.low
         return Value(None, low=low, reason=reason)
     ends = [lowest.value, lowest.low, lowest.high, highest.value, highest.low, highest.high]
     known = [end for end in ends if end is not None]
@@ -101,14 +104,18 @@ def _of_band(
     bound_gy = dosimetry.bound_gy(structure, metric, limit)
     if dvh.max_gy is None and bound_gy is None:
         return Value(None, reason=Text("the ROI lies outside the dose grid"))
-    rx_gy = dosimetry.prescription.dose_gy if dosimetry.prescription else None
+    rx_gy = None
+    if dosimetry.prescription is not None:
+        rx_gy = dosimetry.prescription.dose_gy
     if rx_gy is None and _needs_prescription(metric):
         return Value(None, reason=Text("the prescription is not known"))
     if metric.effect and dosimetry.prescription and dosimetry.prescription.fractions < 1:
         return Value(None, reason=Text("the number of fractions is not known"))
-    if metric.kind in INDICES:
+    if metric.kind == "HI.icru83":
+        return band.interval(_homogeneity)
+    if rx_gy is not None and metric.kind in ISODOSE_INDICES:
         isodose = dosimetry.isodoses.get(structure)
-        return band.interval(lambda member: _index(metric, member, rx_gy or 0.0, isodose))
+        return band.interval(lambda member: _index(metric, member, rx_gy, isodose))
     value = band.interval(lambda member: _of_dvh(metric, member, rx_gy, bound_gy))
     if metric.unit == "%" and metric.kind in ("V", "CV") and value.high is not None:
         value = replace(value, high=min(value.high, 100.0))
@@ -155,38 +162,53 @@ def evaluate_metric(
     """
     if isinstance(metric, str):
         metric = parse_metric(metric)
-    band = dvh if isinstance(dvh, Band) else Band(nominal=dvh, members={})
+    if isinstance(dvh, Band):
+        return _of_roi(metric, dvh, prescription)
+    value = _of_roi(metric, Band(nominal=dvh, members={}), prescription)
+    # One curve has no interval; what bounds an unknown answer stays.
+    if value.value is None:
+        return value
+    return replace(value, low=None, high=None)
+
+
+def _of_roi(metric: Metric, band: Band, prescription: Prescription | None) -> Value:
+    """Answer a metric of an ROI of which nothing but its band is known."""
     roi = band.nominal.roi_name
-    beyond = {} if band.beyond is None else {roi: band.beyond}
+    beyond = {}
+    if band.beyond is not None:
+        beyond[roi] = band.beyond
     dosimetry = Dosimetry(
         dvhs={roi: band.nominal}, prescription=prescription, bands={roi: band}, beyond=beyond
     )
-    value = evaluate(metric, roi, dosimetry)
-    # One curve has no interval; what bounds an unknown answer stays.
-    alone = isinstance(dvh, DVH) and value.value is not None
-    return replace(value, low=None, high=None) if alone else value
+    return evaluate(metric, roi, dosimetry)
 
 
 def _of_dvh(metric: Metric, dvh: DVH, rx_gy: float | None, bound_gy: float | None) -> Value:
     """Answer a metric of dose or volume from one DVH."""
+    if dvh.volume_cc is None:
+        return Value(None, reason=dvh.notes[-1])
     if not dvh.is_complete:
-        return _partly_known(metric, dvh, rx_gy, bound_gy)
+        return _partly_known(metric, dvh, dvh.volume_cc, rx_gy, bound_gy)
     answer = _answer(metric, dvh, rx_gy)
-    return Value(answer) if answer is not None else Value(None, reason=_too_small(metric, dvh))
+    if answer is None:
+        return Value(None, reason=_too_small(metric, dvh.volume_cc))
+    return Value(answer)
 
 
 def _needs_prescription(metric: Metric) -> bool:
     """Tell whether a metric knows its answer only with the prescription."""
-    of_dose = metric.argument_unit if metric.kind in ("V", "CV") else metric.unit
-    isodose = metric.kind in ISODOSE_INDICES
-    return of_dose == "%" or bool(metric.effect) or isodose
+    if metric.effect or metric.kind in ISODOSE_INDICES:
+        return True
+    if metric.kind in ("V", "CV"):
+        return metric.argument_unit == "%"
+    return metric.unit == "%"
 
 
-def _too_small(metric: Metric, dvh: DVH) -> Text:
+def _too_small(metric: Metric, volume_cc: float) -> Text:
     return Text(
         "the ROI has {volume_cc} cc, less than the {asked} {unit} asked for",
-        volume_cc=dvh.volume_cc or 0.0,
-        asked=metric.argument or 0.0,
+        volume_cc=volume_cc,
+        asked=metric.asked,
         unit=metric.argument_unit,
     )
 
@@ -202,8 +224,12 @@ def _in_asked_unit(value: Value, metric: Metric, prescription: Prescription | No
         if metric.alpha_beta_gy is not None:
             each_gy = dose_gy / prescription.fractions
             bed_gy = dose_gy * (1 + each_gy / metric.alpha_beta_gy)
-            return bed_gy / (1 + 2 / metric.alpha_beta_gy) if metric.effect == "EQD2" else bed_gy
-        return dose_gy * 100 / prescription.dose_gy if metric.unit == "%" else dose_gy
+            if metric.effect == "EQD2":
+                return bed_gy / (1 + 2 / metric.alpha_beta_gy)
+            return bed_gy
+        if metric.unit == "%":
+            return dose_gy * 100 / prescription.dose_gy
+        return dose_gy
 
     return replace(value, value=told(value.value), low=told(value.low), high=told(value.high))
 
@@ -222,19 +248,24 @@ def _answer(metric: Metric, dvh: DVH, rx_gy: float | None) -> float | None:
 
 def _asked_cc(metric: Metric, volume_cc: float) -> float:
     """Return the volume that stands behind D or DC."""
-    argument = metric.argument or 0.0
-    return argument * (volume_cc / 100 if metric.argument_unit == "%" else CC[metric.argument_unit])
+    if metric.argument_unit == "%":
+        return metric.asked * (volume_cc / 100)
+    return metric.asked * CC[metric.argument_unit]
 
 
 def _dose_at(metric: Metric, dvh: DVH) -> float | None:
-    volume_cc = dvh.volume_cc or 0.0
+    volume_cc = dvh.volume_cc
+    if volume_cc is None:
+        return None
     asked_cc = _asked_cc(metric, volume_cc)
     if metric.kind == "D":
         return dvh.dose_at_volume_gy(asked_cc)
     if asked_cc > volume_cc * (1 + 1e-12):
         return None
     rest_cc = volume_cc - asked_cc
-    return dvh.max_gy if rest_cc <= 0 else dvh.dose_at_volume_gy(rest_cc)
+    if rest_cc <= 0:
+        return dvh.max_gy
+    return dvh.dose_at_volume_gy(rest_cc)
 
 
 def _volume_at(metric: Metric, dvh: DVH, rx_gy: float | None) -> float | None:
@@ -247,19 +278,28 @@ def _volume_at(metric: Metric, dvh: DVH, rx_gy: float | None) -> float | None:
     if metric.kind == "CV":
         volume_cc = dvh.volume_cc - above_cc
     elif high_gy is not None:
-        volume_cc = above_cc - (dvh.volume_at_dose_cc(high_gy) or 0.0)
-    return volume_cc if metric.unit == "cc" else 100 * volume_cc / dvh.volume_cc
+        volume_cc = above_cc - dvh.volume_inside_cc(high_gy)
+    if metric.unit == "cc":
+        return volume_cc
+    return 100 * volume_cc / dvh.volume_cc
 
 
 def _doses_gy(metric: Metric, rx_gy: float | None) -> tuple[float, float | None]:
-    scale = 1.0 if metric.argument_unit == "Gy" else (rx_gy or 0.0) / 100
-    upper = None if metric.upper is None else metric.upper * scale
-    return (metric.argument or 0.0) * scale, upper
+    """Return the dose behind V or CV, and the upper one of a range, in Gy."""
+    if metric.argument_unit == "Gy":
+        return metric.asked, metric.upper
+    if rx_gy is None:
+        raise ValueError(f"{metric} needs the prescription")
+    scale = rx_gy / 100
+    if metric.upper is None:
+        return metric.asked * scale, None
+    return metric.asked * scale, metric.upper * scale
 
 
-def _partly_known(metric: Metric, dvh: DVH, rx_gy: float | None, bound_gy: float | None) -> Value:
+def _partly_known(
+    metric: Metric, dvh: DVH, volume_cc: float, rx_gy: float | None, bound_gy: float | None
+) -> Value:
     """Answer from the part inside the grid and, where there is one, the bound of the rest."""
-    volume_cc = dvh.volume_cc or 0.0
     percent = 100 * dvh.volume_outside_cc / volume_cc
     if bound_gy is None:
         low, high = _unbounded(metric, dvh, rx_gy)
@@ -275,14 +315,16 @@ def _partly_known(metric: Metric, dvh: DVH, rx_gy: float | None, bound_gy: float
         for outside_gy in _outside_doses_gy(metric, rx_gy, bound_gy)
     ]
     if None in ends:
-        return Value(None, reason=_too_small(metric, dvh))
+        return Value(None, reason=_too_small(metric, volume_cc))
     low, high = min(e for e in ends if e is not None), max(e for e in ends if e is not None)
     if dvh.max_gy is None:  # no dose of it is known, only how much it can be
         return Value(None, low=low, high=high, reason=reason)
     if low == high:
         return Value(low, reason=reason)
     # The bound of the outside is a corner case, the part inside is what was planned.
-    nominal = low if metric.kind in ("D", "Dmax") else (low + high) / 2
+    nominal = (low + high) / 2
+    if metric.kind in ("D", "Dmax"):
+        nominal = low
     return Value(nominal, low=low, high=high, reason=reason)
 
 
@@ -295,7 +337,9 @@ def _unbounded(metric: Metric, dvh: DVH, rx_gy: float | None) -> tuple[float | N
     if len(known) < len(ends):
         return _lower_bound(metric, dvh), None
     low, high = min(known), max(known)
-    return low, high if high < ANY_GY / 10 else None
+    if high < ANY_GY / 10:
+        return low, high
+    return low, None
 
 
 def _outside_doses_gy(metric: Metric, rx_gy: float | None, bound_gy: float) -> list[float]:
@@ -324,39 +368,43 @@ def _with_outside(metric: Metric, dvh: DVH, rx_gy: float | None, outside_gy: flo
 
 
 INDICES = (*ISODOSE_INDICES, "HI.icru83")
+PARTLY_OUTSIDE = Text("a part of the target lies outside the dose grid")
+NO_ISODOSE = Text("no dose reaches the prescription")
 
 
 def _index(metric: Metric, dvh: DVH, rx_gy: float, isodose: Isodose | None) -> Value:
     if not dvh.is_complete or dvh.volume_cc is None:
-        return Value(None, reason=Text("a part of the target lies outside the dose grid"))
-    if metric.kind == "HI.icru83":
-        return _homogeneity(dvh)
+        return Value(None, reason=PARTLY_OUTSIDE)
     if isodose is None:
         return Value(None, reason=Text("the isodose volume was not computed"))
-    needed = {
-        "CI.rtog": (isodose.full,),
-        "CI.paddick": (isodose.full,),
-        "GI.paddick": (isodose.full, isodose.half),
-        "R50": (isodose.half,),
-    }[metric.kind]
-    for level in needed:
-        if level.volume_cc is None:
-            return Value(None, reason=level.reason)
-    full_cc, half_cc = isodose.full.volume_cc or 0.0, isodose.half.volume_cc or 0.0
     if metric.kind == "R50":
-        return Value(half_cc / dvh.volume_cc)
+        return _ratio(isodose.half, dvh.volume_cc)
     if metric.kind == "CI.rtog":
-        return Value(full_cc / dvh.volume_cc)
-    if full_cc == 0:
-        return Value(None, reason=Text("no dose reaches the prescription"))
+        return _ratio(isodose.full, dvh.volume_cc)
+    full_cc = isodose.full.volume_cc
+    if full_cc is None:
+        return Value(None, reason=isodose.full.reason)
     if metric.kind == "GI.paddick":
-        return Value(half_cc / full_cc)
+        return _ratio(isodose.half, full_cc)
+    if full_cc == 0:
+        return Value(None, reason=NO_ISODOSE)
     # What of the target is outside the body contour has dose, but no part in the isodose volume.
-    covered_cc = min(dvh.volume_at_dose_cc(rx_gy) or 0.0, full_cc)
+    covered_cc = min(dvh.volume_inside_cc(rx_gy), full_cc)
     return Value(covered_cc**2 / (dvh.volume_cc * full_cc))
 
 
+def _ratio(level: IsodoseVolume, to_cc: float) -> Value:
+    """Return how many times a volume an isodose volume is."""
+    if level.volume_cc is None:
+        return Value(None, reason=level.reason)
+    if to_cc == 0:
+        return Value(None, reason=NO_ISODOSE)
+    return Value(level.volume_cc / to_cc)
+
+
 def _homogeneity(dvh: DVH) -> Value:
+    if not dvh.is_complete or dvh.volume_cc is None:
+        return Value(None, reason=PARTLY_OUTSIDE)
     d2, d50, d98 = (dvh.dose_at_percent_gy(percent) for percent in (2.0, 50.0, 98.0))
     if d2 is None or d98 is None or not d50:
         return Value(None, reason=Text("the target has no median dose"))

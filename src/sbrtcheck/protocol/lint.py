@@ -75,7 +75,9 @@ def _unreachable(protocol: Protocol) -> list[str]:
 
 
 def _short(pattern: str) -> str:
-    return pattern if len(pattern) <= 40 else pattern[:37] + "..."
+    if len(pattern) <= 40:
+        return pattern
+    return pattern[:37] + "..."
 
 
 def _mixed_units(protocol: Protocol) -> list[str]:

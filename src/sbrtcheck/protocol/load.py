@@ -105,9 +105,10 @@ def _with_names(table: dict[str, Any], names: dict[str, Any], path: Path) -> dic
     unknown = sorted(names.keys() - {"never_match", "structures"})
     own = table.get("structures", {})
     shared = names.get("structures", {})
-    if unknown or not isinstance(own, dict) or not isinstance(shared, dict):
-        place = unknown[0] if unknown else "structures"
-        raise ProtocolError([f"{place}: does not belong in a table of names"], path=path)
+    if not isinstance(own, dict) or not isinstance(shared, dict):
+        unknown.append("structures")
+    if unknown:
+        raise ProtocolError([f"{unknown[0]}: does not belong in a table of names"], path=path)
     return {"never_match": names.get("never_match", ()), **table, "structures": {**shared, **own}}
 
 
@@ -115,7 +116,12 @@ def _place(location: tuple[str | int, ...]) -> str:
     """Print a place in the file the way TOML writes it: limits[3].goal.source."""
     text = ""
     for step in location:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif text:
+            text += f".{step}"
+        else:
+            text = step
     return text
 
 

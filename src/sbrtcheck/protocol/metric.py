@@ -53,15 +53,24 @@ class Metric:
     effect: str = ""
     alpha_beta_gy: float | None = None
 
+    @property
+    def asked(self) -> float:
+        """Return what stands behind D, DC, V or CV; no other metric may be asked for it."""
+        if self.argument is None:
+            raise ValueError(f"{self} has no argument")
+        return self.argument
+
     def __str__(self) -> str:
-        effect = ""
+        effect, number, unit = "", "", ""
         if self.alpha_beta_gy is not None:
             effect = f"{self.effect}[ab={number_text(self.alpha_beta_gy)}] "
-        number = "" if self.argument is None else number_text(self.argument)
+        if self.argument is not None:
+            number = number_text(self.argument)
         if self.upper is not None:
             number = f"[{number}-{number_text(self.upper)}]"
-        asked = "" if self.unit == KINDS[self.kind].units[0] else f"[{self.unit}]"
-        return f"{effect}{self.kind}{number}{self.argument_unit}{asked}"
+        if self.unit != KINDS[self.kind].units[0]:
+            unit = f"[{self.unit}]"
+        return f"{effect}{self.kind}{number}{self.argument_unit}{unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,9 @@ class Constraint:
 
     def margin(self, value: float) -> float:
         """Return how far the value stays on the right side, in the metric's unit."""
-        return self.limit - value if self.is_upper else value - self.limit
+        if self.is_upper:
+            return self.limit - value
+        return value - self.limit
 
 
 class Kind(NamedTuple):
@@ -133,7 +144,9 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 
 def number_text(number: float) -> str:
     """Print a number as people write it in a constraint: 25.3, 90, 0.035."""
-    return str(int(number)) if number.is_integer() else f"{Decimal(repr(number)):f}"
+    if number.is_integer():
+        return str(int(number))
+    return f"{Decimal(repr(number)):f}"
 
 
 class _Scanner:
@@ -214,11 +227,11 @@ def parse_constraint(text: str) -> Constraint:
     limit = scanner.number()
     scanner.space()
     unit_at = scanner.at
-    unit = scanner.one_of("Gy", "%", "cc") or ""
-    if not unit and metric.unit:
+    unit = scanner.one_of("Gy", "%", "cc")
+    if unit is None and metric.unit:
         raise scanner.fail("expected the limit's unit: Gy, % or cc")
     scanner.end()
-    if unit != metric.unit:
+    if unit is not None and unit != metric.unit:
         if explicit or unit not in _units(metric):
             scanner.at = unit_at
             raise scanner.fail(f"{metric} is in {metric.unit or 'no unit'}, the limit in {unit}")
@@ -228,7 +241,9 @@ def parse_constraint(text: str) -> Constraint:
 
 def _units(metric: Metric) -> tuple[str, ...]:
     """Return the units that the answer can have; an effect is always in Gy."""
-    return ("Gy",) if metric.effect else KINDS[metric.kind].units
+    if metric.effect:
+        return ("Gy",)
+    return KINDS[metric.kind].units
 
 
 def _metric(scanner: _Scanner) -> Metric:

@@ -288,7 +288,9 @@ def _searched(name: str, row: StructureNames) -> str:
 
     The outline of another image is no outline of the planning CT, so it keeps its suffix.
     """
-    return normalise(name) if row.role is Role.EXTERNAL else bare_name(name)
+    if row.role is Role.EXTERNAL:
+        return normalise(name)
+    return bare_name(name)
 
 
 OTHER_TARGETS = re.compile(r"(?<![a-z])i[gc]?tv|^tv(?:_|\d|$)|^target|靶区|转移灶|轉移灶")
@@ -298,7 +300,9 @@ def _alike(name: str, found: tuple[str, StructureNames, str] | None) -> Role | N
     """Return the role whose name an ROI holds, or None."""
     if found is not None:
         return found[1].role
-    return Role.PTV if OTHER_TARGETS.search(normalise(name)) else None
+    if OTHER_TARGETS.search(normalise(name)):
+        return Role.PTV
+    return None
 
 
 def _another_target(nothing: MatchedROI, protocol: Protocol) -> MatchedROI:
@@ -484,7 +488,9 @@ def _spelled(region: str, numbers: str) -> str:
 
 def _level(letter: str, number: str) -> str | None:
     level = f"{letter[0]}{int(number)}"
-    return level if level in POSITION else None
+    if level not in POSITION:
+        return None
+    return level
 
 
 def _chain(text: str, at: int, found: list[str]) -> int:

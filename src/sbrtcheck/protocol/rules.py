@@ -141,7 +141,9 @@ class Limit:
     @property
     def last_line(self) -> Line:
         """Return the line beyond which the answer is FAIL."""
-        return self.goal if self.variation is None else self.variation
+        if self.variation is None:
+            return self.goal
+        return self.variation
 
     @property
     def is_near_maximum(self) -> bool:
@@ -152,9 +154,10 @@ class Limit:
     @property
     def strictness(self) -> tuple[float, float, str]:
         """Return what orders limits of one metric, the strictest first."""
-        sign = 1.0 if self.goal.constraint.is_upper else -1.0
         first, last = self.goal.constraint.limit, self.last_line.constraint.limit
-        return sign * first, sign * last, self.goal.source
+        if self.goal.constraint.is_upper:
+            return first, last, self.goal.source
+        return -first, -last, self.goal.source
 
 
 @with_config(STRICT)

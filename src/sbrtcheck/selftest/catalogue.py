@@ -71,30 +71,17 @@ def _along(solid: Solid, axis: Axis) -> OneAxis:
 
 def _positions() -> Iterator[Phantom]:
     """Yield a box in a dose that rises differently along all axes: swaps and flips move its answers."""
-    half_mm, slopes = np.array([11.0, 8.0, 14.0]), np.array([0.5, 0.3, 0.4])
+    slopes = np.array([0.5, 0.3, 0.4])
     box = Box(size_mm=(22.0, 16.0, 28.0), centre_mm=(4.0, -3.0, 2.0))
     field = DoseField(
         lambda x_mm, y_mm, z_mm: MIDDLE_GY + slopes[0] * x_mm + slopes[1] * y_mm + slopes[2] * z_mm
     )
+    half_mm = np.array([11.0, 8.0, 14.0])
     reach_mm = half_mm + np.abs(box.centre_mm)
     # Steps differ along the axes: rows and columns in the wrong order do not fit, either.
     axes = tuple(_around(reach_mm, step)[n] for n, step in enumerate((2.0, 2.5, 1.5)))
     middle_gy = MIDDLE_GY + float(slopes @ np.array(box.centre_mm))
-    reach_gy = float(slopes @ half_mm)
-    off_gy = 0.002
-    known = (
-        Truth(metric="volume", value=box.volume_cc, allowed=2e-4 * box.volume_cc, why=PRISM),
-        *(
-            Truth(metric=metric, value=value_gy, allowed=off_gy, why=PRISM)
-            for metric, value_gy in (
-                ("Dmean", middle_gy),
-                ("Dmin", middle_gy - reach_gy),
-                ("Dmax", middle_gy + reach_gy),
-            )
-        ),
-        # The dose is as often above the middle's as below it.
-        Truth(metric="D50%", value=middle_gy, allowed=0.01, why=PRISM),
-    )
+    known = _of_box(box, middle_gy, float(slopes @ half_mm))
     roi = box.roi("box", spacing_mm=2.0)
     dose = field.sampled(*axes)
     for position in ORIENTATIONS:
@@ -119,6 +106,19 @@ def _positions() -> Iterator[Phantom]:
         roi=roi,
         dose=field.sampled(x_mm, y_mm, uneven_mm),
         truths=known,
+    )
+
+
+def _of_box(box: Box, middle_gy: float, reach_gy: float) -> tuple[Truth, ...]:
+    """Return what is known of a box in which dose reaches so far to both sides of its middle's."""
+    off_gy = 0.002
+    return (
+        Truth(metric="volume", value=box.volume_cc, allowed=2e-4 * box.volume_cc, why=PRISM),
+        Truth(metric="Dmean", value=middle_gy, allowed=off_gy, why=PRISM),
+        Truth(metric="Dmin", value=middle_gy - reach_gy, allowed=off_gy, why=PRISM),
+        Truth(metric="Dmax", value=middle_gy + reach_gy, allowed=off_gy, why=PRISM),
+        # The dose is as often above the middle's as below it.
+        Truth(metric="D50%", value=middle_gy, allowed=0.01, why=PRISM),
     )
 
 
@@ -211,7 +211,9 @@ def _rods() -> Iterator[Phantom]:
 
 def _on_rings(allowed: Allowed, along: Axis) -> Allowed:
     """Allow for rings of 360 corners, which stand out from their circle by 5e-5 of the radius."""
-    return allowed if along == "z" else replace(allowed, end_mm=allowed.end_mm + 0.002)
+    if along == "z":
+        return allowed
+    return replace(allowed, end_mm=allowed.end_mm + 0.002)
 
 
 def _cones() -> Iterator[Phantom]:

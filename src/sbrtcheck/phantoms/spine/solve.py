@@ -10,7 +10,7 @@ from sbrtcheck.phantoms.spine.anatomy import LEAN, Anatomy, Part, anatomy
 from sbrtcheck.phantoms.spine.contouring import Points, contours, inside, rim
 from sbrtcheck.phantoms.spine.drawn import Drawn
 from sbrtcheck.phantoms.spine.field import Field, Sparing, Target, organ_sparing
-from sbrtcheck.phantoms.spine.limits import CLEAR, ORGANS, aim, line_gy
+from sbrtcheck.phantoms.spine.limits import CLEAR, ORGANS, PRV, aim, line_gy
 
 __all__ = ["Solved", "Truth", "gap_mm", "solve"]
 
@@ -72,7 +72,7 @@ def gap_mm(drawn: Drawn) -> tuple[float, float]:
     """Return how far the PTVs stay from what is spared, and where the dose must be low already."""
     asked = [(0.0, line) for name in _neural(drawn) if (line := line_gy(name, drawn)) is not None]
     if drawn.cord:
-        asked.append((drawn.prv_mm or MADE_PRV_MM, line_gy("SpinalCord_PRV", drawn) or 0.0))
+        asked.append((drawn.prv_mm or MADE_PRV_MM, PRV[drawn.fractions]))
     needs = []
     for reach, line in asked:
         part = aim(drawn) * line / (1.05 * drawn.rx_gy)
@@ -162,13 +162,21 @@ def _sample(field: Field, points: Points) -> _Sample:
     return _Sample(fall, hot, 1 - spared / fall)
 
 
+def _spared_gy(structure: str, drawn: Drawn) -> float:
+    """Return the line of a structure that is spared, or no dose at all where it has none."""
+    line = line_gy(structure, drawn)
+    if line is None:
+        return 0.0
+    return line
+
+
 def _searched(
     field: Field, ptvs: Mapping[str, Points], risks: Mapping[str, Points], drawn: Drawn
 ) -> Field:
     """Return the field with the sparing and hot spot that the drawn numbers ask for."""
     inner = [_sample(field, points) for points in ptvs.values()]
     asked = [
-        (_sample(field, points), aim(drawn) * (line_gy(name, drawn) or 0.0) / drawn.rx_gy)
+        (_sample(field, points), aim(drawn) * _spared_gy(name, drawn) / drawn.rx_gy)
         for name, points in risks.items()
         if name not in ORGANS
     ]
@@ -240,8 +248,7 @@ def _is_good(truth: Truth, drawn: Drawn) -> bool:
     """Tell whether the true numbers keep clear of every line."""
     rx = drawn.rx_gy
     clear = all(
-        maximum <= CLEAR * (line_gy(name, drawn) or 0.0)
-        for name, maximum in truth.maxima_gy.items()
+        maximum <= CLEAR * _spared_gy(name, drawn) for name, maximum in truth.maxima_gy.items()
     )
     covered = all(value >= 91.0 for value in truth.coverage_percent.values())
     plausible = all(1.0 <= median / rx <= 1.22 for median in truth.median_gy.values())
