@@ -81,7 +81,7 @@ def check(
         declared = asked.declared()
         with open_case(path, asked.files()) as case:
             verdict = check_case(case, load_protocol(protocol), declared)
-            second = _second_opinion(verdict) if crosscheck else None
+            second = _second_opinion(verdict, asked_for=crosscheck)
     except SbrtCheckError as error:
         refuse(error, asked.typed, phi=phi)
     colour = not no_color and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -104,7 +104,9 @@ def check(
     raise typer.Exit(exit_code(verdict.outcome, strict=strict))
 
 
-def _second_opinion(verdict: "Verdict") -> "CrossCheck":
+def _second_opinion(verdict: "Verdict", *, asked_for: bool) -> "CrossCheck | None":
+    if not asked_for:
+        return None
     from sbrtcheck.crosscheck import cross_check
 
     return cross_check(verdict)
