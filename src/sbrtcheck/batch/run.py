@@ -132,15 +132,12 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
         )
         progress.stage("writing tables", 0)
         about = _about(options, tally)
-        timing = {
-            "kept": kept,
-            "timing": {
-                "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-                "find_seconds": round(found - began, 3),
-                "judge_seconds": round(judged - found, 3),
-                "slots": runner.slots,
-            },
+        took = {
+            "find_seconds": round(found - began, 3),
+            "judge_seconds": round(judged - found, 3),
+            "slots": runner.slots,
         }
+        timing = {"kept": kept, "timing": {"finished": _now(), **took}}
         published = publish(options.out, results, strays, about, timing, phi=options.phi)
         _forget_unused(options.out / RECORDS, {row.key for row in answers.values()})
     notes, shared = tree.notes, shared_frames(tree.files)
@@ -154,6 +151,10 @@ def _cases(options: BatchOptions) -> Mapping[str, CaseRow]:
     if options.cases is None:
         return {}
     return load_cases(options.cases)
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _about(options: BatchOptions, tally: Tally) -> dict[str, object]:

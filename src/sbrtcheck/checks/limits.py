@@ -202,7 +202,9 @@ def _cure(graded: Graded, *, is_summed: bool) -> Text | None:
         return None
     if is_summed:
         return WIDER
-    return FINER if graded.state is State.AT_LIMIT else FIXED
+    if graded.state is State.AT_LIMIT:
+        return FINER
+    return FIXED
 
 
 def _message(value: Value, graded: Graded, ladder: Ladder) -> Text:
@@ -259,7 +261,9 @@ def kept_by_all_of_it(evidence: Evidence, finding: Finding) -> Finding:
     if finding.value is None or finding.value.value is not None:
         return finding
     point = evidence.value(DMAX, finding.subject, limit=line.limit)
-    maximum = point.value if point.high is None else point.high
+    maximum = point.high
+    if maximum is None:
+        maximum = point.value
     if maximum is None or not line.holds(maximum):
         return finding
     message = Text("{why}; all of it keeps {line}", why=finding.message, line=str(line))

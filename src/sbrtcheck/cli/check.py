@@ -16,8 +16,11 @@ from sbrtcheck.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sbrtcheck.checks.verdict import Verdict
     from sbrtcheck.crosscheck import CrossCheck
+    from sbrtcheck.report.text import Page
 
 
 @app.command()
@@ -60,8 +63,7 @@ def check(
     from sbrtcheck.dossier import open_case
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol.load import load_protocol
-    from sbrtcheck.report.as_json import render_json
-    from sbrtcheck.report.text import Page, render_text
+    from sbrtcheck.report.text import Page
 
     json_path = json_path_of(json_file)
     asked = options.CaseOptions(
@@ -94,14 +96,30 @@ def check(
         phi=phi,
         width=page_width(),
     )
+    _tell(verdict, second, page, json_path, printed=json_file == "-")
+    raise typer.Exit(exit_code(verdict.outcome, strict=strict))
+
+
+def _tell(
+    verdict: "Verdict",
+    second: "CrossCheck | None",
+    page: "Page",
+    json_path: "Path | None",
+    *,
+    printed: bool,
+) -> None:
+    """Write the JSON file where one is named, and print JSON or the page."""
+    from sbrtcheck.report.as_json import render_json
+    from sbrtcheck.report.text import render_text
+
     if json_path is not None:
-        text = render_json(verdict, strict=strict, phi=phi, second=second)
+        text = render_json(verdict, strict=page.strict, phi=page.phi, second=second)
         write_whole(json_path, text + "\n", option="--json")
-    if json_file == "-":
-        sys.stdout.write(render_json(verdict, strict=strict, phi=phi, second=second) + "\n")
+    if printed:
+        text = render_json(verdict, strict=page.strict, phi=page.phi, second=second)
+        sys.stdout.write(text + "\n")
     else:
         sys.stdout.write(render_text(verdict, page, second=second))
-    raise typer.Exit(exit_code(verdict.outcome, strict=strict))
 
 
 def _second_opinion(verdict: "Verdict", *, asked_for: bool) -> "CrossCheck | None":
