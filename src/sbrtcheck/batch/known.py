@@ -58,7 +58,9 @@ class TreeFile(NamedTuple):
         stated = self.found.peek.patient_id
         if self.found.patient_key is not None and stated is not None:
             return stated.decode("ascii")
-        return "" if self.learned.patient_id is None else self.learned.patient_id
+        if self.learned.patient_id is None:
+            return ""
+        return self.learned.patient_id
 
     @property
     def patient_key(self) -> str:
@@ -80,7 +82,9 @@ class TreeFile(NamedTuple):
 
 def place_text(place: Place) -> str:
     """Return where a file lies; a member of an archive by its number."""
-    return place.path if place.member is None else f"{place.path}#{place.member}"
+    if place.member is None:
+        return place.path
+    return f"{place.path}#{place.member}"
 
 
 def learn_unopened(places: Sequence[Place]) -> tuple[Learned, ...]:

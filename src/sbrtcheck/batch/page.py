@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from sbrtcheck import __version__
 from sbrtcheck.batch.results import OUTCOMES
 from sbrtcheck.batch.run import BatchResult
-from sbrtcheck.report.tables import as_ascii, table, wrapped
+from sbrtcheck.report.tables import for_console, table, wrapped
 from sbrtcheck.report.words import DRAFT, printable
 
 __all__ = ["render_batch"]
@@ -23,7 +23,10 @@ def render_batch(result: BatchResult, *, width: int, ascii_only: bool = False) -
     lines = [f"sbrtcheck {__version__}   protocol {about.id} {about.version}"]
     if about.status == "draft":
         lines.append(DRAFT)
-    lines += ["", f"{tally.plans} plan{'' if tally.plans == 1 else 's'}: {counts}"]
+    plans = f"{tally.plans} plans"
+    if tally.plans == 1:
+        plans = "1 plan"
+    lines += ["", f"{plans}: {counts}"]
     met: list[str] = []
     if published.conditional:
         met.append(
@@ -32,7 +35,8 @@ def render_batch(result: BatchResult, *, width: int, ascii_only: bool = False) -
         )
     if published.superseded:
         met.append(
-            f"UNDECIDED because an approved revision supersedes them: {published.superseded}"
+            f"superseded by another plan of the same target (course.superseded is UNDECIDED, other"
+            f" findings may FAIL): {published.superseded}"
         )
     met += _met(result)
     lines += [line for sentence in met for line in wrapped(sentence, width, 2)]
@@ -46,7 +50,7 @@ def render_batch(result: BatchResult, *, width: int, ascii_only: bool = False) -
         text += "\n" + table(rows, width)
         if len(published.worst) > MOST_ROWS:
             text += f"and {len(published.worst) - MOST_ROWS} more in plans.csv\n"
-    return as_ascii(text) if ascii_only else text
+    return for_console(text, ascii_only=ascii_only)
 
 
 def _met(result: BatchResult) -> list[str]:
@@ -68,7 +72,9 @@ def _met(result: BatchResult) -> list[str]:
         kinds = sorted(tally.files.items(), key=lambda pair: -pair[1])
         told = ", ".join(f"{count} {kind}" for kind, count in kinds[:MOST_KINDS])
         more = len(kinds) - MOST_KINDS
-        lines.append(f"other files: {told}" + (f" and {more} more kinds" if more > 0 else ""))
+        if more > 0:
+            told += f" and {more} more kinds"
+        lines.append(f"other files: {told}")
     if tally.without_row:
         told = ", ".join(tally.without_row[:MOST_ROWS])
         lines.append(
@@ -85,7 +91,10 @@ def _met(result: BatchResult) -> list[str]:
 
 
 def _cut(told: str, rows: Sequence[object]) -> str:
-    return told if len(rows) <= MOST_ROWS else f"{told} and {len(rows) - MOST_ROWS} more"
+    more = len(rows) - MOST_ROWS
+    if more <= 0:
+        return told
+    return f"{told} and {more} more"
 
 
 def _deviations(summary: Sequence[Mapping[str, object]]) -> list[tuple[str, ...]]:
@@ -98,7 +107,9 @@ def _deviations(summary: Sequence[Mapping[str, object]]) -> list[tuple[str, ...]
         if row["rules"] != "both":
             found.setdefault((str(row["rules"]), str(row["by"]), str(row["group"])), []).append(row)
     for (rules, by, group), kinds in found.items():
-        name = group if by == "all" else f"{by} {printable(group)}"
+        name = group
+        if by != "all":
+            name = f"{by} {printable(group)}"
         numbers = (str(kinds[0][number]) for number in NUMBERS)
         rows.append((rules, name, *numbers, *(cell for row in kinds for cell in _interval(row))))
     return rows

@@ -73,7 +73,9 @@ def shared_frames(files: Sequence[TreeFile]) -> Text | None:
     """Say that plans of several patient IDs lie in one frame of reference: one patient perhaps."""
     frames: dict[str, set[str]] = {}
     for file in files:
-        frame = file.learned.frame_uid if file.learned.is_opened else file.found.peek.frame_uid
+        frame = file.found.peek.frame_uid
+        if file.learned.is_opened:
+            frame = file.learned.frame_uid
         if file.is_of_class(dicom.RT_PLAN) and frame and file.patient_key:
             frames.setdefault(frame, set()).add(file.patient_key)
     count = sum(len(ids) > 1 for ids in frames.values())
@@ -88,7 +90,9 @@ def shared_frames(files: Sequence[TreeFile]) -> Text | None:
 
 def _order(file: TreeFile) -> tuple[str, int]:
     place = file.place
-    return place.path, -1 if place.member is None else place.member
+    if place.member is None:
+        return place.path, -1
+    return place.path, place.member
 
 
 def _is_of_nobody(file: TreeFile) -> bool:
@@ -110,9 +114,10 @@ def _joined(files: Sequence[TreeFile]) -> list[list[TreeFile]]:
         if file.patient_key:
             keys.append(("id", file.patient_key))
         matching = sorted({at[key] for key in keys if key in at})
-        number = matching[0] if matching else len(groups)
         if not matching:
+            matching = [len(groups)]
             groups.append([])
+        number = matching[0]
         for other in matching[1:]:  # what it shares with both makes them one
             groups[number] += groups[other]
             groups[other] = []

@@ -20,7 +20,7 @@ from sbrtcheck.batch.tables import CsvTable, ParquetTable, Row
 from sbrtcheck.batch.work import CURVE_STEP_GY, ERROR, SUPERSEDED, Record
 from sbrtcheck.dossier.places import MAKING, RUN
 from sbrtcheck.report.junit import write_junit
-from sbrtcheck.report.words import printable
+from sbrtcheck.report.words import printable, text_of, words_of
 
 __all__ = ["OUTCOMES", "PlanHeader", "Published", "Result", "Stray", "publish"]
 
@@ -152,9 +152,12 @@ def _kept(folder: Path, made_of: str) -> Published | None:
         same = document["made_of"] == made_of and document["outputs"].items() <= hashes.items()
         published = document["published"]
         published["worst"] = [tuple(row) for row in published["worst"]]
-        return Published(**published) if same else None
+        kept = Published(**published)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    if not same:
+        return None
+    return kept
 
 
 def _write_tables(
@@ -240,7 +243,7 @@ class _Plans:
 def _add_plan(result: Result, record: Record, tables: _Tables, plans: _Plans) -> None:
     row = _plan_row(result, record)
     tables.plans.add(row)
-    outcome, reason = str(row["outcome"]), str(row["reason"] or "")
+    outcome, reason = str(row["outcome"]), text_of(words_of(row["reason"]))
     plans.outcomes[outcome] += 1
     plans.cases.append((result.plan, result.centre, result.role, outcome, reason))
     if result.role == SUPERSEDED:
@@ -302,9 +305,13 @@ def _plan_row(result: Result, record: Record) -> dict[str, object]:
     }
     if record.verdict is not None:
         row |= _verdict_cells(record.verdict)
-    return {
-        name: printable(value) if isinstance(value, str) else value for name, value in row.items()
-    }
+    return {name: _printable(value) for name, value in row.items()}
+
+
+def _printable(value: object) -> object:
+    if isinstance(value, str):
+        return printable(value)
+    return value
 
 
 def _verdict_cells(verdict: Document) -> dict[str, object]:
@@ -319,17 +326,21 @@ def _verdict_cells(verdict: Document) -> dict[str, object]:
     if not causes:
         causes = worst
     dose_gy, fractions = prescription.get("dose_gy"), prescription.get("fractions")
-    more = len(causes) - MOST_WORDS
     words = [
         f"{_question(finding)}{_number(finding)}: {finding['reason'] or finding['message']}"
         for finding in causes[:MOST_WORDS]
     ]
+    if len(causes) > MOST_WORDS:
+        words.append(f"and {len(causes) - MOST_WORDS} more")
+    scheme = None
+    if dose_gy is not None:
+        scheme = f"{dose_gy:g} Gy/{fractions}"
     return {
         "trial_outcome": verdict["trial_outcome"],
         "dosimetry_outcome": verdict["dosimetry_outcome"],
         "worst": "; ".join(_question(finding) for finding in worst),
-        "reason": "; ".join([*words, *([f"and {more} more"] if more > 0 else [])]),
-        "scheme": None if dose_gy is None else f"{dose_gy:g} Gy/{fractions}",
+        "reason": "; ".join(words),
+        "scheme": scheme,
         "dose_gy": dose_gy,
         "fractions": fractions,
         "levels": " ".join(verdict["levels"]["treated"]),
@@ -350,24 +361,22 @@ def _question(finding: Document) -> str:
 
 
 def _number(finding: Document) -> str:
-    return (
-        "" if finding["value"] is None else f" = {finding['value']:.6g} {finding['unit']}".rstrip()
-    )
+    if finding["value"] is None:
+        return ""
+    return f" = {finding['value']:.6g} {finding['unit']}".rstrip()
 
 
 def _counted(result: Result, row: Row) -> Counted:
     outcome = str(row["outcome"])
-    lost = outcome if "trial_outcome" not in row else None
-    trial, dosimetry = row.get("trial_outcome"), row.get("dosimetry_outcome")
+    trial: str | None = outcome
+    dosimetry = outcome
+    if "trial_outcome" in row:  # without a verdict, the plan is lost to both sets of rules
+        trial, dosimetry = words_of(row["trial_outcome"]), str(row["dosimetry_outcome"])
     return Counted(
         centre=result.centre,
-        scheme=None if row.get("scheme") is None else str(row["scheme"]),
-        levels=tuple(str(row.get("levels") or "").split()),
-        outcomes={
-            "trial": lost or (None if trial is None else str(trial)),
-            "dosimetry": lost or str(dosimetry),
-            "both": outcome,
-        },
+        scheme=words_of(row.get("scheme")),
+        levels=tuple(text_of(words_of(row.get("levels"))).split()),
+        outcomes={"trial": trial, "dosimetry": dosimetry, "both": outcome},
     )
 
 

@@ -45,7 +45,7 @@ from sbrtcheck.errors import CaseError
 from sbrtcheck.model import CaseFacts, Patient, Text
 from sbrtcheck.protocol.rules import Protocol as TrialProtocol
 from sbrtcheck.report.as_json import protocol_record
-from sbrtcheck.report.words import Voice, printable
+from sbrtcheck.report.words import Voice, printable, text_of
 
 __all__ = ["BatchResult", "Tally", "run_batch"]
 
@@ -102,7 +102,7 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
         If results cannot be written at the end; verdicts reached so far are kept.
     """
     began = time.monotonic()
-    cases = {} if options.cases is None else load_cases(options.cases)
+    cases = _cases(options)
     _make_folder(options)
     with _locked(options.out):
         if not options.resume:
@@ -116,7 +116,7 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
         judged = time.monotonic()
         results = sorted(
             (row for patient in patients for row in _results(patient, answers, options)),
-            key=lambda result: (result.centre or "", result.patient, result.plan),
+            key=lambda result: (text_of(result.centre), result.patient, result.plan),
         )
         uses = [row for patient in patients for row in _uses(patient, answers)]
         strays = [*_strays(uses, options), *_odd_strays(tree.odd, options)]
@@ -128,33 +128,47 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
             copies=sum(use.what == COPY for use in uses),
             quarantined=len(strays),
             files=dict(sorted(tree.others.items())),
-            **({} if options.cases is None else _unmatched(patients, results, cases)),
+            **_unmatched(patients, results, cases, options),
         )
         progress.stage("writing tables", 0)
-        about = {
-            "protocol": protocol_record(options.protocol),
-            "versions": _versions(),
-            "pseudonym_key": options.pseudonyms.key_id,
-            "phi": options.phi,
-            "cases_sha256": _sha256(options.cases),
-            **asdict(tally),
+        about = _about(options, tally)
+        took = {
+            "find_seconds": round(found - began, 3),
+            "judge_seconds": round(judged - found, 3),
+            "slots": runner.slots,
         }
-        del about["kept"]  # as times, it says how the run went, not what it found
-        timing = {
-            "kept": kept,
-            "timing": {
-                "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-                "find_seconds": round(found - began, 3),
-                "judge_seconds": round(judged - found, 3),
-                "slots": runner.slots,
-            },
-        }
+        timing = {"kept": kept, "timing": {"finished": _now(), **took}}
         published = publish(options.out, results, strays, about, timing, phi=options.phi)
         _forget_unused(options.out / RECORDS, {row.key for row in answers.values()})
-    shared = shared_frames(tree.files)
-    notes = tree.notes if shared is None else (*tree.notes, shared)
+    notes, shared = tree.notes, shared_frames(tree.files)
+    if shared is not None:
+        notes = (*notes, shared)
     voice = Voice(phi=options.phi)
     return BatchResult(options.protocol, published, tally, tuple(voice.say(n) for n in notes))
+
+
+def _cases(options: BatchOptions) -> Mapping[str, CaseRow]:
+    if options.cases is None:
+        return {}
+    return load_cases(options.cases)
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _about(options: BatchOptions, tally: Tally) -> dict[str, object]:
+    """Return what the tables are made of, for `run.json`."""
+    about = {
+        "protocol": protocol_record(options.protocol),
+        "versions": _versions(),
+        "pseudonym_key": options.pseudonyms.key_id,
+        "phi": options.phi,
+        "cases_sha256": _sha256(options.cases),
+        **asdict(tally),
+    }
+    del about["kept"]  # as times, it says how the run went, not what it found
+    return about
 
 
 class _Unmatched(TypedDict, total=False):
@@ -163,9 +177,14 @@ class _Unmatched(TypedDict, total=False):
 
 
 def _unmatched(
-    patients: Sequence["_Prepared"], results: Sequence[Result], cases: Mapping[str, CaseRow]
+    patients: Sequence["_Prepared"],
+    results: Sequence[Result],
+    cases: Mapping[str, CaseRow],
+    options: BatchOptions,
 ) -> _Unmatched:
-    """Tell which plans and which rows of the cases have no counterpart."""
+    """Tell which plans and which rows of the cases have no counterpart; nothing without cases."""
+    if options.cases is None:
+        return {}
     used = {row.line for patient in patients for row in patient.rows.values()}
     return {
         "without_row": tuple(result.plan for result in results if result.case_row is None),
@@ -228,7 +247,9 @@ def _versions() -> dict[str, str]:
 
 
 def _sha256(path: Path | None) -> str | None:
-    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+    if path is None:
+        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 # --- Judging ------------------------------------------------------------------------------------
@@ -270,9 +291,15 @@ def _prepared(
     return _Prepared(group=group, task=task, key=task.key(), rows=rows)
 
 
+def _facts_of_row(row: CaseRow | None) -> CaseFacts:
+    if row is None:
+        return CaseFacts()
+    return row.facts
+
+
 def _facts(plan: TreeFile, row: CaseRow | None) -> CaseFacts | Text:
     """Return the facts of the row and of the `case.toml` beside the plan, or why there are none."""
-    facts = CaseFacts() if row is None else row.facts
+    facts = _facts_of_row(row)
     beside = facts_beside(Path(plan.place.path))
     if beside is None:
         return facts
@@ -350,7 +377,9 @@ def _known(key: str, options: BatchOptions) -> _Answer | None:
     if not options.resume:
         return None
     record = read_record(options.out / RECORDS / f"{key}.json")
-    return None if record is None else _Answer(key, answer_of(record))
+    if record is None:
+        return None
+    return _Answer(key, answer_of(record))
 
 
 def _answered(
@@ -362,19 +391,26 @@ def _answered(
     if runner.shares_disk:
         function = partial(judge_into, str(folder.absolute()))
     for task, answer in runner.run(function, tasks, seconds=options.seconds, weight=_plans_of):
-        key = task.key()
-        failure = _written(folder, key, answer) if isinstance(answer, bytes) else answer
-        record = None if failure is not None else read_record(folder / f"{key}.json")
-        if failure is not None:
-            yield task, _Answer(key, None, failure.reason)
-        elif record is None:
-            yield task, _Answer(key, None, GONE)
-        else:
-            yield task, _Answer(key, answer_of(record))
+        yield task, _filed(folder, task.key(), answer)
+
+
+def _filed(folder: Path, key: str, answer: bytes | Failed | None) -> _Answer:
+    """Return an answer whose record is written: here, or by the process that made it."""
+    failure = answer
+    if isinstance(answer, bytes):
+        failure = _written(folder, key, answer)
+    if isinstance(failure, Failed):
+        return _Answer(key, None, failure.reason)
+    record = read_record(folder / f"{key}.json")
+    if record is None:
+        return _Answer(key, None, GONE)
+    return _Answer(key, answer_of(record))
 
 
 def _plans_of(task: PatientTask) -> int:
-    return 1 if task.only is not None else max(len(task.plans), 1)
+    if task.only is not None:
+        return 1
+    return max(len(task.plans), 1)
 
 
 def _written(folder: Path, key: str, record: bytes) -> Failed | None:
@@ -386,9 +422,10 @@ def _written(folder: Path, key: str, record: bytes) -> Failed | None:
 
 
 def _step(answer: _Answer, task: PatientTask, progress: Progress) -> None:
-    if answer.document is None:
-        for _ in range(_plans_of(task) if task.plans else 0):
+    if answer.document is None and task.plans:
+        for _ in range(_plans_of(task)):
             progress.step(ERROR)
+    if answer.document is None:
         return
     for plan in answer.document["plans"]:
         progress.step(plan["outcome"])
@@ -437,10 +474,11 @@ def _told(patient: _Prepared, answer: _Answer, options: BatchOptions) -> Iterato
 
 def _failed(patient: _Prepared, file: TreeFile, reason: str, options: BatchOptions) -> Result:
     uid = file.found.peek.sop_instance_uid
+    patient_id = None
+    if options.phi:
+        patient_id = file.patient_id
     header = PlanHeader(
-        sop_instance_uid="" if uid is None else uid,
-        sha256=file.learned.sha256,
-        patient_id=file.patient_id if options.phi else None,
+        sop_instance_uid=text_of(uid), sha256=file.learned.sha256, patient_id=patient_id
     )
     return _result(
         patient,
@@ -469,13 +507,19 @@ def _result(
     row = patient.rows.get(file.place)
     facts = patient.task.facts_of(file.place)
     if isinstance(facts, Text):
-        facts = CaseFacts() if row is None else row.facts
+        facts = _facts_of_row(row)
+    trial_number, case_row = None, None
+    if row is not None:
+        trial_number, case_row = row.trial_number, row.line
+    centre = None
+    if facts.centre is not None:
+        centre = printable(facts.centre)
     return Result(
         plan=names.plan(identity),
         patient=names.patient(patient.group.patient_of(file)),
-        centre=None if facts.centre is None else printable(facts.centre),
-        trial_number=None if row is None else row.trial_number,
-        case_row=None if row is None else row.line,
+        centre=centre,
+        trial_number=trial_number,
+        case_row=case_row,
         role=role,
         path=place_text(file.place),
         header=header,
@@ -510,11 +554,13 @@ def _uses(patient: _Prepared, answers: Answers) -> Iterator[_Use]:
     told = next((row.document for row in tried if row.document is not None), None)
     if told is not None:
         for number, what, why in told["files"]:
-            yield _Use(patient.task.files[number], what, "" if why is None else why)
+            yield _Use(patient.task.files[number], what, text_of(why))
         return
     why = f"its patient's files could not be worked on: {tried[0].failure}"
     for file in patient.group.own:
-        what = USED if file.place in patient.plans else STRAY
+        what = STRAY
+        if file.place in patient.plans:
+            what = USED
         yield _Use(file, what, why)
 
 

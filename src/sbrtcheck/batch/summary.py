@@ -40,8 +40,11 @@ def clopper_pearson(
     if of == 0:
         return None
     tail = (1 - confidence) / 2
-    low = 0.0 if count == 0 else float(betaincinv(count, of - count + 1, tail))
-    high = 1.0 if count == of else float(betaincinv(count + 1, of - count, 1 - tail))
+    low, high = 0.0, 1.0
+    if count > 0:
+        low = float(betaincinv(count, of - count + 1, tail))
+    if count < of:
+        high = float(betaincinv(count + 1, of - count, 1 - tail))
     return low, high
 
 
@@ -64,7 +67,10 @@ def _groupings(
 
 
 def _from_head_to_foot(group: tuple[str, object]) -> int:
-    return LEVELS.index(group[0]) if group[0] in LEVELS else len(LEVELS)
+    level = group[0]
+    if level in LEVELS:
+        return LEVELS.index(level)
+    return len(LEVELS)
 
 
 def _grouped(pairs: Iterable[tuple[str, Counted]]) -> list[tuple[str, list[Counted]]]:
@@ -79,8 +85,7 @@ def _rows(rules: str, by: str, group: str, plans: Sequence[Counted]) -> Iterator
     decided = sum(outcome in DECIDED for outcome in outcomes)
     for deviation, members in DEVIATIONS.items():
         count = sum(outcome in members for outcome in outcomes)
-        interval = clopper_pearson(count, decided)
-        low, high = (None, None) if interval is None else interval
+        percent, low_percent, high_percent = _percents(count, decided)
         yield {
             "rules": rules,
             "by": by,
@@ -91,7 +96,16 @@ def _rows(rules: str, by: str, group: str, plans: Sequence[Counted]) -> Iterator
             "undecided": outcomes.count("UNDECIDED"),
             "errors": outcomes.count("ERROR"),
             "count": count,
-            "percent": None if not decided else 100 * count / decided,
-            "low_percent": None if low is None else 100 * low,
-            "high_percent": None if high is None else 100 * high,
+            "percent": percent,
+            "low_percent": low_percent,
+            "high_percent": high_percent,
         }
+
+
+def _percents(count: int, of: int) -> tuple[float | None, float | None, float | None]:
+    """Return a proportion and the ends of its interval, in percent; None of none."""
+    interval = clopper_pearson(count, of)
+    if interval is None:
+        return None, None, None
+    low, high = interval
+    return 100 * count / of, 100 * low, 100 * high

@@ -220,7 +220,9 @@ def read_record(path: Path) -> bytes | None:
         content = path.read_bytes()
     except OSError:
         return None
-    return content if content.endswith(END) else None
+    if not content.endswith(END):
+        return None
+    return content
 
 
 def answer_of(record: bytes) -> Document:
@@ -323,7 +325,9 @@ def _read(task: PatientTask) -> _Read:
 
 
 def _member(place: Place) -> int:
-    return -1 if place.member is None else place.member
+    if place.member is None:
+        return -1
+    return place.member
 
 
 def _changed(task: PatientTask, read: _Read) -> str | None:
@@ -418,7 +422,9 @@ def _plan(
 def words_of(error: SbrtCheckError, voice: Voice) -> str:
     """Return an error as one sentence without path or patient; candidates are left out."""
     problem = error.problem
-    return voice.say(problem) if isinstance(problem, Text) else voice.name(str(problem))
+    if isinstance(problem, Text):
+        return voice.say(problem)
+    return voice.name(str(problem))
 
 
 def _verdict(
@@ -430,10 +436,10 @@ def _verdict(
     case = case_of(dossier, filed)
     evidence = gather(case, _unpacked(task.protocol), Declared(facts=facts))
     verdict = judge(evidence)
-    superseded = evidence.course.superseded
-    replaced = superseded is not None and superseded.is_replaced
+    role, superseded = JUDGED, evidence.course.superseded
+    if superseded is not None and superseded.is_replaced:
+        role = SUPERSEDED
     voice = Voice(*case.patients, phi=task.phi)
-    role = SUPERSEDED if replaced else JUDGED
     head: dict[str, object] = {"outcome": verdict.outcome.name, "role": role}
     body = {
         "verdict": render_json(verdict, phi=task.phi),
@@ -541,4 +547,6 @@ def _why_second(filed: Filed, plans_of: Mapping[str, Sequence[Filed]]) -> Text |
     if not filed.uid or same[0] is filed:
         return None
     problem = two_contents("RT Plan", filed.uid, same).problem
-    return problem if isinstance(problem, Text) else Text("{problem}", problem=str(problem))
+    if isinstance(problem, Text):
+        return problem
+    return Text("{problem}", problem=str(problem))

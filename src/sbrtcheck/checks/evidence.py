@@ -177,14 +177,18 @@ class _Doses:
         """Return the dose that an ROI is judged in: serial organs in that of the course."""
         if match.role in TARGET_ROLES or match.role is Role.EXTERNAL:
             return self.own
-        return self.course.dose if is_summed(match, protocol) else self.own
+        if not is_summed(match, protocol):
+            return self.own
+        return self.course.dose
 
 
 def is_summed(match: MatchedROI, protocol: Protocol) -> bool:
     """Tell whether an ROI is judged in the dose of the whole course."""
     if match.role is not Role.ORGAN:
         return match.role not in (*TARGET_ROLES, Role.EXTERNAL, Role.VERTEBRA)
-    rules = protocol.organs.get(match.structure or "")
+    if match.structure is None:
+        return False
+    rules = protocol.organs.get(match.structure)
     return rules is not None and rules.severity == "error"
 
 

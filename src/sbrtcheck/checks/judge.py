@@ -131,10 +131,7 @@ def require_known_checks(protocol: Protocol) -> None:
 def gather(case: Case, protocol: Protocol, declared: Declared) -> Evidence:
     """Make a case ready for questions; raises what `check` does but for the dose of one session."""
     require_known_checks(protocol)
-    known = declared.levels or declared.facts.operated_levels
-    matches = match_rois(case.structure_set.rois, protocol, declared.aliases, levels=known)
-    matches = tuple(_solid(match) for match in matches)
-    _refuse_drawn(matches, declared)
+    matches = _matched(case, protocol, declared)
     reading = read_prescription(case.plan, declared, protocol.schemes)
     course_of_plan = read_course(case, matches, protocol, declared)
     targets = read_targets(
@@ -151,13 +148,8 @@ def gather(case: Case, protocol: Protocol, declared: Declared) -> Evidence:
     subjects = name_subjects(matches)
     subjects = (*subjects, *compose_parts(subjects, protocol))
     spans = _spans(subjects, targets, treated, protocol, declared)
-    of_nerves = read_neural(
-        subjects,
-        spans,
-        protocol.neural,
-        protocol.structure_of(Role.CORD_PRV),
-        course_of_plan.dose,
-    )
+    prv = protocol.structure_of(Role.CORD_PRV)
+    of_nerves = read_neural(subjects, spans, protocol.neural, prv, course_of_plan.dose)
     dosimetry, notes = compute_dosimetry(
         subjects,
         of_nerves,
@@ -182,6 +174,15 @@ def gather(case: Case, protocol: Protocol, declared: Declared) -> Evidence:
         others=tuple(match for match in matches if match.structure is None),
         notes=notes,
     )
+
+
+def _matched(case: Case, protocol: Protocol, declared: Declared) -> tuple[MatchedROI, ...]:
+    """Return what each ROI is taken for; raises `CaseError` where a declaration contradicts it."""
+    known = declared.levels or declared.facts.operated_levels
+    found = match_rois(case.structure_set.rois, protocol, declared.aliases, levels=known)
+    matches = tuple(_solid(match) for match in found)
+    _refuse_drawn(matches, declared)
+    return matches
 
 
 def _solid(match: MatchedROI) -> MatchedROI:

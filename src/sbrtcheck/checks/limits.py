@@ -204,7 +204,9 @@ def _cure_of(evidence: Evidence, subject: str, graded: Graded) -> Text | None:
         return WIDER
     if graded.state is State.MISSING and evidence.dvh(subject).is_complete:
         return WHOLE
-    return FINER if graded.state is State.AT_LIMIT else FIXED
+    if graded.state is State.AT_LIMIT:
+        return FINER
+    return FIXED
 
 
 def _message(value: Value, graded: Graded, ladder: Ladder) -> Text:
@@ -261,7 +263,9 @@ def kept_by_all_of_it(evidence: Evidence, finding: Finding) -> Finding:
     if finding.value is None or finding.value.value is not None:
         return finding
     point = evidence.value(DMAX, finding.subject, limit=line.limit)
-    maximum = point.value if point.high is None else point.high
+    maximum = point.high
+    if maximum is None:
+        maximum = point.value
     if maximum is None or not line.holds(maximum):
         return finding
     message = Text("{why}; all of it keeps {line}", why=finding.message, line=str(line))

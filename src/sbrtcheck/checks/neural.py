@@ -206,11 +206,15 @@ def _lines(evidence: Evidence) -> _Lines:
 
 def _cord_ladder(lines: _Lines) -> Ladder | None:
     """Cord <= G PASS, <= L VARIATION, beyond FAIL."""
-    return None if lines.cord is None else ladder_of(lines.cord)
+    if lines.cord is None:
+        return None
+    return ladder_of(lines.cord)
 
 
 def _cauda_ladder(lines: _Lines) -> Ladder | None:
-    return None if lines.cauda is None else ladder_of(lines.cauda)
+    if lines.cauda is None:
+        return None
+    return ladder_of(lines.cauda)
 
 
 def _conus_ladder(lines: _Lines) -> Ladder | None:
@@ -240,7 +244,9 @@ def _prv_ladder(lines: _Lines) -> Ladder | None:
 def _carried_on_ladder(lines: _Lines) -> Ladder | None:
     """Beyond a line only where an outline was carried on: UNDECIDED, never FAIL."""
     ladder = _cord_ladder(lines)
-    return None if ladder is None else replace(ladder, beyond=Outcome.UNDECIDED)
+    if ladder is None:
+        return None
+    return replace(ladder, beyond=Outcome.UNDECIDED)
 
 
 # What is judged as what, and where: the ladder it is held to.
@@ -269,7 +275,9 @@ TABLE = {
 def lines_of(evidence: Evidence, part: Part) -> tuple[Line, ...]:
     """Return the lines that a neural ROI is held to, the strictest first; none where there are none."""
     ladder = TABLE[part.kind, part.zone](_lines(evidence))
-    return () if ladder is None else tuple(step.line for step in ladder.steps)
+    if ladder is None:
+        return ()
+    return tuple(step.line for step in ladder.steps)
 
 
 def further_limits(evidence: Evidence, part: Part) -> tuple[Limit, ...]:
@@ -287,7 +295,9 @@ CORD_STANDS = (Kind.CORD, Kind.ALL_CORDS, Kind.STAND_IN, Kind.TOGETHER, Kind.CON
 
 def _limit(evidence: Evidence, part: Part) -> Finding:
     """Return the answer about one neural ROI, by the table."""
-    rule = LIMITS[part.match.role] if part.match.role in LIMITS else LIMITS[Role.CORD]
+    rule = LIMITS[Role.CORD]
+    if part.match.role in LIMITS:
+        rule = LIMITS[part.match.role]
     lines = _lines(evidence)
     ladder = TABLE[part.kind, part.zone](lines)
     place = _place(evidence, part, lines)
@@ -312,7 +322,9 @@ def _place(evidence: Evidence, part: Part, lines: _Lines) -> str | None:
         part.kind is Kind.STAND_IN and part.match.role is Role.CAUDA
     ):
         limit = lines.cauda
-    return None if limit is None else limit_place(evidence, limit)
+    if limit is None:
+        return None
+    return limit_place(evidence, limit)
 
 
 def _without_line(
@@ -326,7 +338,9 @@ def _without_line(
             "the protocol has no limit at {fractions} fractions", fractions=evidence.fractions
         )
         cure = Text("choose a protocol that has limits for this fraction number")
-    line = lines.largest_cauda if part.kind is Kind.CAUDA else lines.largest_cord
+    line = lines.largest_cord
+    if part.kind is Kind.CAUDA:
+        line = lines.largest_cauda
     if line is None or not part.is_graded or part.kind in (Kind.PRV, Kind.MADE_PRV):
         value = evidence.value(NEAR_MAXIMUM, part.subject)
         found = reported(rule, why, subject=part.subject, roi=part.match.roi.name)
@@ -402,7 +416,7 @@ def _conus_words(finding: Finding) -> Text:
 def _with_maximum_words(evidence: Evidence, part: Part, finding: Finding) -> Finding:
     """Say when the point maximum is above a goal that the near-maximum keeps."""
     lines = _lines(evidence)
-    near = None if finding.value is None else finding.value.value
+    near = finding.number
     if part.kind not in CORD_STANDS or lines.cord is None or near is None:
         return finding
     goal: Constraint = lines.cord.goal.constraint
@@ -506,7 +520,9 @@ def _rows_of(evidence: Evidence, role: Role, structure: str, lines: _Lines) -> I
     drawn = evidence.of_structure(structure)
     for limit in rows:
         is_table_row = limit in (lines.cord, lines.cauda)
-        in_table = 1 if limit.is_near_maximum and role not in (Role.CORD, Role.CAUDA) else 0
+        in_table = 0
+        if limit.is_near_maximum and role not in (Role.CORD, Role.CAUDA):
+            in_table = 1
         rule = numbered(LIMITS[role], limit, rows, before=in_table)
         place = limit_place(evidence, limit)
         if not drawn:
@@ -542,7 +558,9 @@ def numbered(rule: Rule, limit: Limit, rows: tuple[Limit, ...], *, before: int =
         and row.goal.constraint.is_upper == constraint.is_upper
     ]
     number = 1 + before + sorted(alike, key=lambda row: row.strictness).index(limit)
-    return rule if number == 1 else replace(rule, id=f"{rule.id}.{number}")
+    if number == 1:
+        return rule
+    return replace(rule, id=f"{rule.id}.{number}")
 
 
 def _held_back_as_written(evidence: Evidence, finding: Finding) -> Finding:

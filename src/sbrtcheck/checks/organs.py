@@ -148,7 +148,7 @@ def finding_is_too_small(finding: Finding, volume_cc: float | None) -> bool:
 def _spared_whole(evidence: Evidence, finding: Finding) -> Finding:
     """Report, not grade, that less is drawn than should be spared, where all of it is."""
     volume_cc = evidence.dvh(finding.subject).volume_cc
-    value = None if finding.value is None else finding.value.value
+    value = finding.number
     if finding.metric is None or finding.metric.kind != "CV":
         return finding
     if value is None or volume_cc is None or finding.outcome in (Outcome.PASS, None):

@@ -46,8 +46,10 @@ def why_not_superseded(
             return Text("the files do not say when it was made")
         if not 0 <= days <= REVISED_WITHIN_DAYS:
             return Text("it was made after the dose of the plan, or long before it")
-        beams = header.summation_type == "BEAM"
-        plans.setdefault(header.referenced_plan_uids if beams else number, []).append(dose)
+        of_plan: object = number
+        if header.summation_type == "BEAM":
+            of_plan = header.referenced_plan_uids
+        plans.setdefault(of_plan, []).append(dose)
     targets = tuple(targets)
     try:
         sums = [sum_doses(parts) for parts in plans.values()]
@@ -60,7 +62,9 @@ def why_not_superseded(
 
 def _days(earlier: str | None, later: str | None) -> int | None:
     """Return the days between two dates of DICOM (YYYYMMDD)."""
+    if earlier is None or later is None:
+        return None
     try:
-        return (date.fromisoformat(later or "") - date.fromisoformat(earlier or "")).days
+        return (date.fromisoformat(later) - date.fromisoformat(earlier)).days
     except ValueError:
         return None

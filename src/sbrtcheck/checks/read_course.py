@@ -325,7 +325,9 @@ def _standing(group: _Group) -> _Planned | None:
     if stands is None:
         return None
     others = [one for one in group.members if one is not stands]
-    return stands if all(_pair(one, stands) in group.whole for one in others) else None
+    if not all(_pair(one, stands) in group.whole for one in others):
+        return None
+    return stands
 
 
 def _latest(plans: Sequence[_Planned]) -> _Planned | None:

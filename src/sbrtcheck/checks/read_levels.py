@@ -35,7 +35,9 @@ class TreatedLevels:
     @property
     def certain(self) -> tuple[str, ...]:
         """Return the levels where they are known for certain; none otherwise."""
-        return self.levels if self.problem is None else ()
+        if self.problem is not None:
+            return ()
+        return self.levels
 
     def of_target(self, roi_name: str) -> tuple[str, ...]:
         """Return the levels of one target: its own where named, else all; none where unknown."""

@@ -164,7 +164,9 @@ def zone_of(levels: Sequence[str], conus: str | None) -> Zone:
         return Zone.CORD
     highest = min(LEVELS.index(level) for level in levels)
     if conus is not None:
-        return Zone.CORD if highest <= LEVELS.index(conus) else Zone.CAUDA
+        if highest <= LEVELS.index(conus):
+            return Zone.CORD
+        return Zone.CAUDA
     if highest < FIRST_CONUS:
         return Zone.CORD
     if highest < FIRST_CAUDA:
@@ -485,7 +487,9 @@ def _cut_part(
 def _together(pieces: Sequence[ROI], cords: Sequence[_Drawn], parts: Sequence[Part]) -> Part:
     """Return cord and all that stands for it as one solid, under the limit of the cord."""
     stands = [part for part in parts if part.kind is Kind.STAND_IN]
-    zone = Zone.CORD if cords or any(p.zone is Zone.CORD for p in stands) else Zone.CONUS
+    zone = Zone.CONUS
+    if cords or any(part.zone is Zone.CORD for part in stands):
+        zone = Zone.CORD
     if any(part.zone is Zone.CONUS for part in stands):
         zone = Zone.CONUS
     name = " + ".join(dict.fromkeys(roi.name for roi in pieces))
@@ -583,7 +587,9 @@ def margin_in_name_mm(name: str) -> float | None:
     (2.0, 5.0)
     """
     found = MARGIN.search(name.replace("_", " "))
-    return None if found is None else float(found[1])
+    if found is None:
+        return None
+    return float(found[1])
 
 
 def _made_prv(

@@ -74,12 +74,23 @@ class Finding:
     @property
     def basis(self) -> Basis:
         """Return what the answer rests on."""
-        return self.rule.basis if self.line_basis is None else self.line_basis
+        if self.line_basis is None:
+            return self.rule.basis
+        return self.line_basis
 
     @property
     def source(self) -> str:
         """Return where that stands."""
-        return self.rule.source if self.line_source is None else self.line_source
+        if self.line_source is None:
+            return self.rule.source
+        return self.line_source
+
+    @property
+    def number(self) -> float | None:
+        """Return the value, None where it is not known or not asked."""
+        if self.value is None:
+            return None
+        return self.value.value
 
     @property
     def required(self) -> bool:
@@ -91,7 +102,9 @@ class Finding:
         """Return what kind of deviation a VARIATION is; None of other outcomes."""
         if self.outcome is not Outcome.VARIATION:
             return None
-        return VariationClass.CONTOUR if self.contour else CLASSES[self.section]
+        if self.contour:
+            return VariationClass.CONTOUR
+        return CLASSES[self.section]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -143,7 +156,9 @@ class Verdict:
     def trial_outcome(self) -> Outcome | None:
         """Return the worst outcome of what the trial itself rules; None without any trial rule."""
         findings = [f for f in self.findings if f.basis is Basis.TRIAL]
-        return _worst(findings) if findings else None
+        if not findings:
+            return None
+        return _worst(findings)
 
     @property
     def dosimetry_outcome(self) -> Outcome:

@@ -93,9 +93,7 @@ def batch(
     from sbrtcheck.report.progress import stage_bar
 
     typed = [path for path in (*roots, out, cases, key, private, Path(protocol)) if path]
-    for root in roots:
-        if not root.exists():
-            usage(f"there is no folder or file {root}; nothing was judged")
+    _require_all(roots)
     try:
         folder = private_folder(private)
         secret, notes = load_key(key or folder / KEY_FILE)
@@ -130,6 +128,12 @@ def batch(
     if result.tally.plans == 0:
         usage("there is no RT Plan below these folders; nothing was judged")
     raise typer.Exit(exit_code(result, fail_on))
+
+
+def _require_all(roots: list[Path]) -> None:
+    for root in roots:
+        if not root.exists():
+            usage(f"there is no folder or file {root}; nothing was judged")
 
 
 def exit_code(result: "BatchResult", fail_on: FailOn) -> int:

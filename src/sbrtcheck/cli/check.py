@@ -16,8 +16,11 @@ from sbrtcheck.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sbrtcheck.checks.verdict import Verdict
     from sbrtcheck.crosscheck import CrossCheck
+    from sbrtcheck.report.text import Page
 
 
 @app.command()
@@ -60,8 +63,7 @@ def check(
     from sbrtcheck.dossier import open_case
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol.load import load_protocol
-    from sbrtcheck.report.as_json import render_json
-    from sbrtcheck.report.text import Page, render_text
+    from sbrtcheck.report.text import Page
 
     json_path = json_path_of(json_file)
     asked = options.CaseOptions(
@@ -81,7 +83,7 @@ def check(
         declared = asked.declared()
         with open_case(path, asked.files()) as case:
             verdict = check_case(case, load_protocol(protocol), declared)
-            second = _second_opinion(verdict) if crosscheck else None
+            second = _second_opinion(verdict, asked_for=crosscheck)
     except SbrtCheckError as error:
         refuse(error, asked.typed, phi=phi)
     colour = not no_color and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -94,17 +96,35 @@ def check(
         phi=phi,
         width=page_width(),
     )
-    if json_path is not None:
-        text = render_json(verdict, strict=strict, phi=phi, second=second)
-        write_whole(json_path, text + "\n", option="--json")
-    if json_file == "-":
-        sys.stdout.write(render_json(verdict, strict=strict, phi=phi, second=second) + "\n")
-    else:
-        sys.stdout.write(render_text(verdict, page, second=second))
+    _tell(verdict, second, page, json_path, printed=json_file == "-")
     raise typer.Exit(exit_code(verdict.outcome, strict=strict))
 
 
-def _second_opinion(verdict: "Verdict") -> "CrossCheck":
+def _tell(
+    verdict: "Verdict",
+    second: "CrossCheck | None",
+    page: "Page",
+    json_path: "Path | None",
+    *,
+    printed: bool,
+) -> None:
+    """Write the JSON file where one is named, and print JSON or the page."""
+    from sbrtcheck.report.as_json import render_json
+    from sbrtcheck.report.text import render_text
+
+    if json_path is not None:
+        text = render_json(verdict, strict=page.strict, phi=page.phi, second=second)
+        write_whole(json_path, text + "\n", option="--json")
+    if printed:
+        text = render_json(verdict, strict=page.strict, phi=page.phi, second=second)
+        sys.stdout.write(text + "\n")
+    else:
+        sys.stdout.write(render_text(verdict, page, second=second))
+
+
+def _second_opinion(verdict: "Verdict", *, asked_for: bool) -> "CrossCheck | None":
+    if not asked_for:
+        return None
     from sbrtcheck.crosscheck import cross_check
 
     return cross_check(verdict)

@@ -60,9 +60,11 @@ def declared_by(rx: str | None, aliases: list[str], levels: str | None) -> "Decl
         if not (equals and roi and structure):
             usage(f"--alias: '{alias}' is not of the form ROI=Structure")
         pairs[roi] = structure
-    words = tuple(word.upper() for word in re.split(r"[,\s]+", levels or "") if word)
-    if levels is not None and not words:
-        usage("--levels: no level is given; write T8 or T11,T12")
+    words: tuple[str, ...] = ()
+    if levels is not None:
+        words = tuple(word.upper() for word in re.split(r"[,\s]+", levels) if word)
+        if not words:
+            usage("--levels: no level is given; write T8 or T11,T12")
     return Declared(prescription=prescription, levels=words, aliases=pairs)
 
 
@@ -72,14 +74,16 @@ def facts_of(path: Path, case_file: Path | None) -> "CaseFacts":
     from sbrtcheck.model import CaseFacts
 
     found = case_file or facts_beside(path)
-    return CaseFacts() if found is None else load_facts(found)
+    if found is None:
+        return CaseFacts()
+    return load_facts(found)
 
 
 def json_path_of(value: str | None) -> Path | None:
     """Return the file that `--json` names; None where it is not given, or names none."""
-    if value in (None, "-"):
+    if value is None or value == "-":
         return None
-    path = Path(value or "")
+    path = Path(value)
     if path.suffix.lower() != ".json":
         usage(f"--json: {value} does not end in .json; nothing was written")
     return path

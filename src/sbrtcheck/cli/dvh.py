@@ -137,8 +137,15 @@ def _chosen(matches: "Sequence[MatchedROI]", names: Sequence[str]) -> "list[ROI]
     for name in names:
         asked = name.strip().casefold()
         found = [match for match in matches if match.roi.name.strip().casefold() == asked]
-        found = found or [m for m in matches if (m.structure or "").casefold() == asked]
+        if not found:
+            found = [match for match in matches if _taken_for(match) == asked]
         if not found:
             usage(f"--structure: no ROI is called or taken for '{name}'; see sbrtcheck structures")
         chosen |= {id(match.roi): match.roi for match in found}
     return list(chosen.values())
+
+
+def _taken_for(match: "MatchedROI") -> str:
+    if match.structure is None:
+        return ""
+    return match.structure.casefold()

@@ -106,13 +106,17 @@ def _difference(metric: Metric, band: Band, other: Other) -> Difference:
     answer = _answer(metric, other.dvh)
     theirs = answer.value
     if theirs is None or ours.value is None:
-        reason = ours.reason if ours.value is None else answer.reason
+        reason = answer.reason
+        if ours.value is None:
+            reason = ours.reason
         return Difference(metric=metric, ours=ours, theirs=theirs, reason=reason)
     readings = {HERE: band.nominal, **band.members, **other.readings}
     found = {name: _answer(metric, dvh).value for name, dvh in readings.items()}
     known = {name: value for name, value in found.items() if value is not None}
     ends = [end for end in (ours.low, ours.high, *known.values()) if end is not None]
-    slack = ROUNDING * abs(theirs) + (_half_bin_gy(other.dvh, theirs) if metric.unit == "Gy" else 0)
+    slack = ROUNDING * abs(theirs)
+    if metric.unit == "Gy":
+        slack += _half_bin_gy(other.dvh, theirs)
     low, high = min(ends) - slack, max(ends) + slack
     return Difference(
         metric=metric,

@@ -151,7 +151,7 @@ def _beside(opinion: Opinion, band: Band, other: Other) -> Opinion:
     differences = compare(band, other)
     notes = other.dvh.notes
     volume = differences[0]
-    if (volume.beyond or 0.0) < 0:
+    if volume.beyond is not None and volume.beyond < 0:
         part = Text("its curve holds less than the whole ROI: of a part, or drawn otherwise")
         notes = (*notes, part)
     return replace(opinion, differences=differences, notes=notes)

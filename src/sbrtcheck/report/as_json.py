@@ -1,7 +1,6 @@
 """A verdict as JSON. Additive within a schema number; the schema lies beside this file."""
 
 import json
-from datetime import date
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,9 @@ from sbrtcheck.checks.read_prescription import read_prescription
 from sbrtcheck.checks.verdict import Finding, JudgedROI, Verdict, exit_code
 from sbrtcheck.dossier import Case, Link, Sibling
 from sbrtcheck.model import CaseFacts, Declared, Prescription, Text, Value, approval_term
+from sbrtcheck.protocol.metric import Constraint, Metric
 from sbrtcheck.protocol.rules import Protocol
-from sbrtcheck.report.words import Voice, printable
+from sbrtcheck.report.words import Voice, name_of, printable, text_of, words_of
 
 if TYPE_CHECKING:
     from sbrtcheck.crosscheck import CrossCheck, Difference, Opinion
@@ -47,7 +47,7 @@ def render_json(
         "outcome": verdict.outcome.name,
         "exit_code": exit_code(verdict.outcome, strict=strict),
         "strict": strict,
-        "trial_outcome": None if verdict.trial_outcome is None else verdict.trial_outcome.name,
+        "trial_outcome": name_of(verdict.trial_outcome),
         "dosimetry_outcome": verdict.dosimetry_outcome.name,
         "protocol": protocol_record(protocol),
         "plans": [
@@ -100,42 +100,57 @@ def protocol_record(protocol: Protocol) -> dict[str, object]:
 def plan_record(case: Case, prescription: Prescription | None, voice: Voice) -> dict[str, object]:
     """Return what stands of a plan in every document."""
     instance = case.plan.instance
-    header = case.dose.header
     return {
-        "label": voice.name(instance.label or ""),
+        "label": voice.name(text_of(instance.label)),
         "sop_instance_uid": instance.sop_instance_uid,
         "sha256": instance.sha256,
         "dataset_sha256": instance.dataset_sha256,
-        "approval_status": voice.name(instance.approval_status or "") or None,
-        "prescription": None
-        if prescription is None
-        else {
-            "dose_gy": prescription.dose_gy,
-            "fractions": prescription.fractions,
-            "target": voice.name(prescription.target),
-            "source": voice.say(prescription.source),
-        },
+        "approval_status": _stated(instance.approval_status, voice),
+        "prescription": _prescription(prescription, voice),
         "structure_set": _linked(case.links_of("RT Structure Set")[0], voice),
         "dose": [
-            {
-                **_linked(link, voice),
-                "summation": None if header is None else header.summation_type,
-            }
+            {**_linked(link, voice), "summation": _summation(case)}
             for link in case.links_of("RT Dose")
         ],
     }
 
 
+def _stated(text: str | None, voice: Voice) -> str | None:
+    """Return a string from a file; an empty one says nothing."""
+    if not text:
+        return None
+    return voice.name(text)
+
+
+def _prescription(prescription: Prescription | None, voice: Voice) -> dict[str, object] | None:
+    if prescription is None:
+        return None
+    return {
+        "dose_gy": prescription.dose_gy,
+        "fractions": prescription.fractions,
+        "target": voice.name(prescription.target),
+        "source": voice.say(prescription.source),
+    }
+
+
+def _summation(case: Case) -> str | None:
+    header = case.dose.header
+    if header is None:
+        return None
+    return header.summation_type
+
+
 def _other(other: Sibling, *, phi: bool) -> dict[str, object]:
     instance = other.instance
+    # Both are free text, which may name another patient, whom no mask knows.
+    label, approval_status = None, approval_term(instance.approval_status)
+    if phi:
+        label, approval_status = printable(text_of(instance.label)), instance.approval_status
     return {
         "kind": other.kind,
-        # It may name another patient, whom no mask knows.
-        "label": printable(instance.label or "") if phi else None,
+        "label": label,
         "sop_instance_uid": instance.sop_instance_uid,
-        "approval_status": instance.approval_status
-        if phi
-        else approval_term(instance.approval_status),
+        "approval_status": approval_status,
         "where": other.where,
     }
 
@@ -152,11 +167,8 @@ def _linked(link: Link, voice: Voice) -> dict[str, object]:
 def declared_record(verdict: Verdict, voice: Voice) -> dict[str, object]:
     """Return what the user declared, in every document."""
     declared = verdict.declared
-    prescription = declared.prescription
     return {
-        "prescription": None
-        if prescription is None
-        else {"dose_gy": prescription[0], "fractions": prescription[1]},
+        "prescription": _declared_prescription(declared),
         "levels": list(declared.levels),
         "aliases": {voice.name(roi): structure for roi, structure in declared.aliases.items()},
         "alone": declared.alone,
@@ -164,15 +176,19 @@ def declared_record(verdict: Verdict, voice: Voice) -> dict[str, object]:
     }
 
 
-def _facts(facts: CaseFacts) -> dict[str, object]:
-    def iso(day: date | None) -> str | None:
-        return None if day is None else day.isoformat()
+def _declared_prescription(declared: Declared) -> dict[str, object] | None:
+    if declared.prescription is None:
+        return None
+    dose_gy, fractions = declared.prescription
+    return {"dose_gy": dose_gy, "fractions": fractions}
 
+
+def _facts(facts: CaseFacts) -> dict[str, object]:
     return {
         "centre": facts.centre,
-        "surgery_date": iso(facts.surgery_date),
-        "first_fraction_date": iso(facts.first_fraction_date),
-        "last_fraction_date": iso(facts.last_fraction_date),
+        "surgery_date": words_of(facts.surgery_date),
+        "first_fraction_date": words_of(facts.first_fraction_date),
+        "last_fraction_date": words_of(facts.last_fraction_date),
         "operated_levels": list(facts.operated_levels),
         "prior_radiotherapy": facts.prior_radiotherapy,
         "conus_level": facts.conus_level,
@@ -181,37 +197,52 @@ def _facts(facts: CaseFacts) -> dict[str, object]:
 
 
 def _finding(finding: Finding, voice: Voice) -> dict[str, object]:
-    value = finding.value or Value(None)
+    value, metric = finding.value, finding.metric
+    if value is None:
+        value = Value(None)
     return {
         "id": finding.id,
         "subject": voice.name(finding.subject),
-        "roi": None if finding.roi is None else voice.name(finding.roi),
-        "metric": None if finding.metric is None else str(finding.metric),
+        "roi": voice.name_if(finding.roi),
+        "metric": words_of(metric),
         "value": value.value,
         "low": value.low,
         "high": value.high,
-        "unit": None if finding.metric is None else finding.metric.unit,
-        "limit": None if finding.line is None else _limit(finding),
+        "unit": _unit(metric),
+        "limit": _limit(finding.line),
         "margin": finding.margin,
-        "outcome": None if finding.outcome is None else finding.outcome.name,
-        "reason": None if finding.reason is None else voice.say(finding.reason),
+        "outcome": name_of(finding.outcome),
+        "reason": voice.say_if(finding.reason),
         "required": finding.required,
         "basis": finding.basis.value,
         "source": finding.source,
         "message": voice.say(finding.message),
         "text": _text(finding.message, voice),
-        "rule": finding.id if finding.metric is None else f"{finding.id} {finding.metric}",
+        "rule": _rule(finding),
         "section": finding.section.value,
-        "state": None if finding.state is None else finding.state.value,
-        "class": None if finding.variation_class is None else finding.variation_class.value,
-        "cure": None if finding.cure is None else voice.say(finding.cure),
+        "state": words_of(finding.state),
+        "class": words_of(finding.variation_class),
+        "cure": voice.say_if(finding.cure),
         "held_by": finding.held_by,
     }
 
 
-def _limit(finding: Finding) -> str:
-    line = finding.line
-    return "" if line is None else f"{line.operator} {line.limit:g} {line.metric.unit}".rstrip()
+def _unit(metric: Metric | None) -> str | None:
+    if metric is None:
+        return None
+    return metric.unit
+
+
+def _limit(line: Constraint | None) -> str | None:
+    if line is None:
+        return None
+    return f"{line.operator} {line.limit:g} {line.metric.unit}".rstrip()
+
+
+def _rule(finding: Finding) -> str:
+    if finding.metric is None:
+        return finding.id
+    return f"{finding.id} {finding.metric}"
 
 
 def _text(text: Text, voice: Voice) -> dict[str, object]:
@@ -219,8 +250,10 @@ def _text(text: Text, voice: Voice) -> dict[str, object]:
     for key, value in text.values.items():
         if isinstance(value, Text):
             values[key] = _text(value, voice)
+        elif isinstance(value, str):
+            values[key] = voice.name(value)
         else:
-            values[key] = voice.name(value) if isinstance(value, str) else value
+            values[key] = value
     return {"template": text.template, "values": values}
 
 
@@ -246,7 +279,7 @@ def _opinion(opinion: "Opinion", voice: Voice) -> dict[str, object]:
     return {
         "roi": voice.name(opinion.roi_name),
         "source": opinion.source,
-        "reason": None if opinion.reason is None else voice.say(opinion.reason),
+        "reason": voice.say_if(opinion.reason),
         "differences": [_difference(row, voice) for row in opinion.differences],
         "notes": [voice.say(note) for note in opinion.notes],
     }
@@ -263,5 +296,5 @@ def _difference(row: "Difference", voice: Voice) -> dict[str, object]:
         "difference": row.difference,
         "beyond": row.beyond,
         "nearest": row.nearest,
-        "reason": None if row.reason is None else voice.say(row.reason),
+        "reason": voice.say_if(row.reason),
     }

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sbrtcheck import __version__
 from sbrtcheck.checks.verdict import Outcome
 from sbrtcheck.report.recorded import NOTHING, Recorded, RecordedFinding
-from sbrtcheck.report.words import DECIMALS, MOST_DECIMALS, decimals_for
+from sbrtcheck.report.words import DECIMALS, MOST_DECIMALS, decimals_for, name_of
 
 __all__ = ["Change", "Differences", "Kind", "compare_recorded", "diff_json", "diff_text"]
 
@@ -58,9 +58,10 @@ class Change:
     @property
     def by(self) -> float | None:
         """Return how much the value rose, in its unit; None where either is not known."""
-        before = None if self.before is None else self.before.value
-        after = None if self.after is None else self.after.value
-        return None if before is None or after is None else after - before
+        before, after = _value(self.before), _value(self.after)
+        if before is None or after is None:
+            return None
+        return after - before
 
     @property
     def by_percent(self) -> float | None:
@@ -72,8 +73,19 @@ class Change:
     @property
     def moves_outcome(self) -> bool:
         """Tell whether an outcome differs: another one, one more or one less."""
-        sides = [None if side is None else side.outcome for side in (self.before, self.after)]
-        return sides[0] is not sides[1]
+        return _graded(self.before) is not _graded(self.after)
+
+
+def _value(side: RecordedFinding | None) -> float | None:
+    if side is None:
+        return None
+    return side.value
+
+
+def _graded(side: RecordedFinding | None) -> Outcome | None:
+    if side is None:
+        return None
+    return side.outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +131,10 @@ def _inputs(before: Recorded, after: Recorded) -> Iterable[tuple[str, str, str]]
 
 
 def _change(before: RecordedFinding | None, after: RecordedFinding | None) -> Change | None:
-    if before is None or after is None:
-        kind = Kind.APPEARED if before is None else Kind.VANISHED
-        return Change(kind=kind, before=before, after=after)
+    if before is None:
+        return Change(kind=Kind.APPEARED, before=None, after=after)
+    if after is None:
+        return Change(kind=Kind.VANISHED, before=before, after=None)
     rows = (
         (Kind.OUTCOME, before.outcome is not after.outcome),
         (Kind.LIMIT, before.limit != after.limit),
@@ -133,7 +146,9 @@ def _change(before: RecordedFinding | None, after: RecordedFinding | None) -> Ch
         (Kind.WORDS, before.words != after.words),
     )
     kinds = [kind for kind, changed in rows if changed]
-    return Change(kind=kinds[0], before=before, after=after) if kinds else None
+    if not kinds:
+        return None
+    return Change(kind=kinds[0], before=before, after=after)
 
 
 def _same(before: float | None, after: float | None) -> bool:
@@ -148,8 +163,9 @@ def _importance(change: Change) -> tuple[int, int, int, float]:
         (side.outcome for side in (change.before, change.after) if side and side.outcome),
         default=Outcome.PASS,
     )
-    percent = change.by_percent
-    size = float("inf") if percent is None else abs(percent)
+    size = float("inf")
+    if change.by_percent is not None:
+        size = abs(change.by_percent)
     return list(Kind).index(change.kind), -worst, change.finding.outcome is None, -size
 
 
@@ -219,8 +235,7 @@ def _line(change: Change) -> str:
 
 def _values(change: Change, before: RecordedFinding, after: RecordedFinding) -> str:
     if before.value is None or after.value is None:
-        texts = ["not known" if side.value is None else _number(side) for side in (before, after)]
-        return f"{texts[0]} -> {texts[1]};"
+        return f"{_known_number(before)} -> {_known_number(after)};"
     decimals = _decimals(before)
     while decimals < MOST_DECIMALS and f"{before.value:.{decimals}f}" == (
         f"{after.value:.{decimals}f}"
@@ -228,12 +243,22 @@ def _values(change: Change, before: RecordedFinding, after: RecordedFinding) -> 
         decimals += 1
     unit = f" {after.unit}".rstrip()
     # A change of a percentage is in points, or nobody could tell it from the relative one.
-    points = " points" if after.unit == "%" else unit
-    percent = "" if change.by_percent is None else f", {change.by_percent:+.2g} %"
+    points = unit
+    if after.unit == "%":
+        points = " points"
+    percent = ""
+    if change.by_percent is not None:
+        percent = f", {change.by_percent:+.2g} %"
     return (
         f"{before.value:.{decimals}f} -> {after.value:.{decimals}f}{unit}"
-        f" ({change.by or 0.0:+.{decimals}f}{points}{percent});"
+        f" ({after.value - before.value:+.{decimals}f}{points}{percent});"
     )
+
+
+def _known_number(finding: RecordedFinding) -> str:
+    if finding.value is None:
+        return "not known"
+    return _number(finding)
 
 
 def _number(finding: RecordedFinding) -> str:
@@ -243,9 +268,9 @@ def _number(finding: RecordedFinding) -> str:
 
 
 def _decimals(finding: RecordedFinding) -> int:
-    if finding.unit not in DECIMALS:
+    if finding.unit not in DECIMALS or finding.value is None:
         return MOST_DECIMALS
-    return decimals_for(finding.value or 0.0, finding.unit)
+    return decimals_for(finding.value, finding.unit)
 
 
 def _interval(finding: RecordedFinding) -> str:
@@ -255,7 +280,9 @@ def _interval(finding: RecordedFinding) -> str:
 
 
 def _outcome(finding: RecordedFinding) -> str:
-    return "not graded" if finding.outcome is None else finding.outcome.name
+    if finding.outcome is None:
+        return "not graded"
+    return finding.outcome.name
 
 
 def _words(before: RecordedFinding, after: RecordedFinding) -> str:
@@ -304,7 +331,7 @@ def _side(finding: RecordedFinding | None) -> dict[str, object] | None:
     if finding is None:
         return None
     return {
-        "outcome": None if finding.outcome is None else finding.outcome.name,
+        "outcome": name_of(finding.outcome),
         "value": finding.value,
         "low": finding.low,
         "high": finding.high,

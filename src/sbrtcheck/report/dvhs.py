@@ -8,8 +8,8 @@ from sbrtcheck.dvh import DVH, Band
 from sbrtcheck.model import Prescription
 from sbrtcheck.protocol.metric import Metric
 from sbrtcheck.report.records import CURVE_COLUMNS, METRIC_COLUMNS, curve_records, metric_records
-from sbrtcheck.report.tables import as_ascii, table
-from sbrtcheck.report.words import Voice, decimals_for, number_and_interval
+from sbrtcheck.report.tables import for_console, table
+from sbrtcheck.report.words import Voice, decimals_for, number_and_interval, text_of, words_of
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet would start to compute
 UNKNOWN = "?"
@@ -36,11 +36,11 @@ def render_metrics(
                 shown,
                 interval,
                 str(record["unit"]),
-                "" if record["reason"] is None else voice.name(str(record["reason"])),
+                voice.name(text_of(words_of(record["reason"]))),
             )
         )
     text = table(rows, width, right=(2,)) + _foot([band.nominal for band in bands], voice)
-    return as_ascii(text) if ascii_only else text
+    return for_console(text, ascii_only=ascii_only)
 
 
 def render_overview(
@@ -50,25 +50,24 @@ def render_overview(
     rows: list[tuple[str, ...]] = [
         ("ROI", "cc", "Dmin", "D98%", "Dmean", "D2%", "D0.035cc", "Dmax [Gy]")
     ]
-    for dvh in dvhs:
-        doses_gy = (
-            dvh.min_gy,
-            dvh.dose_at_percent_gy(98),
-            dvh.mean_gy,
-            dvh.dose_at_percent_gy(2),
-            dvh.dose_at_volume_gy(0.035),
-            dvh.max_gy,
-        )
-        known = dvh.is_complete
-        rows.append(
-            (
-                voice.name(dvh.roi_name),
-                _number(dvh.volume_cc, "cc"),
-                *(_number(dose_gy if known else None, "Gy") for dose_gy in doses_gy),
-            )
-        )
+    rows += [(voice.name(dvh.roi_name), _number(dvh.volume_cc, "cc"), *_doses(dvh)) for dvh in dvhs]
     text = table(rows, width, right=tuple(range(1, 8))) + _foot(dvhs, voice)
-    return as_ascii(text) if ascii_only else text
+    return for_console(text, ascii_only=ascii_only)
+
+
+def _doses(dvh: DVH) -> list[str]:
+    """Return the doses of the overview; none is known of an ROI that leaves the grid."""
+    doses_gy = (
+        dvh.min_gy,
+        dvh.dose_at_percent_gy(98),
+        dvh.mean_gy,
+        dvh.dose_at_percent_gy(2),
+        dvh.dose_at_volume_gy(0.035),
+        dvh.max_gy,
+    )
+    if not dvh.is_complete:
+        return [UNKNOWN for _ in doses_gy]
+    return [_number(dose_gy, "Gy") for dose_gy in doses_gy]
 
 
 def curves_csv(dvhs: Iterable[DVH], voice: Voice) -> str:
@@ -103,9 +102,14 @@ def _cell(value: str | float | None, voice: Voice) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        text = voice.name(value)
-        return f"'{text}" if text.startswith(FORMULA) else text
+        return _no_formula(voice.name(value))
     return repr(value)
+
+
+def _no_formula(text: str) -> str:
+    if text.startswith(FORMULA):
+        return f"'{text}"
+    return text
 
 
 def _shown(record: Mapping[str, str | float | None]) -> tuple[str, str]:
@@ -120,15 +124,21 @@ def _shown(record: Mapping[str, str | float | None]) -> tuple[str, str]:
 
 
 def _float(value: str | float | None) -> float | None:
-    return None if value is None else float(value)
+    if value is None:
+        return None
+    return float(value)
 
 
 def _bound(sign: str, value: float | None) -> str:
-    return "" if value is None else f"{sign}{value:.2f}"
+    if value is None:
+        return ""
+    return f"{sign}{value:.2f}"
 
 
 def _number(value: float | None, unit: str) -> str:
-    return UNKNOWN if value is None else f"{value:.{decimals_for(value, unit)}f}"
+    if value is None:
+        return UNKNOWN
+    return f"{value:.{decimals_for(value, unit)}f}"
 
 
 def _foot(dvhs: Sequence[DVH], voice: Voice) -> str:
@@ -142,5 +152,7 @@ def _foot(dvhs: Sequence[DVH], voice: Voice) -> str:
                 f"{name}: {_number(dvh.volume_outside_cc, 'cc')} cc lie outside the dose grid;"
                 " no dose is known there"
             )
-    said = "" if not lines else "\nNotes\n" + "".join(f"  {line}\n" for line in lines)
-    return f"{said}\n{FOOT}\n"
+    if not lines:
+        return f"\n{FOOT}\n"
+    said = "".join(f"  {line}\n" for line in lines)
+    return f"\nNotes\n{said}\n{FOOT}\n"

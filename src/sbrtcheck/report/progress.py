@@ -36,7 +36,7 @@ class StageBar:
         self._outcomes.clear()
         self._progress.reset(self._task, total=total or None, description=name)
         if self._progress.disable:
-            self._stream.write(f"{name}{f': {total}' if total else ''}\n")
+            self._stream.write(_opening(name, total))
             self._stream.flush()
 
     def step(self, outcome: str | None = None, *, steps: int = 1) -> None:
@@ -50,6 +50,12 @@ class StageBar:
         if self._progress.disable and self._total > LINES and self._done // every > before // every:
             self._stream.write(f"{self._name}: {self._done} of {self._total}  {counts}\n")
             self._stream.flush()
+
+
+def _opening(name: str, total: int) -> str:
+    if total == 0:
+        return f"{name}\n"
+    return f"{name}: {total}\n"
 
 
 @contextmanager

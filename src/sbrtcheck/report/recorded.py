@@ -14,7 +14,7 @@ from sbrtcheck.checks.verdict import Outcome
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Patient, Text
 from sbrtcheck.report.as_json import SCHEMA
-from sbrtcheck.report.words import Voice
+from sbrtcheck.report.words import Voice, text_of
 
 __all__ = ["Key", "Recorded", "RecordedFinding", "read_recorded"]
 
@@ -24,6 +24,7 @@ INPUTS = ("sbrtcheck", "strict", "protocol", "plans", "others", "levels", "decla
 UNMASKABLE = ("other", "label")  # the label of another plan may name another patient
 ALIASES = ("aliases",)  # below it stand names of ROIs, as they are
 NOTHING = "nothing"
+YES_OR_NO = {True: "yes", False: "no"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def read_recorded(content: bytes) -> Recorded:
     """
     document = _document(content)
     patient = _patient(document)
-    voice = Voice(patient or Patient(), phi=False)
+    voice = _voice(patient)
     findings: dict[Key, RecordedFinding] = {}
     rows = document.get("findings")
     if not isinstance(rows, list):
@@ -91,6 +92,12 @@ def read_recorded(content: bytes) -> Recorded:
         for path, words in _flat((key,), document.get(key))
     }
     return Recorded(outcome=outcome, inputs=inputs, findings=findings, patient=patient)
+
+
+def _voice(patient: Patient | None) -> Voice:
+    if patient is None:
+        return Voice(phi=False)
+    return Voice(patient, phi=False)
 
 
 def _document(content: bytes) -> Json:
@@ -130,27 +137,31 @@ def _patient(document: Json) -> Patient | None:
     stated = document.get("patient")
     if not isinstance(stated, dict):
         return None
-    patient_id, name = (stated.get(key) for key in ("id", "name"))
-    return Patient(
-        patient_id=patient_id if isinstance(patient_id, str) else None,
-        name=name if isinstance(name, str) else None,
-    )
+    return Patient(patient_id=_string(stated.get("id")), name=_string(stated.get("name")))
+
+
+def _string(value: object) -> str | None:
+    """Return a value that is a string; who the patient is need not be stated well."""
+    if isinstance(value, str):
+        return value
+    return None
 
 
 def _finding(row: object, voice: Voice) -> RecordedFinding:
     if not isinstance(row, dict):
         _refuse("findings")
-    metric = _text(row, "metric", voice)
+    finding_id, subject, metric = (_text(row, key, voice) for key in ("id", "subject", "metric"))
     return RecordedFinding(
-        key=(_text(row, "id", voice) or "?", _text(row, "subject", voice) or "?", metric),
+        key=(finding_id or "?", subject or "?", metric),
         outcome=_outcome(row.get("outcome")),
         value=_number(row, "value"),
         low=_number(row, "low"),
         high=_number(row, "high"),
-        unit=_text(row, "unit", voice) or "",
+        unit=text_of(_text(row, "unit", voice)),
         limit=_text(row, "limit", voice),
         words=tuple(
-            _text(row, key, voice) or "" for key in ("message", "reason", "roi", "basis", "source")
+            text_of(_text(row, key, voice))
+            for key in ("message", "reason", "roi", "basis", "source")
         ),
     )
 
@@ -159,7 +170,7 @@ def _text(row: Json, key: str, voice: Voice) -> str | None:
     value = row.get(key)
     if not isinstance(value, str | None):
         _refuse(key)
-    return None if value is None else voice.name(value)
+    return voice.name_if(value)
 
 
 def _number(row: Json, key: str) -> float | None:
@@ -185,7 +196,9 @@ def _flat(path: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...
         return
     if isinstance(value, dict):
         for key, inner in value.items():
-            name = str(key) if path[-1:] == ALIASES else str(key).replace("_", " ")
+            name = str(key)
+            if path[-1:] != ALIASES:
+                name = name.replace("_", " ")
             yield from _flat((*path, name), inner)
     elif isinstance(value, list) and any(isinstance(inner, dict | list) for inner in value):
         one = path[-1].removesuffix("s")
@@ -199,7 +212,9 @@ def _flat(path: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...
 
 def _plain(value: object) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return YES_OR_NO[value]
     if isinstance(value, float):
         return f"{value:.10g}"
-    return NOTHING if value in (None, "") else str(value)
+    if value in (None, ""):
+        return NOTHING
+    return str(value)

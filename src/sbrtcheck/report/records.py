@@ -14,6 +14,7 @@ from sbrtcheck.dvh import DVH, Band
 from sbrtcheck.model import FloatArray, Prescription
 from sbrtcheck.protocol.evaluate import evaluate_metric
 from sbrtcheck.protocol.metric import Metric, parse_metric
+from sbrtcheck.report.words import words_of
 
 __all__ = ["CURVE_COLUMNS", "METRIC_COLUMNS", "curve_columns", "curve_records", "metric_records"]
 
@@ -58,7 +59,9 @@ def curve_columns(dvhs: Iterable[DVH | Band]) -> dict[str, list[str] | FloatArra
 
 
 def _curve(dvh: DVH | Band) -> DVH:
-    return dvh.nominal if isinstance(dvh, Band) else dvh
+    if isinstance(dvh, Band):
+        return dvh.nominal
+    return dvh
 
 
 def _percent(dvh: DVH) -> FloatArray:
@@ -89,11 +92,21 @@ def curve_records(dvhs: Iterable[DVH | Band]) -> list[dict[str, str | float]]:
     """
     columns = curve_columns(dvhs)
     # Plain Python numbers: writers of JSON and CSV take them.
-    plain = [
-        column if isinstance(column, list) else column.tolist()
-        for column in (columns[name] for name in CURVE_COLUMNS)
-    ]
+    plain = [_plain(columns[name]) for name in CURVE_COLUMNS]
     return [dict(zip(CURVE_COLUMNS, row, strict=True)) for row in zip(*plain, strict=True)]
+
+
+def _plain(column: list[str] | FloatArray) -> list[str] | list[float]:
+    if isinstance(column, list):
+        return column
+    numbers: list[float] = column.tolist()
+    return numbers
+
+
+def _metric(metric: Metric | str) -> Metric:
+    if isinstance(metric, str):
+        return parse_metric(metric)
+    return metric
 
 
 def metric_records(
@@ -136,7 +149,7 @@ def metric_records(
     >>> much["value"], much["reason"]
     (None, 'the ROI has 4.21 cc, less than the 100 cc asked for')
     """
-    asked = [parse_metric(metric) if isinstance(metric, str) else metric for metric in metrics]
+    asked = [_metric(metric) for metric in metrics]
     rows: list[dict[str, str | float | None]] = []
     for dvh in dvhs:
         for metric in asked:
@@ -149,7 +162,7 @@ def metric_records(
                     "low": value.low,
                     "high": value.high,
                     "unit": metric.unit,
-                    "reason": None if value.reason is None else str(value.reason),
+                    "reason": words_of(value.reason),
                 }
             )
     return rows

@@ -24,8 +24,9 @@ def render_refusal(error: SbrtCheckError, *, typed: Sequence[Path], phi: bool) -
         shown = [f"  {_candidate(row, phi=phi)}" for row in error.candidates[:MOST_ROWS]]
         if len(error.candidates) > MOST_ROWS:
             shown.append(f"  and {len(error.candidates) - MOST_ROWS} more")
-        hides = not phi and any(_has_label(row) for row in error.candidates)
-        found = "found (--phi shows labels):\n" if hides else "found:\n"
+        found = "found:\n"
+        if not phi and any(_has_label(row) for row in error.candidates):
+            found = "found (--phi shows labels):\n"
         text += found + "\n".join(shown) + "\n"
     return text
 

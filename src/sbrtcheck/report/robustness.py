@@ -9,7 +9,7 @@ from sbrtcheck.protocol.metric import Constraint
 from sbrtcheck.report.as_json import declared_record, plan_record, protocol_record
 from sbrtcheck.report.tables import table, wrapped
 from sbrtcheck.report.text import ASCII_SIGNS, MARKS
-from sbrtcheck.report.words import DRAFT, Voice, decided_number
+from sbrtcheck.report.words import DRAFT, Voice, decided_number, words_of
 from sbrtcheck.robustness import Break, Pose, Robustness, Rotation, Row, Shift, Worst
 from sbrtcheck.robustness.assessment import LEFT_OUT
 from sbrtcheck.robustness.cloud import POINTS
@@ -31,7 +31,9 @@ UNKNOWN_LEGEND = "?: some poses of this size leave the dose grid; what they are 
 
 def exit_code(found: Robustness) -> int:
     """Return 0 where everything was answered, 3 where something was not; never a verdict."""
-    return 3 if found.unanswered else 0
+    if found.unanswered:
+        return 3
+    return 0
 
 
 # --- Text ---------------------------------------------------------------------------------------
@@ -97,23 +99,31 @@ def _worst_cases(found: Robustness, voice: Voice, width: int) -> str:
 
 
 def _metric(row: Row) -> str:
-    return f"{row.metric}" if row.instead_of is None else f"{row.metric} for {row.instead_of}"
+    if row.instead_of is None:
+        return str(row.metric)
+    return f"{row.metric} for {row.instead_of}"
 
 
 def _planned(row: Row) -> str:
     value = row.planned.value
-    return "not known" if value is None else decided_number(value, _first_line(row))
+    if value is None:
+        return "not known"
+    return decided_number(value, _first_line(row))
 
 
 def _first_line(row: Row) -> Constraint | None:
-    return row.limits[0].line.constraint if row.limits else None
+    if not row.limits:
+        return None
+    return row.limits[0].line.constraint
 
 
 def _worst_words(row: Row, worst: Worst) -> str:
     if worst.value is None or worst.pose is None:
         return "not known"
-    number = decided_number(worst.value, _first_line(row))
-    return f"{number} {_letters(worst.pose)}{UNKNOWN if worst.unknown else ''}"
+    words = f"{decided_number(worst.value, _first_line(row))} {_letters(worst.pose)}"
+    if worst.unknown:
+        words += UNKNOWN
+    return words
 
 
 def _letters(pose: Pose) -> str:
@@ -133,7 +143,9 @@ def _breaks(found: Robustness, voice: Voice, width: int) -> str:
             name = f"{voice.name(row.roi)} {_metric(row)}"
             bound = f"{line.constraint.operator} {line.constraint.limit:g} {row.metric.unit}"
             cells.append((name, bound, line.basis.value, break_words(limit)))
-    return table(cells, width) if len(cells) > 1 else ""
+    if len(cells) == 1:
+        return ""
+    return table(cells, width)
 
 
 def break_words(limit: Break) -> str:
@@ -148,12 +160,16 @@ def break_words(limit: Break) -> str:
             return f"> {MOST_MM:g} mm: holds in every direction searched"
         return f"? holds to {limit.holds_to_mm:.1f} mm where known{grid}"
     where = f"{limit.holds_to_mm:.1f}-{limit.breaks_at_mm:.1f} mm {limit.shift.direction}"
-    return where if limit.breaks_at_mm <= limit.known_to_mm else f"{where} where known{grid}"
+    if limit.breaks_at_mm <= limit.known_to_mm:
+        return where
+    return f"{where} where known{grid}"
 
 
 def _section(heading: str, sentences: list[str], width: int) -> str:
     lines = [line for text in sentences for line in wrapped(text, width, 2)]
-    return "".join(f"{line}\n" for line in (heading, *lines)) if lines else ""
+    if not lines:
+        return ""
+    return "".join(f"{line}\n" for line in (heading, *lines))
 
 
 # --- JSON ---------------------------------------------------------------------------------------
@@ -184,7 +200,7 @@ def render_robustness_json(found: Robustness, *, phi: bool = False) -> str:
         ],
         "declared": declared_record(verdict, voice),
         "rotations_about": {
-            "point_mm": None if found.about_mm is None else list(found.about_mm),
+            "point_mm": _listed(found.about_mm),
             "source": voice.say(found.about),
         },
         "axes": "DICOM patient coordinates: x to the left, y to posterior, z to the head",
@@ -212,13 +228,13 @@ def _row(row: Row, voice: Voice) -> dict[str, object]:
         "roi": voice.name(row.roi),
         "how": voice.say(row.how),
         "metric": str(row.metric),
-        "instead_of": None if row.instead_of is None else str(row.instead_of),
+        "instead_of": words_of(row.instead_of),
         "unit": row.metric.unit,
         "planned": {
             "value": planned.value,
             "low": planned.low,
             "high": planned.high,
-            "reason": None if planned.reason is None else voice.say(planned.reason),
+            "reason": voice.say_if(planned.reason),
         },
         "shifts": [_worst(worst, planned, "size_mm") for worst in row.shifts],
         "rotations": [_worst(worst, planned, "size_deg") for worst in row.rotations],
@@ -227,15 +243,32 @@ def _row(row: Row, voice: Voice) -> dict[str, object]:
 
 
 def _worst(worst: Worst, planned: Value, size: str) -> dict[str, object]:
-    known = worst.value is not None and planned.value is not None
     return {
         size: worst.size,
         "value": worst.value,
-        "change": (worst.value or 0.0) - (planned.value or 0.0) if known else None,
-        "pose": None if worst.pose is None else _pose(worst.pose),
+        "change": _change(worst, planned),
+        "pose": _pose_if(worst.pose),
         "poses": worst.poses,
         "unknown": [_pose(pose) for pose in worst.unknown],
     }
+
+
+def _listed(point_mm: tuple[float, float, float] | None) -> list[float] | None:
+    if point_mm is None:
+        return None
+    return list(point_mm)
+
+
+def _change(worst: Worst, planned: Value) -> float | None:
+    if worst.value is None or planned.value is None:
+        return None
+    return worst.value - planned.value
+
+
+def _pose_if(pose: Pose | None) -> dict[str, object] | None:
+    if pose is None:
+        return None
+    return _pose(pose)
 
 
 def _pose(pose: Pose) -> dict[str, object]:
@@ -253,7 +286,7 @@ def _break(limit: Break) -> dict[str, object]:
         "is_broken_as_planned": limit.is_broken_as_planned,
         "holds_to_mm": limit.holds_to_mm,
         "breaks_at_mm": limit.breaks_at_mm,
-        "shift": None if limit.shift is None else _pose(limit.shift),
+        "shift": _pose_if(limit.shift),
         "known_to_mm": limit.known_to_mm,
         "words": break_words(limit),
     }

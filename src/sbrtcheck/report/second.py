@@ -1,7 +1,7 @@
 """Second opinions as rows and sentences: what differs, what explains it, what nothing explains."""
 
 from sbrtcheck.crosscheck import CrossCheck, Difference, Opinion
-from sbrtcheck.report.words import Voice, decimals_for, number_and_interval
+from sbrtcheck.report.words import Voice, decimals_for, ends_about, number_and_interval
 
 TITLE = "Second opinion (never the verdict)"
 HEAD = ("theirs less ours", "", "volume [%]", "Dmean [Gy]", "D95%", "D0.035cc", "D2cc", "")
@@ -29,13 +29,19 @@ def second_rows(second: CrossCheck, voice: Voice, *, verbose: bool) -> list[Cell
                 voice.name(opinion.roi_name),
                 opinion.source,
                 *(_difference(row) for row in opinion.differences),
-                f"{len(opinion.unexplained)} beyond" if opinion.unexplained else "explained",
+                _judged(opinion),
             ),
-            _nearest(opinion) if verbose else "",
+            _nearest(opinion, verbose=verbose),
         )
         for opinion in second.opinions
         if opinion.differences
     ]
+
+
+def _judged(opinion: Opinion) -> str:
+    if opinion.unexplained:
+        return f"{len(opinion.unexplained)} beyond"
+    return "explained"
 
 
 def _difference(row: Difference) -> str:
@@ -43,17 +49,23 @@ def _difference(row: Difference) -> str:
     difference, ours = row.difference, row.ours.value
     if difference is None or ours is None:
         return "-"
-    if row.metric.unit == "cc":
-        return _signed(100 * difference / ours, 1) if ours else "-"
-    return _signed(difference, 2)
+    if row.metric.unit != "cc":
+        return _signed(difference, 2)
+    if ours == 0:
+        return "-"
+    return _signed(100 * difference / ours, 1)
 
 
 def _signed(number: float, decimals: int) -> str:
     text = f"{number:+.{decimals}f}"
-    return text if float(text) else text[1:]
+    if float(text) == 0:
+        return text[1:]
+    return text
 
 
-def _nearest(opinion: Opinion) -> str:
+def _nearest(opinion: Opinion, *, verbose: bool) -> str:
+    if not verbose:
+        return ""
     readings = dict.fromkeys(READINGS[row.nearest] for row in opinion.differences if row.nearest)
     return f"nearest reading: {', '.join(readings)}"
 
@@ -68,14 +80,19 @@ def warnings(second: CrossCheck, voice: Voice) -> list[str]:
 
 
 def _beyond(row: Difference) -> str:
-    ours, theirs, beyond = row.ours.value or 0.0, row.theirs or 0.0, row.beyond or 0.0
+    ours, theirs, beyond = row.ours.value, row.theirs, row.beyond
+    assert ours is not None  # noqa: S101 - only known values differ beyond anything
+    assert theirs is not None  # noqa: S101
+    assert beyond is not None  # noqa: S101
     decimals = decimals_for(ours, row.metric.unit)
-    low = ours if row.ours.low is None else row.ours.low
-    high = ours if row.ours.high is None else row.ours.high
+    low, high = ends_about(ours, row.ours)
     here = " ".join(number_and_interval(ours, low, high, None, decimals)).strip()
+    side = "below"
+    if beyond > 0:
+        side = "above"
     return (
         f"{row.metric} {theirs:.{decimals}f} {row.metric.unit}, here {here};"
-        f" {abs(beyond):.2g} {row.metric.unit} {'above' if beyond > 0 else 'below'} what reading"
+        f" {abs(beyond):.2g} {row.metric.unit} {side} what reading"
         " of contours and grid explains"
     )
 

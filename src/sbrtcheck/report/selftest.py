@@ -8,10 +8,12 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from sbrtcheck.report.tables import as_ascii, table
-from sbrtcheck.selftest import Answer
+from sbrtcheck.report.tables import for_console, table
+from sbrtcheck.selftest import Answer, Truth
 
 SCHEMA = 1
+OUTCOMES = {True: "PASS", False: "FAIL"}
+WORDS = {True: "ok", False: "FAIL"}
 HEAD: tuple[str, ...] = (
     "subject",
     "phantom",
@@ -55,7 +57,10 @@ def render_selftest(
     ascii_only: bool = False,
 ) -> str:
     """Return the page: for each subject its worst answer, or every answer; and the outcome."""
-    rows = [HEAD, *(_row(answer) for answer in (answers if every else _worst(answers)))]
+    shown = answers
+    if not every:
+        shown = _worst(answers)
+    rows = [HEAD, *(_row(answer) for answer in shown)]
     failed = [answer for answer in answers if not answer.passes]
     lines = [f"{name}: {value}" for name, value in about.items()]
     text = "\n".join(lines) + f"\n\n{STATEMENT}\n\n" + table(rows, width, right=(3, 4, 5, 6))
@@ -64,9 +69,8 @@ def render_selftest(
     if failed and not every:
         text += "\nOutside the allowed error\n"
         text += table([HEAD, *(_row(answer) for answer in failed)], width, right=(3, 4, 5, 6))
-    word = "FAIL" if failed else "PASS"
-    text += f"\nSelf-test: {word}, {len(answers) - len(failed)} of {len(answers)} answers within the allowed errors\n"
-    return as_ascii(text) if ascii_only else text
+    text += f"\nSelf-test: {OUTCOMES[not failed]}, {len(answers) - len(failed)} of {len(answers)} answers within the allowed errors\n"
+    return for_console(text, ascii_only=ascii_only)
 
 
 def render_selftest_json(answers: Sequence[Answer], about: Mapping[str, str]) -> str:
@@ -74,7 +78,7 @@ def render_selftest_json(answers: Sequence[Answer], about: Mapping[str, str]) ->
     sheet = {
         "schema": SCHEMA,
         **about,
-        "outcome": "PASS" if all(answer.passes for answer in answers) else "FAIL",
+        "outcome": OUTCOMES[all(answer.passes for answer in answers)],
         "answers": [
             {
                 "subject": answer.subject,
@@ -103,19 +107,33 @@ def _worst(answers: Sequence[Answer]) -> list[Answer]:
 
 
 def _row(answer: Answer) -> tuple[str, ...]:
-    truth, error = answer.truth, answer.error
+    truth = answer.truth
     return (
         answer.subject,
         answer.phantom,
         truth.metric,
         _number(truth.value, answer.unit),
         _number(answer.measured, answer.unit),
-        "" if error is None else f"{error:+.4f}",
-        "" if truth.value is None else f"{truth.allowed:.4f}",
-        "ok" if answer.passes else "FAIL",
+        _error(answer.error),
+        _allowed(answer.truth),
+        WORDS[answer.passes],
         truth.why,
     )
 
 
+def _error(error: float | None) -> str:
+    if error is None:
+        return ""
+    return f"{error:+.4f}"
+
+
+def _allowed(truth: Truth) -> str:
+    if truth.value is None:
+        return ""
+    return f"{truth.allowed:.4f}"
+
+
 def _number(value: float | None, unit: str) -> str:
-    return "unknown" if value is None else f"{value:.4f} {unit}"
+    if value is None:
+        return "unknown"
+    return f"{value:.4f} {unit}"

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -11,9 +12,10 @@ from sbrtcheck.contours import Region, build_region
 from sbrtcheck.dossier import Seen
 from sbrtcheck.model import StructureSet
 from sbrtcheck.protocol.names import MatchedROI, read_levels, suggest
-from sbrtcheck.protocol.rules import Line, Protocol
-from sbrtcheck.report.words import Voice, printable
+from sbrtcheck.protocol.rules import Line, Protocol, Scheme
+from sbrtcheck.report.words import Voice, printable, text_of
 
+JUSTIFY: dict[bool, Literal["left", "right"]] = {False: "left", True: "right"}
 UNSIGNED = str.maketrans({"…": "..."})
 
 
@@ -33,15 +35,13 @@ def render_structures(
     for match in matches:
         region = build_region(match.roi)
         name = voice.name(match.roi.name)
-        why = voice.say(match.how)
-        near = suggest(match.roi.name, protocol) if match.structure is None else None
         rows.append(
             (
                 name,
-                match.structure or "-",
-                why if near is None else f"{why}; did you mean {near}?",
+                _structure(match),
+                _why(match, protocol, voice),
                 " ".join(read_levels(match.roi.name, match.role).stated),
-                "-" if region.volume_cc is None else f"{region.volume_cc:.2f}",
+                _volume(region),
                 str(match.roi.z_mm.size),
                 str(_holes(region)),
                 str(len(region.gaps)),
@@ -51,7 +51,30 @@ def render_structures(
     text = table(rows, width, right=(4, 5, 6, 7))
     if notes:
         text += "\nNotes\n" + "".join(f"  {note}\n" for note in notes)
-    return as_ascii(text) if ascii_only else text
+    return for_console(text, ascii_only=ascii_only)
+
+
+def _structure(match: MatchedROI) -> str:
+    if match.structure is None:
+        return "-"
+    return match.structure
+
+
+def _why(match: MatchedROI, protocol: Protocol, voice: Voice) -> str:
+    """Return why an ROI was taken for a structure, or what its name may have meant."""
+    why = voice.say(match.how)
+    if match.structure is not None:
+        return why
+    near = suggest(match.roi.name, protocol)
+    if near is None:
+        return why
+    return f"{why}; did you mean {near}?"
+
+
+def _volume(region: Region) -> str:
+    if region.volume_cc is None:
+        return "-"
+    return f"{region.volume_cc:.2f}"
 
 
 def _holes(region: Region) -> int:
@@ -69,27 +92,31 @@ def render_survey(rows: Iterable[Seen], *, phi: bool, width: int, ascii_only: bo
     """Return every file seen, what it is to the plan, and why."""
     seen = [("", "file", "UID", "label", "date", "where", "why")]
     for row in rows:
-        instance = row.instance
-        label = "" if instance is None else instance.label or ""
-        if instance is not None and not phi:
-            # What is not of this plan may name a patient whom no mask knows.
-            label = instance.patient.masked(label) if row.linked else ""
-        uid = "" if instance is None else instance.sop_instance_uid[-10:]
-        kind = row.kind if row.count == 1 else f"{row.count} x {row.kind}"
-        where = str(row.path) if phi and row.path is not None else row.where
-        seen.append(
-            (
-                "*" if row.linked else "",
-                kind,
-                uid,
-                printable(label),
-                "" if instance is None else printable(instance.date or ""),
-                where,
-                printable(str(row.relation)),
-            )
-        )
+        where = row.where
+        if phi and row.path is not None:
+            where = str(row.path)
+        seen.append((*_seen_cells(row, phi=phi), where, printable(str(row.relation))))
     text = table(seen, width) + "\n* belongs to the plan\n"
-    return as_ascii(text) if ascii_only else text
+    return for_console(text, ascii_only=ascii_only)
+
+
+def _seen_cells(row: Seen, *, phi: bool) -> tuple[str, str, str, str, str]:
+    """Return what a file is: whether it is of the plan, kind, end of its UID, label and date."""
+    mark, kind = "", row.kind
+    if row.linked:
+        mark = "*"
+    if row.count != 1:
+        kind = f"{row.count} x {row.kind}"
+    instance = row.instance
+    if instance is None:
+        return mark, kind, "", "", ""
+    label = text_of(instance.label)
+    if not phi:
+        label = instance.patient.masked(label)
+    if not phi and not row.linked:
+        label = ""  # what is not of this plan may name a patient whom no mask knows
+    uid = instance.sop_instance_uid[-10:]
+    return mark, kind, uid, printable(label), printable(text_of(instance.date))
 
 
 def render_protocol(protocol: Protocol, *, width: int) -> str:
@@ -100,10 +127,7 @@ def render_protocol(protocol: Protocol, *, width: int) -> str:
         f"sha256 {protocol.sha256}",
         "",
         "Schemes: "
-        + ", ".join(
-            f"{'any dose' if row.dose_gy is None else f'{row.dose_gy:g} Gy'} in {row.fractions}"
-            for row in protocol.schemes.allowed
-        )
+        + ", ".join(_scheme(row) for row in protocol.schemes.allowed)
         + f"   [{protocol.schemes.basis.value}: {protocol.schemes.source}]",
     ]
     if protocol.levels is not None:
@@ -120,20 +144,28 @@ def render_protocol(protocol: Protocol, *, width: int) -> str:
     return "\n".join(lines) + "\n\n" + table(rows, width)
 
 
+def _scheme(row: Scheme) -> str:
+    if row.dose_gy is None:
+        return f"any dose in {row.fractions}"
+    return f"{row.dose_gy:g} Gy in {row.fractions}"
+
+
 def _line_cells(goal: Line, variation: Line | None) -> tuple[str, str, str, str]:
     basis, source = goal.basis.value, goal.source
-    if variation is not None:
-        basis, source = f"{basis} / {variation.basis.value}", f"{source} / {variation.source}"
-    last = "" if variation is None else str(variation.constraint)
-    return str(goal.constraint), last, basis, source
+    if variation is None:
+        return str(goal.constraint), "", basis, source
+    both_bases, both_sources = (
+        f"{basis} / {variation.basis.value}",
+        f"{source} / {variation.source}",
+    )
+    return str(goal.constraint), str(variation.constraint), both_bases, both_sources
 
 
 def table(rows: Sequence[tuple[str, ...]], width: int, right: tuple[int, ...] = ()) -> str:
     """Lay rows out under a first row of headings, blanks at line ends cut."""
     page = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     for column, heading in enumerate(rows[0]):
-        justify = "right" if column in right else "left"
-        page.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        page.add_column(heading, justify=JUSTIFY[column in right], overflow="fold")
     for row in rows[1:]:
         page.add_row(*row)
     buffer = io.StringIO()
@@ -148,10 +180,14 @@ def wrapped(text: str, width: int, indent: int) -> Iterator[str]:
         if cell_len(f"{line} {word}") > width and line.strip():
             yield line
             line = " " * (indent + 2)
-        line += word if not line.strip() else f" {word}"
+        if line.strip():
+            line += " "
+        line += word
     yield line
 
 
-def as_ascii(text: str) -> str:
-    """Return a page in ASCII characters."""
+def for_console(text: str, *, ascii_only: bool) -> str:
+    """Return a page as its console can show it."""
+    if not ascii_only:
+        return text
     return text.translate(UNSIGNED).encode("ascii", "backslashreplace").decode("ascii")

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -15,10 +15,18 @@ from sbrtcheck.checks.rule import Row, Section, State
 from sbrtcheck.checks.verdict import Finding, JudgedROI, Outcome, Verdict
 from sbrtcheck.dossier import Case, tail
 from sbrtcheck.model import MASK, PriorRadiotherapy, Value
-from sbrtcheck.protocol.metric import parse_metric
+from sbrtcheck.protocol.metric import Constraint, parse_metric
 from sbrtcheck.protocol.names import looks_relevant
 from sbrtcheck.protocol.rules import Role
-from sbrtcheck.report.words import DRAFT, Voice, agreeing_number, decimals_for, number_and_interval
+from sbrtcheck.report.words import (
+    DRAFT,
+    Voice,
+    agreeing_number,
+    decimals_for,
+    ends_about,
+    number_and_interval,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from sbrtcheck.crosscheck import CrossCheck
@@ -44,6 +52,8 @@ ROLE_WORDS = (
 )
 Cell = str | Styled
 TableRow = tuple[Sequence[Cell], str]  # of a table, and what it says beyond its cells
+COLOURS: dict[bool, Literal["standard"] | None] = {True: "standard", False: None}
+SIDES: dict[str, Literal["left", "right"]] = {"l": "left", "r": "right"}
 GAP = 2  # blanks between columns
 HANG = 2  # blanks by which the further lines of a sentence are indented
 LOW_HIGH = "(low-high)"
@@ -83,6 +93,28 @@ def _says_more(finding: Finding) -> bool:
     return finding.outcome is not Outcome.PASS and finding.held_by is None
 
 
+def _padded(cell: Styled, side: str, width: int) -> Styled:
+    blank = Styled(" " * (width - cell.cell_len))
+    if side == "r":
+        return blank + cell
+    return cell + blank
+
+
+def _end(end: float, line: Constraint | None, unit: str) -> str:
+    """Return the end of what a value can be."""
+    return agreeing_number(end, line, decimals_for(end, unit))
+
+
+def _kept_by(value: Value, line: Constraint, unit: str) -> str:
+    """Return the bound by which an unknown value keeps a limit."""
+    sign, end = "≥", value.low
+    if line.is_upper:
+        sign, end = "≤", value.high
+    if end is None:  # the ROI is smaller than the volume asked, and all of it keeps the limit
+        return "all of it"
+    return f"{sign} {_end(end, line, unit)}"
+
+
 def render_text(verdict: Verdict, page: Page, *, second: "CrossCheck | None" = None) -> str:
     """Return a verdict as text, with a second opinion where one was asked for."""
     writer = _Writer(verdict, page)
@@ -119,7 +151,7 @@ class _Writer:
             width=page.width,
             force_terminal=page.colour,
             no_color=not page.colour,
-            color_system="standard" if page.colour else None,
+            color_system=COLOURS[page.colour],
             highlight=False,
             markup=False,
             emoji=False,
@@ -146,8 +178,9 @@ class _Writer:
         table += [[self._cell(cell) for cell in cells] for cells, _ in rows]
         used = [n for n in range(len(head)) if any(row[n].cell_len for row in table[1:])]
         widths = {n: max(row[n].cell_len for row in table) for n in used}
-        wide = sum(widths.values()) + GAP * (len(used) - 1) <= self.page.width
-        gap = GAP if wide else 1
+        gap = 1
+        if sum(widths.values()) + GAP * (len(used) - 1) <= self.page.width:
+            gap = GAP
         room = self.page.width - sum(widths[n] + gap for n in used[1:])
         widths[used[0]] = max(min(widths[used[0]], room), HANG)
         for row, words in zip(table, ("", *(words for _, words in rows)), strict=True):
@@ -157,28 +190,32 @@ class _Writer:
         """Print one row of cells, each with its side and width, and its words."""
         line = Styled()
         for cell, side, width in cells:
-            blank = Styled(" " * (width - cell.cell_len))
-            line += blank + cell if side == "r" else cell + blank
+            line += _padded(cell, side, width)
             if cell.cell_len > width:  # a name that leaves the row no room
                 self.console.print(line)
                 line = Styled(" " * width)
             line += Styled(" " * gap)
         fits = line.cell_len + cell_len(words) <= self.page.width
-        line += Styled(words if fits else "")
+        if fits:
+            line += Styled(words)
         line.rstrip()
         self.console.print(line)
         if words and not fits:
             self.item(words, indent=2 * HANG)
 
     def _cell(self, cell: Cell) -> Styled:
-        return Styled(self.plain(cell)) if isinstance(cell, str) else cell
+        if isinstance(cell, str):
+            return Styled(self.plain(cell))
+        return cell
 
     def item(self, text: str, style: str = "", *, indent: int = 2) -> None:
         """Print one indented sentence; where it needs more lines, they hang below it."""
         width = self.page.width - indent - HANG
         lines = Styled(self.plain(text), style=style).wrap(self.console, width)
-        for index, line in enumerate(lines):
-            self.console.print(Styled(" " * (indent + HANG if index else indent)) + line)
+        blanks = indent
+        for line in lines:
+            self.console.print(Styled(" " * blanks) + line)
+            blanks = indent + HANG
 
     def plain(self, text: str) -> str:
         """Return text as this page can show it."""
@@ -189,13 +226,15 @@ class _Writer:
     def mark(self, outcome: Outcome | None) -> Styled:
         if outcome is None:
             return Styled("")
-        marks = ASCII_MARKS if self.page.ascii else MARKS
+        marks = MARKS
+        if self.page.ascii:
+            marks = ASCII_MARKS
         return Styled(f"{marks[outcome]} {outcome.name}", style=STYLES[outcome])
 
     def grid(self, *justify: str) -> Table:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
         for side in justify:
-            table.add_column(justify="right" if side == "r" else "left", overflow="fold")
+            table.add_column(justify=SIDES[side], overflow="fold")
         return table
 
     def rows(self, row: Row, *sections: Section) -> list[Finding]:
@@ -235,9 +274,10 @@ class _Writer:
             problem = self.of_section(Section.PRESCRIPTION)[0]
             yield "Prescription", f"not known: {voice.say(problem.message)}"
         else:
-            target = f" to {voice.name(prescription.target)}" if prescription.target else ""
-            scheme_text = f"{prescription.dose_gy:g} Gy in {prescription.fractions} fractions"
-            yield "Prescription", f"{scheme_text}{target}   ({voice.say(prescription.source)})"
+            told = f"{prescription.dose_gy:g} Gy in {prescription.fractions} fractions"
+            if prescription.target:
+                told += f" to {voice.name(prescription.target)}"
+            yield "Prescription", f"{told}   ({voice.say(prescription.source)})"
         scheme = next(f for f in verdict.findings if f.place == "schemes")
         yield "Scheme", self._marked(scheme)
         treated = ", ".join(verdict.levels) or "not known"
@@ -249,7 +289,9 @@ class _Writer:
         yield "Dose", self._dose()
         for part in verdict.parts:
             yield "Added plan", self._added(part)
-        for other in verdict.case.siblings if self.page.phi else ():
+        if not self.page.phi:
+            return
+        for other in verdict.case.siblings:
             uid = tail(other.instance.sop_instance_uid)
             yield "Other plan", f"{voice.name(other.instance.label or '(no label)')}   {uid}"
 
@@ -261,14 +303,20 @@ class _Writer:
         return f"{self.mark(finding.outcome).plain}: {self.voice.say(finding.message)}"
 
     def _structure(self, row: JudgedROI) -> str:
-        volume = "no volume" if row.volume_cc is None else f"{row.volume_cc:.2f} cc"
-        declared = "   declared" if row.match.declared else ""
-        return f"{self.voice.name(row.match.roi.name)}   {volume}{declared}"
+        volume = "no volume"
+        if row.volume_cc is not None:
+            volume = f"{row.volume_cc:.2f} cc"
+        told = f"{self.voice.name(row.match.roi.name)}   {volume}"
+        if row.match.declared:
+            told += "   declared"
+        return told
 
     def _dose(self) -> str:
         dose = self.verdict.case.dose
         links = self.verdict.case.links_of("RT Dose")
-        summation = "" if dose.header is None else dose.header.summation_type
+        summation = ""
+        if dose.header is not None:
+            summation = dose.header.summation_type
         if len(links) > 1:
             summation = f"sum of {len(links)} {summation} doses"
         grid = " x ".join(f"{step:.4g}" for step in dose.spacing_mm)
@@ -283,31 +331,46 @@ class _Writer:
             (f"Trial rules ({protocol.trial or protocol.id})", verdict.trial_outcome),
             (f"Dosimetry ({protocol.dosimetry_set})", verdict.dosimetry_outcome),
         ):
-            mark = Styled("none in this protocol") if outcome is None else self.mark(outcome)
+            mark = self.mark(outcome)
+            if outcome is None:
+                mark = Styled("none in this protocol")
             self.console.print(Styled(f"  {self.plain(name)}: ") + mark)
         self.line()
 
     def _shown_outcome(self) -> Outcome:
         outcome = self.verdict.outcome
-        strict = self.page.strict and outcome is Outcome.VARIATION
-        return Outcome.FAIL if strict else outcome
+        if self.page.strict and outcome is Outcome.VARIATION:
+            return Outcome.FAIL
+        return outcome
 
     def _banner(self) -> str:
+        shown = self._shown_outcome()
+        words = self._banner_words()
+        if shown in (Outcome.PASS, Outcome.VARIATION):
+            words += self._assumption()
+        return f"{self.mark(shown).plain.split()[0]} {words}"
+
+    def _banner_words(self) -> str:
         outcome = self.verdict.outcome
+        if outcome is not Outcome.VARIATION:
+            return outcome.name
         count = self.verdict.count(Outcome.VARIATION)
-        words = outcome.name
-        if outcome is Outcome.VARIATION:
-            words = f"PASS WITH {count} VARIATION{'S' if count > 1 else ''}"
-            if self.page.strict:
-                words = (
-                    f"FAIL (--strict: {count} variation{'s' if count > 1 else ''} counted as FAIL)"
-                )
+        told = f"{count} variation"
+        if count > 1:
+            told += "s"
+        if self.page.strict:
+            return f"FAIL (--strict: {told} counted as FAIL)"
+        return f"PASS WITH {told.upper()}"
+
+    def _assumption(self) -> str:
+        """Say what a plan that passes rests on, where nobody has stated it."""
         prior = self.verdict.declared.facts.prior_radiotherapy
-        assumed = prior is not PriorRadiotherapy.NONE
-        if assumed and self._shown_outcome() in (Outcome.PASS, Outcome.VARIATION):
-            stated = "not provided" if prior is None else "declared unknown"
-            words += f", if no earlier irradiation at this level ({stated})"
-        return f"{self.mark(self._shown_outcome()).plain.split()[0]} {words}"
+        if prior is PriorRadiotherapy.NONE:
+            return ""
+        stated = "declared unknown"
+        if prior is None:
+            stated = "not provided"
+        return f", if no earlier irradiation at this level ({stated})"
 
     def neural(self) -> None:
         limits = [f for f in self.rows(Row.LIMIT, Section.NEURAL) if f.value is not None]
@@ -317,37 +380,39 @@ class _Writer:
         head = ("Neural", "D0.035cc", LOW_HIGH, "Dmax", "limit", "", "margin", "")
         rows: list[TableRow] = []
         for finding in limits:
-            near = finding.metric is None or str(finding.metric) == "D0.035cc"
-            name = self.voice.name(finding.roi or finding.subject)
-            cells: tuple[Cell, ...] = (
-                name if near else f"  {finding.metric}",
-                *self._numbers(finding),
-                self._maximum(maxima, finding) if near else "",
-                *self._limit_cells(finding),
-            )
+            name, maximum = f"  {finding.metric}", ""
+            if finding.metric is None or str(finding.metric) == "D0.035cc":
+                name = self.voice.name(finding.roi or finding.subject)
+                maximum = self._number_if(maxima.get(finding.subject))
+            cells = (name, *self._numbers(finding), maximum, *self._limit_cells(finding))
             rows.append((cells, self._words(finding)))
         self.columns("lrlrllrl", head, rows)
         self._sources(limits)
         self.line()
 
-    def _maximum(self, maxima: dict[str, Finding], finding: Finding) -> str:
-        found = maxima.get(finding.subject)
-        return "" if found is None else self._number(found)
+    def _number_if(self, finding: Finding | None) -> str:
+        """Return the number of a finding; nothing where there is none."""
+        if finding is None:
+            return ""
+        return self._number(finding)
 
     def _limit_cells(self, finding: Finding) -> tuple[str | Styled, ...]:
         """Return limit, basis, margin and outcome of a finding, as cells of a row."""
         line = finding.line
-        unit = "" if line is None else line.metric.unit
-        return (
-            "" if line is None else f"{line.operator} {line.limit:g} {unit}",
-            "" if line is None else finding.basis.value,
-            "" if finding.margin is None else f"{self._margin(finding)} {unit}",
-            self.mark(finding.outcome),
-        )
+        unit, limit, basis, margin = "", "", "", ""
+        if line is not None:
+            unit = line.metric.unit
+            limit = f"{line.operator} {line.limit:g} {unit}"
+            basis = finding.basis.value
+        if finding.margin is not None:
+            margin = f"{self._margin(finding, finding.margin)} {unit}"
+        return limit, basis, margin, self.mark(finding.outcome)
 
     def _words(self, finding: Finding) -> str:
         """Return what a finding says beyond its row."""
-        return "" if finding.is_plain else self.voice.say(finding.message)
+        if finding.is_plain:
+            return ""
+        return self.voice.say(finding.message)
 
     def _sources(self, limits: list[Finding]) -> None:
         if self.page.verbose:
@@ -396,43 +461,37 @@ class _Writer:
 
     def _number(self, finding: Finding) -> str:
         """Return the value of a finding where its interval is not shown."""
-        value = finding.value.value if finding.value else None
+        value = finding.number
         if value is None or finding.metric is None:
             return self._numbers(finding)[0]
         return agreeing_number(value, finding.line, decimals_for(value, finding.metric.unit))
 
     def _numbers(self, finding: Finding) -> tuple[str, str]:
         """Return the value of a finding and its interval, where that says more."""
-        value, line = finding.value or Value(None), finding.line
-        unit = finding.metric.unit if finding.metric else "Gy"
-
-        def bound(sign: str, end: float) -> str:
-            return f"{sign} {agreeing_number(end, line, decimals_for(end, unit))}"
-
+        value, line, unit = finding.value, finding.line, "Gy"
+        if finding.metric is not None:
+            unit = finding.metric.unit
+        if value is None:
+            value = Value(None)
         if value.value is not None:
-            return number_and_interval(
-                value.value,
-                value.value if value.low is None else value.low,
-                value.value if value.high is None else value.high,
-                line,
-                decimals_for(value.value, unit),
-            )
+            low, high = ends_about(value.value, value)
+            decimals = decimals_for(value.value, unit)
+            return number_and_interval(value.value, low, high, line, decimals)
         if finding.outcome is Outcome.PASS and line is not None:
-            end = value.high if line.is_upper else value.low
-            # No bound: the ROI is smaller than the volume asked, and all of it keeps the limit.
-            return ("all of it" if end is None else bound("≤" if line.is_upper else "≥", end)), ""
+            return _kept_by(value, line, unit), ""
         if value.low is not None and value.high is not None:
-            ends = (
-                agreeing_number(e, line, decimals_for(e, unit)) for e in (value.low, value.high)
-            )
-            return "not known", f"({'-'.join(ends)})"
-        return (bound("≥", value.low) if value.low else "not known"), ""
+            return "not known", f"({_end(value.low, line, unit)}-{_end(value.high, line, unit)})"
+        if value.low is None or value.low == 0:  # at least nothing says nothing
+            return "not known", ""
+        return f"≥ {_end(value.low, line, unit)}", ""
 
-    def _margin(self, finding: Finding) -> str:
-        margin = finding.margin or 0.0
-        value = None if finding.value is None else finding.value.value
-        unit = "Gy" if finding.line is None else finding.line.metric.unit
-        for decimals in range(decimals_for(value or 0.0, unit), 7):
+    def _margin(self, finding: Finding, margin: float) -> str:
+        value, unit = finding.number, "Gy"
+        if value is None:
+            value = 0.0
+        if finding.line is not None:
+            unit = finding.line.metric.unit
+        for decimals in range(decimals_for(value, unit), 7):
             text = f"{margin:+.{decimals}f}"
             if float(text) or not margin:
                 return text
@@ -454,10 +513,7 @@ class _Writer:
                 self.voice.name(finding.roi or finding.subject),
                 *self._numbers(finding),
                 self._limit_cells(finding)[0],
-                *(
-                    self._number(others[str(m)]) if str(m) in others else ""
-                    for m in TARGET_COLUMNS[1:]
-                ),
+                *(self._number_if(others.get(str(m))) for m in TARGET_COLUMNS[1:]),
                 self.mark(finding.outcome),
             )
             table.append((cells, self._words(finding)))
@@ -474,12 +530,11 @@ class _Writer:
             if finding.metric is None or finding.metric.unit:
                 continue
             name = finding.roi or finding.subject
-            value = None if finding.value is None else finding.value.value
             known = rows.setdefault(name, [])
-            if value is not None:
-                known.append(f"{finding.metric} {value:.2f}")
+            if finding.number is not None:
+                known.append(f"{finding.metric} {finding.number:.2f}")
             else:
-                why = "" if finding.reason is None else self.voice.say(finding.reason)
+                why = text_of(self.voice.say_if(finding.reason))
                 unknown.setdefault((name, why), []).append(str(finding.metric))
         for name, known in rows.items():
             gaps = [f"{', '.join(m)}: {why}" for (n, why), m in unknown.items() if n == name]
@@ -493,10 +548,10 @@ class _Writer:
         self.line("Checks", "bold")
         table = self.grid("l", "l")
         for finding in shown:
-            table.add_row(
-                self.mark(finding.outcome) if finding.outcome is not None else "  note",
-                self.plain(f"{finding.id}: {self.voice.say(finding.message)}"),
-            )
+            mark = self.mark(finding.outcome)
+            if finding.outcome is None:
+                mark = Styled("  note")
+            table.add_row(mark, self.plain(f"{finding.id}: {self.voice.say(finding.message)}"))
         self.console.print(table)
         if not self.page.verbose:
             absent = [f.id for f in rows if f.state is State.NOT_PROVIDED]
@@ -566,7 +621,9 @@ class _Writer:
             self.line()
 
     def _cause(self, finding: Finding) -> str:
-        subject = "" if finding.subject in ("plan", "case", "dose") else f" {finding.subject}"
+        subject = ""
+        if finding.subject not in ("plan", "case", "dose"):
+            subject = f" {finding.subject}"
         told = f"{finding.id}{self.voice.name(subject)}{self._worst_value(finding)}"
         sentence = f"{told}: {self.voice.say(finding.message)}"
         if finding.cure is None:
@@ -576,7 +633,7 @@ class _Writer:
     def _worst_value(self, finding: Finding) -> str:
         if finding.metric is None:
             return ""
-        if finding.value is None or finding.value.value is None:
+        if finding.number is None:
             return f" {finding.metric}"
         number, interval = self._numbers(finding)
         return f" {finding.metric} = {number} {finding.metric.unit} {interval}".rstrip()

@@ -1,30 +1,58 @@
 """Words and numbers for people: sentences, masking, digits that agree with the verdict."""
 
 import unicodedata
+from enum import Enum
 
-from sbrtcheck.model import Patient, Text
+from sbrtcheck.model import Patient, Text, Value
 from sbrtcheck.protocol.metric import Constraint
 
 DECIMALS = {"Gy": 2, "%": 1, "cc": 2, "": 2}
 MOST_DECIMALS = 6
 DRAFT = "DRAFT PROTOCOL: its limits are not approved by clinicians"
+ESCAPED = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of characters that a console might obey
+
+
+def text_of(text: str | None) -> str:
+    """Return a text, an empty one where there is none."""
+    if text is None:
+        return ""
+    return text
+
+
+def name_of(member: Enum | None) -> str | None:
+    """Return the name of an outcome or the like, None where there is none."""
+    if member is None:
+        return None
+    return member.name
+
+
+def words_of(value: object) -> str | None:
+    """Return a metric or the like as text, None where there is none."""
+    if value is None:
+        return None
+    return str(value)
 
 
 def printable(text: str) -> str:
     """Show control and format characters as escapes: strings from files may hold anything."""
-    return "".join(
-        character
-        if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
+    return "".join(_printable(character) for character in text)
+
+
+def _printable(character: str) -> str:
+    if unicodedata.category(character) in ESCAPED:
+        return character.encode("unicode_escape").decode("ascii")
+    return character
 
 
 def decimals_for(value: float, unit: str) -> int:
     """Return how many decimals a value deserves: large volumes need none."""
     if unit != "cc":
         return DECIMALS[unit]
-    return 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0
+    if abs(value) < 100:
+        return 2
+    if abs(value) < 1000:
+        return 1
+    return 0
 
 
 def decided_number(value: float, constraint: Constraint | None) -> str:
@@ -36,7 +64,9 @@ def decided_number(value: float, constraint: Constraint | None) -> str:
     >>> decided_number(60.004, parse_constraint("D2% <= 60Gy"))
     '60.004'
     """
-    unit = "Gy" if constraint is None else constraint.metric.unit
+    unit = "Gy"
+    if constraint is not None:
+        unit = constraint.metric.unit
     return agreeing_number(value, constraint, decimals_for(value, unit))
 
 
@@ -71,8 +101,21 @@ def number_and_interval(
     told = _with_one_precision(ends, constraint, decimals)
     if len(set(told)) == 2 and low < value < high:
         finer = _with_one_precision(ends, constraint, decimals + 1)
-        told = finer if len(set(finer)) == 3 else told
-    return told[1], "" if len(set(told)) == 1 else f"({told[0]}-{told[2]})"
+        if len(set(finer)) == 3:
+            told = finer
+    if len(set(told)) == 1:
+        return told[1], ""
+    return told[1], f"({told[0]}-{told[2]})"
+
+
+def ends_about(known: float, value: Value) -> tuple[float, float]:
+    """Return the ends of the interval of a known value; each that it lacks is the value itself."""
+    low, high = value.low, value.high
+    if low is None:
+        low = known
+    if high is None:
+        high = known
+    return low, high
 
 
 def _with_one_precision(
@@ -99,6 +142,18 @@ class Voice:
                 text = patient.masked(text)
         return printable(text)
 
+    def name_if(self, text: str | None) -> str | None:
+        """Return a string from a file, None where there is none."""
+        if text is None:
+            return None
+        return self.name(text)
+
+    def say_if(self, sentence: Text | None) -> str | None:
+        """Return a sentence in words, None where there is none."""
+        if sentence is None:
+            return None
+        return self.say(sentence)
+
     def say(self, sentence: Text) -> str:
         """Return a sentence in words; strings that fill it are masked, numbers kept."""
         return sentence.template.format(
@@ -110,19 +165,20 @@ class Voice:
             return self.say(value)
         if isinstance(value, float):
             return number(value)
-        return self.name(value) if isinstance(value, str) else str(value)
+        if isinstance(value, str):
+            return self.name(value)
+        return str(value)
 
     def patient_tail(self) -> str:
         """Return the end of the patient ID, or all of it and the name if asked for."""
         patient = self._patients[0]
-        patient_id = patient.patient_id or ""
+        patient_id = text_of(patient.patient_id)
         if self._phi:
-            return printable(f"{patient_id or '(no ID)'}  {patient.name or ''}").strip()
+            return printable(f"{patient_id or '(no ID)'}  {text_of(patient.name)}").strip()
         if not patient_id:
             return "(no ID)"
-        return "…" + printable(
-            patient_id[-min(3, len(patient_id) // 2) :] if len(patient_id) > 1 else ""
-        )
+        shown = min(3, len(patient_id) // 2)
+        return "…" + printable(patient_id[len(patient_id) - shown :])
 
 
 def number(value: float) -> str:

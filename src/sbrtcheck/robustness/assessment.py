@@ -191,7 +191,9 @@ def _question(evidence: Evidence, subject: str, limit: Limit) -> _Question:
 
 
 def _lines(limit: Limit | Coverage) -> tuple[Line, ...]:
-    return (limit.goal,) if limit.variation is None else (limit.goal, limit.variation)
+    if limit.variation is None:
+        return (limit.goal,)
+    return limit.goal, limit.variation
 
 
 def _rows(evidence: Evidence, asked: _Asked, point: Point | None) -> Iterator[Row]:

@@ -39,8 +39,10 @@ class Reach:
 
     def extent(self, pose: Pose) -> Extent:
         """Return the lowest and the highest x, y and z in a pose."""
-        ends_mm = np.stack([self.low_mm, self.high_mm])
-        moved_mm = pose.moved(self._corners_mm if isinstance(pose, Rotation) else ends_mm)
+        if isinstance(pose, Rotation):
+            moved_mm = pose.moved(self._corners_mm)
+        else:
+            moved_mm = pose.moved(np.stack([self.low_mm, self.high_mm]))
         return moved_mm.min(axis=0), moved_mm.max(axis=0)
 
 
@@ -80,10 +82,7 @@ class Moving:
         """Return about the answer in a pose; NaN without one."""
         if pose not in self._quick:
             answers = self._answers(quick_dvh(self._cloud, self._averaged, pose), None)
-            self._quick[pose] = {
-                metric: math.nan if value.value is None else value.value
-                for metric, value in answers.items()
-            }
+            self._quick[pose] = {metric: _or_nan(value) for metric, value in answers.items()}
         return self._quick[pose][metric]
 
     def off_by(self, metric: Metric) -> float:
@@ -94,26 +93,25 @@ class Moving:
     def whole(self, metric: Metric, pose: Pose) -> Value:
         """Return the answer in a pose, from its whole DVH."""
         if pose not in self._whole:
-            self._whole[pose] = (
-                self._turned(pose)
-                if isinstance(pose, Rotation)
-                else (
-                    self._answers(
-                        compute_dvh(self._roi, shifted(self._dose, pose)), self._bound_gy(pose)
-                    )
-                )
-            )
+            self._whole[pose] = self._moved(pose)
             for asked, value in self._whole[pose].items():
-                off = 0.0 if value.value is None else abs(value.value - self.quick(asked, pose))
+                if value.value is None:
+                    continue
+                off = abs(value.value - self.quick(asked, pose))
                 self._off[asked] = max(self._off[asked], off)
         return self._whole[pose][metric]
 
+    def _moved(self, pose: Pose) -> dict[Metric, Value]:
+        if isinstance(pose, Rotation):
+            return self._turned(pose)
+        dvh = compute_dvh(self._roi, shifted(self._dose, pose))
+        return self._answers(dvh, self._bound_gy(pose))
+
     def _answers(self, dvh: DVH, bound_gy: float | None) -> dict[Metric, Value]:
-        dosimetry = Dosimetry(
-            dvhs={NAME: dvh},
-            prescription=self._prescription,
-            beyond={} if bound_gy is None else {NAME: Bound(bound_gy)},
-        )
+        beyond = {}
+        if bound_gy is not None:
+            beyond[NAME] = Bound(bound_gy)
+        dosimetry = Dosimetry(dvhs={NAME: dvh}, prescription=self._prescription, beyond=beyond)
         return {metric: evaluate(metric, NAME, dosimetry) for metric in self._metrics}
 
     def _turned(self, rotation: Rotation) -> dict[Metric, Value]:
@@ -125,12 +123,12 @@ class Moving:
         answers = self._answers(compute_dvh(self._roi, dose), bound_gy)
         # Beyond the grid stands the dose of its faces, which is not known to be there: it only
         # leaves an answer alone that lies above all of it.
-        return {
-            metric: value
-            if bound_gy is not None and metric.unit == "Gy" and _exceeds(metric, value, bound_gy)
-            else Value(None, reason=LEAVES)
-            for metric, value in answers.items()
-        }
+        known = dict.fromkeys(answers, Value(None, reason=LEAVES))
+        for metric, value in answers.items():
+            in_gy = metric.unit == "Gy"
+            if in_gy and bound_gy is not None and _exceeds(metric, value, bound_gy):
+                known[metric] = value
+        return known
 
     def _bound_gy(self, pose: Pose) -> float | None:
         """Return the highest dose that can be beyond the grid; None where there is no bound."""
@@ -138,18 +136,27 @@ class Moving:
             reaches = [target.extent(pose) for target in self._targets]
             extent = self._reach.extent(pose)
             bound = bound_by_extents_gy(extent, self._dose, reaches)
-            far = bound is not None and not bound.is_near
-            self._bounds_gy[pose] = bound.dose_gy if bound is not None and far else None
+            self._bounds_gy[pose] = None
+            if bound is not None and not bound.is_near:
+                self._bounds_gy[pose] = bound.dose_gy
         return self._bounds_gy[pose]
 
     def _on_grid(self, pose: Pose) -> bool:
         low_mm, high_mm = self._reach.extent(pose)
-        # Around a turned box, points of its finer grid must lie on the dose grid, too.
-        apart_mm = self._finer_mm if isinstance(pose, Rotation) else -ROUNDING_MM
+        apart_mm = -ROUNDING_MM
+        if isinstance(pose, Rotation):
+            # Around a turned box, points of its finer grid must lie on the dose grid, too.
+            apart_mm = self._finer_mm
         return bool(
             (low_mm >= self._grid_mm[0] + apart_mm).all()
             and (high_mm <= self._grid_mm[1] - apart_mm).all()
         )
+
+
+def _or_nan(value: Value) -> float:
+    if value.value is None:
+        return math.nan
+    return value.value
 
 
 def _exceeds(metric: Metric, value: Value, bound_gy: float) -> bool:
@@ -160,8 +167,12 @@ def _exceeds(metric: Metric, value: Value, bound_gy: float) -> bool:
 
 def worse_end(value: Value, *, upper: bool) -> float | None:
     """Return the end of an answer that counts against the patient; None where not known."""
-    end = value.high if upper else value.low
-    return value.value if end is None else end
+    end = value.low
+    if upper:
+        end = value.high
+    if end is None:
+        return value.value
+    return end
 
 
 def breaks(constraint: Constraint, value: Value) -> bool | None:
@@ -169,9 +180,15 @@ def breaks(constraint: Constraint, value: Value) -> bool | None:
     end = worse_end(value, upper=constraint.is_upper)
     if end is not None and constraint.holds(end):
         return False
-    best = (
-        value.value
-        if value.value is not None
-        else (value.low if constraint.is_upper else value.high)
-    )
-    return True if best is not None and not constraint.holds(best) else None
+    best = value.value
+    if best is None:
+        best = _better_end(value, upper=constraint.is_upper)
+    if best is None or constraint.holds(best):
+        return None
+    return True
+
+
+def _better_end(value: Value, *, upper: bool) -> float | None:
+    if upper:
+        return value.low
+    return value.high

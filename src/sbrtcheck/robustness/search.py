@@ -20,6 +20,7 @@ MOST_MM = 10.0  # shifts are searched so far
 SCAN_MM = 0.5  # in these steps, because a metric need not get worse all the way
 PER_MM = 10  # a bracket is a tenth of a millimetre wide
 BRACKET_MM = 1 / PER_MM
+SIGNS = {True: 1.0, False: -1.0}  # of what is worse: larger where a limit is an upper one
 ROUNDING = 1e-6  # of an answer: poses that differ by less are equally bad
 AnyPose = TypeVar("AnyPose", Shift, Rotation)
 
@@ -66,7 +67,7 @@ def worst_of(
     moving: Moving, metric: Metric, poses: Sequence[AnyPose], *, size: float, upper: bool
 ) -> Worst:
     """Return the worst answer among poses; `upper` tells that larger is worse."""
-    sign = 1.0 if upper else -1.0
+    sign = SIGNS[upper]
     known = _worst_first(moving, metric, poses, sign)
     unknown: list[Pose] = [pose for pose in poses if pose not in known]
     value: float | None = None
@@ -100,7 +101,8 @@ def smallest_break(moving: Moving, line: Line) -> Break:
     step = round(SCAN_MM * PER_MM)
     for tenths in range(step, round(MOST_MM * PER_MM) + 1, step):
         shift, unknown = _broken_by(moving, line, tenths)
-        known = tenths if not unknown and known == held else known
+        if not unknown and known == held:
+            known = tenths
         if shift is not None:
             broken, by = tenths, shift
             break
@@ -110,16 +112,20 @@ def smallest_break(moving: Moving, line: Line) -> Break:
     while broken is not None and broken - held > 1:
         middle = (held + broken) // 2
         shift, unknown = _broken_by(moving, line, middle)
-        known = middle if not unknown and known == held else known
+        if not unknown and known == held:
+            known = middle
         if shift is None:
             held = middle
         else:
             broken, by = middle, shift
+    breaks_at_mm = None
+    if broken is not None:
+        breaks_at_mm = broken / PER_MM
     return Break(
         line=line,
         is_broken_as_planned=False,
         holds_to_mm=held / PER_MM,
-        breaks_at_mm=None if broken is None else broken / PER_MM,
+        breaks_at_mm=breaks_at_mm,
         shift=by,
         known_to_mm=known / PER_MM,
     )
@@ -128,7 +134,7 @@ def smallest_break(moving: Moving, line: Line) -> Break:
 def _broken_by(moving: Moving, line: Line, tenths: int) -> tuple[Shift | None, int]:
     """Return a shift of this size that breaks a limit, if there is one, and how many are unknown."""
     constraint = line.constraint
-    metric, sign = constraint.metric, 1.0 if constraint.is_upper else -1.0
+    metric, sign = constraint.metric, SIGNS[constraint.is_upper]
     poses = shifts(tenths / PER_MM)
     known = _worst_first(moving, metric, poses, sign)
     unknown = len(poses) - len(known)
