@@ -592,6 +592,19 @@ def test_a_tilted_grid_is_declined(files: Files, cosines: list[float]) -> None:
         load_dose(files.dose)
 
 
+@pytest.mark.parametrize(("sine", "is_declined"), [(0.00009, False), (0.00011, True)])
+def test_a_tilt_of_a_hundredth_of_a_mm_at_100_mm_is_rounding(
+    files: Files, sine: float, *, is_declined: bool
+) -> None:
+    set_values(files.dose, ImageOrientationPatient=[1, sine, 0, -sine, 1, 0])
+
+    if not is_declined:
+        assert load_dose(files.dose).dose_gy.size
+        return
+    with pytest.raises(UnsupportedError, match="tilted against the patient axes"):
+        load_dose(files.dose)
+
+
 @pytest.mark.parametrize(
     ("keyword", "value", "sentence"),
     [
