@@ -581,3 +581,9 @@ def test_a_solid_is_built_once() -> None:
 
     assert build_region(roi) is build_region(roi)
     assert build_region(roi) is not build_region(roi, end_caps=False)
+
+
+def test_a_plane_by_itself_keeps_its_slab_where_end_caps_are_left_out() -> None:
+    region = build_region(stack(0, 3, 6, 40, spacing_mm=3), end_caps=False)
+
+    assert limits(region) == [(0, 1.5), (1.5, 4.5), (4.5, 6), (38.5, 41.5)]

@@ -985,6 +985,37 @@ def test_an_empty_roi_is_kept(files: Files, empty: str) -> None:
     )
 
 
+@pytest.mark.parametrize(("span_mm", "is_oblique"), [(0.049, False), (0.051, True)])
+def test_a_contour_that_leaves_its_plane_by_more_than_rounding_is_oblique(
+    files: Files, span_mm: float, *, is_oblique: bool
+) -> None:
+    def tilt(dataset: Dataset) -> None:
+        ring = first_ring(dataset)
+        points = np.array(ring.ContourData, dtype=float).reshape(-1, 3)
+        points[0, 2] += span_mm
+        ring.ContourData = points.round(4).ravel().tolist()
+
+    edit(files.structure_set, tilt)
+
+    problems = [str(roi.problem) for roi in load_structure_set(files.structure_set).rois]
+    assert any("oblique" in problem for problem in problems) is is_oblique
+
+
+@pytest.mark.parametrize(("missing", "angles_deg"), [(0, ()), (-1, (181.0,))])
+def test_a_last_gantry_angle_alone_is_not_where_the_beam_stands(
+    files: Files, missing: int, angles_deg: tuple[float, ...]
+) -> None:
+    def forget(dataset: Dataset) -> None:
+        points = dataset.BeamSequence[0].ControlPointSequence
+        assert len(points) > 1
+        points[-1].GantryAngle = 179.0
+        del points[missing].GantryAngle
+
+    edit(files.plan, forget)
+
+    assert load_plan(files.plan).beams[0].gantry_angles_deg == angles_deg
+
+
 def test_an_oblique_contour_is_a_problem_of_its_roi(files: Files) -> None:
     def tilt(dataset: Dataset) -> None:
         ring = first_ring(dataset)
