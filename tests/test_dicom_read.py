@@ -714,6 +714,24 @@ def test_pixel_data_of_another_length_is_refused(files: Files, length: int) -> N
         load_dose(files.dose)
 
 
+@pytest.mark.parametrize(("extra", "is_refused"), [(1, False), (3, True)])
+def test_one_odd_byte_behind_the_dose_is_padding_and_three_are_damage(
+    files: Files, extra: int, *, is_refused: bool
+) -> None:
+    content = files.dose.read_bytes()
+    at = content.rindex(b"\xe0\x7f\x10\x00OW") + 8
+    length = int.from_bytes(content[at : at + 4], "little")
+    assert at + 4 + length == len(content)
+    longer = (length + extra).to_bytes(4, "little")
+    files.dose.write_bytes(content[:at] + longer + content[at + 4 :] + bytes(extra))
+
+    if not is_refused:
+        assert load_dose(files.dose).notes == ()
+        return
+    with pytest.raises(ReadError, match="the file is damaged"):
+        load_dose(files.dose)
+
+
 @pytest.mark.parametrize("extra", [2, 6, 1024])
 @pytest.mark.parametrize("byte", [b"\0", b"\1"])
 def test_padding_behind_the_dose_is_left_out_and_noted(
