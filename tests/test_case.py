@@ -594,13 +594,13 @@ def test_a_file_of_another_patient_is_refused_also_when_given_by_hand(
     dataset.PatientID = patient_id
     given = tmp_path / "given.dcm"
     pydicom.dcmwrite(given, dataset)
-    chosen = {field: given}
+    structures, dose = (given if field == kind else None for kind in ("structure_set", "dose"))
 
     if not is_refused:
-        assert uids(load_case(files.plan, **chosen)) == WHOLE
+        assert uids(load_case(files.plan, structure_set=structures, dose=dose)) == WHOLE
         return
     with pytest.raises(CaseError, match="different patients: their patient IDs differ"):
-        load_case(files.plan, **chosen)
+        load_case(files.plan, structure_set=structures, dose=dose)
 
 
 def test_a_missing_patient_id_is_no_other_patient(files: Files) -> None:
