@@ -585,6 +585,24 @@ def test_files_of_two_patients_are_refused_without_naming_them(files: Files, fie
     assert "0815" not in str(caught.value)
 
 
+@pytest.mark.parametrize("field", ["structure_set", "dose"])
+@pytest.mark.parametrize(("patient_id", "is_refused"), [("p-0815", False), ("P-4711", True)])
+def test_a_file_of_another_patient_is_refused_also_when_given_by_hand(
+    tmp_path: Path, files: Files, field: str, patient_id: str, *, is_refused: bool
+) -> None:
+    dataset = pydicom.dcmread(files._asdict()[field])
+    dataset.PatientID = patient_id
+    given = tmp_path / "given.dcm"
+    pydicom.dcmwrite(given, dataset)
+    structures, dose = (given if field == kind else None for kind in ("structure_set", "dose"))
+
+    if not is_refused:
+        assert uids(load_case(files.plan, structure_set=structures, dose=dose)) == WHOLE
+        return
+    with pytest.raises(CaseError, match="different patients: their patient IDs differ"):
+        load_case(files.plan, structure_set=structures, dose=dose)
+
+
 def test_a_missing_patient_id_is_no_other_patient(files: Files) -> None:
     """De-identified files are linked by UIDs alone; the identity check reports it."""
     dataset = pydicom.dcmread(files.dose)

@@ -11,11 +11,23 @@ import pydicom
 import pytest
 from pydicom.fileset import FileSet
 
-from builders import DOSE_UID, PLAN_UID, STRUCTURE_SET_UID, Files, dose_grid, plan, write_case
+from builders import (
+    DOSE_UID,
+    FRAME_UID,
+    PLAN_UID,
+    STRUCTURE_SET_UID,
+    STUDY_UID,
+    Files,
+    dose_grid,
+    instance,
+    plan,
+    write_case,
+)
 from sbrtcheck import CaseError, ReadError, UnsupportedError, load_case
+from sbrtcheck.dicom import RT_PLAN
 from sbrtcheck.dicom.write import save_dose, save_plan, save_structure_set
 from sbrtcheck.dossier import survey
-from sbrtcheck.model import Beam, DoseGrid, FractionGroup, Patient, Plan
+from sbrtcheck.model import Beam, DoseGrid, FractionGroup, Patient, Plan, same_patient
 from test_case import OTHER_UID, other_plan, small_dose, small_structure_set, uids
 
 WHOLE = [PLAN_UID, STRUCTURE_SET_UID, DOSE_UID]
@@ -254,10 +266,10 @@ def save_other(
     files: Files, patient_id: str | None = "P-0815", folder: str = "", uid: str = OTHER_UID
 ) -> Path:
     value = other_plan(uid)
-    instance = replace(value.instance, patient=Patient(patient_id=patient_id))
+    header = replace(value.instance, patient=Patient(patient_id=patient_id))
     path = files.plan.parent / folder / f"other{uid[-1]}"
     path.parent.mkdir(exist_ok=True)
-    save_plan(replace(value, instance=instance), path)
+    save_plan(replace(value, instance=header), path)
     return path
 
 
@@ -292,6 +304,34 @@ def test_without_ids_a_plan_of_the_same_study_is_of_the_patient(files: Files) ->
     save_other(files, patient_id=None)
 
     assert other_uids(files) == [OTHER_UID]
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "study", "frame", "expected"),
+    [
+        ("P-1", "p-1 ", "1.2", "1.3", True),  # one ID at two centres
+        ("P-1", "P-2", STUDY_UID, FRAME_UID, False),
+        (None, None, STUDY_UID, "1.3", True),
+        (None, "P-2", "1.2", FRAME_UID, True),
+        ("P-1", None, "1.2", "1.3", False),
+        (None, None, None, None, False),
+    ],
+)
+def test_ids_tell_patients_and_only_without_them_study_or_frame(
+    own: str | None, other: str | None, study: str | None, frame: str | None, *, expected: bool
+) -> None:
+    first = replace(instance(PLAN_UID, RT_PLAN), patient=Patient(patient_id=own))
+    second = replace(
+        instance(OTHER_UID, RT_PLAN),
+        patient=Patient(patient_id=other),
+        study_instance_uid=study,
+        frame_of_reference_uid=frame,
+    )
+    if study is None:
+        first = replace(first, study_instance_uid=None, frame_of_reference_uid=None)
+
+    assert same_patient(first, second) is expected
+    assert same_patient(second, first) is expected
 
 
 def test_a_copy_of_the_plan_or_of_an_other_is_listed_once(files: Files) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders import box, dose_grid, instance, plan, structure_set
+from builders import FRAME_UID, box, dose_grid, instance, plan, structure_set
 from sbrtcheck import (
     ROI,
     Case,
@@ -644,6 +644,16 @@ def test_of_all_vertebrae_the_one_that_holds_the_target_names_its_level() -> Non
     assert verdict.levels == ("T8",)
 
 
+@pytest.mark.parametrize(("low", "levels"), [(-2, ("T8",)), (2, ())])
+def test_a_vertebra_names_the_level_where_it_holds_half_of_the_target(
+    low: float, levels: tuple[str, ...]
+) -> None:
+    """Both are 24 mm high; they share 14 or 10 mm."""
+    verdict = judge(CORD, in_zone("target", "VB_T08", low, low + 24), target_name="PTV")
+
+    assert verdict.levels == levels
+
+
 def test_labels_of_all_vertebrae_do_not_say_which_is_treated() -> None:
     """They are drawn, and none of them holds the target."""
     drawn = [in_zone("sac", f"VB_T{n:02d}", -10, 10) for n in range(5, 13)]
@@ -746,6 +756,19 @@ def test_the_dose_of_one_session_is_refused_and_never_multiplied() -> None:
         judge(CORD, target=6.5, cord=2.0)
 
 
+def test_one_target_that_fits_one_session_is_enough_to_refuse_the_dose() -> None:
+    """The other target receives a third of that: it fits neither way."""
+    with pytest.raises(UnsupportedError, match="looks like one session"):
+        judge(CORD, in_zone("sac", "PTV_T9", -12, 12), target=6.5, sac=2.0, cord=2.0)
+
+
+def test_one_target_that_fits_the_prescription_proves_more_than_one_session() -> None:
+    verdict = judge(CORD, in_zone("sac", "PTV_T9", -12, 12), target=33.0, sac=6.5, cord=2.0)
+
+    assert found(verdict, "dose.fits_prescription", "PTV: PTV_T8").outcome is PASS
+    assert found(verdict, "dose.fits_prescription", "PTV: PTV_T9").outcome is UNDECIDED
+
+
 @pytest.mark.parametrize(("step_mm", "outcome"), [(2.0, PASS), (2.5, VARIATION), (4.0, UNDECIDED)])
 def test_grid_spacing(step_mm: float, outcome: Outcome) -> None:
     verdict = judge(CORD, step_mm=step_mm)
@@ -820,6 +843,23 @@ def test_dose_that_rises_outward_bounds_nothing() -> None:
     assert found(verdict, "limit.cord").outcome is UNDECIDED
 
 
+@pytest.mark.parametrize("risen", ["mean", "maximum"])
+def test_dose_that_rises_outward_in_mean_or_maximum_alone_bounds_nothing(risen: str) -> None:
+    dose = falling(20.0, per_mm=0.4)
+    inner_gy = dose.dose_gy[-2]
+    if risen == "mean":
+        face_gy = np.minimum(2 * inner_gy, inner_gy.max())
+    else:
+        face_gy = np.where(inner_gy == inner_gy.max(), 1.1, 0.5) * inner_gy
+    layers = np.concatenate([dose.dose_gy[:-1], face_gy[None]])
+    rises = (face_gy.mean() > inner_gy.mean(), face_gy.max() > inner_gy.max())
+    assert rises == (risen == "mean", risen == "maximum")
+
+    verdict = judge_in(replace(dose, dose_gy=layers), LONG)
+
+    assert found(verdict, "limit.cord").outcome is UNDECIDED
+
+
 def test_a_target_that_leaves_the_grid_has_no_coverage() -> None:
     verdict = judge_in(falling(20.0, top_mm=8.0), CORD)
 
@@ -847,6 +887,20 @@ def test_a_dose_without_frame_of_reference_is_undecided() -> None:
     case = replace(base, links=(*base.links[:2], replace(base.links[2], instance=without)))
 
     assert found(check(case, PROTOCOL), "frame").outcome is UNDECIDED
+
+
+@pytest.mark.parametrize(("of_set", "outcome"), [(FRAME_UID, PASS), (None, UNDECIDED)])
+def test_one_roi_without_frame_of_reference_is_undecided_unless_its_set_states_it(
+    of_set: str | None, outcome: Outcome
+) -> None:
+    base = judge(CORD).case
+    first, *others = base.structure_set.rois
+    rois = (replace(first, frame_of_reference_uid=None), *others)
+    header = replace(base.structure_set.instance, frame_of_reference_uid=of_set)
+    structures = replace(base.structure_set, rois=rois, instance=header)
+    verdict = check(replace(base, structure_set=structures), PROTOCOL)
+
+    assert found(verdict, "frame").outcome is outcome
 
 
 def test_a_foreign_structure_set_given_by_hand_is_a_variation() -> None:

@@ -139,6 +139,18 @@ def test_a_ring_drawn_twice_counts_once_and_is_noted(step: int) -> None:
     assert "a contour that is drawn twice is counted once" in notes(region)
 
 
+@pytest.mark.parametrize(
+    ("outside", "expected_mm2"),
+    [(0.009, 84 + 2 * 16 * 0.009), (0.011, 100 + 16 * 0.011)],
+)
+def test_a_ring_that_sticks_out_by_a_hundredth_is_a_hole_and_by_more_is_added(
+    outside: float, expected_mm2: float
+) -> None:
+    inner = square(4, x_mm=3 + 4 * outside)
+
+    assert area_mm2(flat(square(10), inner)) == pytest.approx(expected_mm2, rel=1e-9)
+
+
 def test_a_hole_drawn_twice_is_a_hole() -> None:
     region = flat(square(4), square(10), square(4)[::-1])
 
@@ -569,3 +581,9 @@ def test_a_solid_is_built_once() -> None:
 
     assert build_region(roi) is build_region(roi)
     assert build_region(roi) is not build_region(roi, end_caps=False)
+
+
+def test_a_plane_by_itself_keeps_its_slab_where_end_caps_are_left_out() -> None:
+    region = build_region(stack(0, 3, 6, 40, spacing_mm=3), end_caps=False)
+
+    assert limits(region) == [(0, 1.5), (1.5, 4.5), (4.5, 6), (38.5, 41.5)]

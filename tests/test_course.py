@@ -275,7 +275,7 @@ def second_case(
     *,
     gy: float = 14.0,
     fractions: int = 5,
-    frame: str = FRAME_UID,
+    frame: str | None = FRAME_UID,
     level: str = "T9",
     uid: str = OTHER_UID,
 ) -> Sibling:
@@ -332,6 +332,19 @@ def test_what_cannot_be_added_leaves_the_cord_undecided(part: Sibling, why: str)
     assert why in str(found(verdict, "course.unseen").message)
     assert found(verdict, "course.unseen").outcome is UNDECIDED
     assert found(summed(part, cord=26.0), "limit.cord").outcome is FAIL
+
+
+@pytest.mark.parametrize("stated", ["neither", "this plan", "the part"])
+def test_doses_are_not_added_where_one_states_no_frame_of_reference(stated: str) -> None:
+    own = FRAME_UID if stated == "this plan" else None
+    case = judge(CORD).case
+    header = replace(case.links[2].instance, frame_of_reference_uid=own)
+    links = (*case.links[:2], replace(case.links[2], instance=header))
+    part = second_case(frame=FRAME_UID if stated == "the part" else None)
+    verdict = check(replace(case, links=links, siblings=(part,)), PROTOCOL)
+
+    assert "or states none" in str(found(verdict, "course.unseen").message)
+    assert found(verdict, "limit.cord").held_by == "course.unseen"
 
 
 @pytest.mark.parametrize(("level", "outcome"), [("T9", PASS), ("T3", PASS)])

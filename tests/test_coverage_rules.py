@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders import dose_grid, plan, structure_set
+from builders import box, dose_grid, plan, structure_set
 from sbrtcheck import Case, Declared, DoseGrid, Outcome, Verdict, check
 from sbrtcheck.checks.rule import State
 from sbrtcheck.model import DoseReference, Plan
@@ -184,3 +184,19 @@ def test_a_ctv_beside_a_target_is_reported_and_not_graded() -> None:
     assert [(f.subject, f.outcome) for f in rows] == [("CTV", None)]
     assert rows[0].value is not None
     assert rows[0].value.value == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize(
+    ("share", "are_told"),
+    [(0.0, True), (0.0005, True), (0.002, False), (0.04, False), (0.98, False), (0.995, True)],
+)
+def test_all_targets_are_told_together_unless_some_overlap_in_part(
+    share: float, *, are_told: bool
+) -> None:
+    """Of boxes 12 mm wide along x: a thousandth is rounding, 99 % are one in the other."""
+    left = 6 - 12 * share
+    second = box("PTV_T9", (left, -6, -12), (left + 12, 6, 12), spacing_mm=2.0)
+    verdict = judge(CORD, second)
+
+    subjects = {f.subject for f in verdict.findings if f.id == "report.target"}
+    assert ("all targets" in subjects) is are_told

@@ -592,6 +592,19 @@ def test_a_tilted_grid_is_declined(files: Files, cosines: list[float]) -> None:
         load_dose(files.dose)
 
 
+@pytest.mark.parametrize(("sine", "is_declined"), [(0.00009, False), (0.00011, True)])
+def test_a_tilt_of_a_hundredth_of_a_mm_at_100_mm_is_rounding(
+    files: Files, sine: float, *, is_declined: bool
+) -> None:
+    set_values(files.dose, ImageOrientationPatient=[1, sine, 0, -sine, 1, 0])
+
+    if not is_declined:
+        assert load_dose(files.dose).dose_gy.size
+        return
+    with pytest.raises(UnsupportedError, match="tilted against the patient axes"):
+        load_dose(files.dose)
+
+
 @pytest.mark.parametrize(
     ("keyword", "value", "sentence"),
     [
@@ -698,6 +711,24 @@ def test_pixel_data_of_another_length_is_refused(files: Files, length: int) -> N
 
     sentence = f"5 x 5 x 5 values of 16 bits take 250 bytes, Pixel Data has {length};"
     with pytest.raises(ReadError, match=sentence):
+        load_dose(files.dose)
+
+
+@pytest.mark.parametrize(("extra", "is_refused"), [(1, False), (3, True)])
+def test_one_odd_byte_behind_the_dose_is_padding_and_three_are_damage(
+    files: Files, extra: int, *, is_refused: bool
+) -> None:
+    content = files.dose.read_bytes()
+    at = content.rindex(b"\xe0\x7f\x10\x00OW") + 8
+    length = int.from_bytes(content[at : at + 4], "little")
+    assert at + 4 + length == len(content)
+    longer = (length + extra).to_bytes(4, "little")
+    files.dose.write_bytes(content[:at] + longer + content[at + 4 :] + bytes(extra))
+
+    if not is_refused:
+        assert load_dose(files.dose).notes == ()
+        return
+    with pytest.raises(ReadError, match="the file is damaged"):
         load_dose(files.dose)
 
 
@@ -970,6 +1001,37 @@ def test_an_empty_roi_is_kept(files: Files, empty: str) -> None:
     assert [str(note) for note in cord.notes] == (
         ["a contour without points is left out"] * 2 if empty == "no points" else []
     )
+
+
+@pytest.mark.parametrize(("span_mm", "is_oblique"), [(0.049, False), (0.051, True)])
+def test_a_contour_that_leaves_its_plane_by_more_than_rounding_is_oblique(
+    files: Files, span_mm: float, *, is_oblique: bool
+) -> None:
+    def tilt(dataset: Dataset) -> None:
+        ring = first_ring(dataset)
+        points = np.array(ring.ContourData, dtype=float).reshape(-1, 3)
+        points[0, 2] += span_mm
+        ring.ContourData = points.round(4).ravel().tolist()
+
+    edit(files.structure_set, tilt)
+
+    problems = [str(roi.problem) for roi in load_structure_set(files.structure_set).rois]
+    assert any("oblique" in problem for problem in problems) is is_oblique
+
+
+@pytest.mark.parametrize(("missing", "angles_deg"), [(0, ()), (-1, (181.0,))])
+def test_a_last_gantry_angle_alone_is_not_where_the_beam_stands(
+    files: Files, missing: int, angles_deg: tuple[float, ...]
+) -> None:
+    def forget(dataset: Dataset) -> None:
+        points = dataset.BeamSequence[0].ControlPointSequence
+        assert len(points) > 1
+        points[-1].GantryAngle = 179.0
+        del points[missing].GantryAngle
+
+    edit(files.plan, forget)
+
+    assert load_plan(files.plan).beams[0].gantry_angles_deg == angles_deg
 
 
 def test_an_oblique_contour_is_a_problem_of_its_roi(files: Files) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sbrtcheck.dvh import DVH, compute_dvh
+from sbrtcheck.dvh.beyond import Bound
 from sbrtcheck.dvh.isodose import Isodose, IsodoseVolume
 from sbrtcheck.errors import MetricError, SbrtCheckError
 from sbrtcheck.model import ROI, DoseGrid, Prescription, Text, Value
@@ -355,6 +356,26 @@ def test_the_whole_volume_has_the_least_dose() -> None:
 
     assert answer("D100%", dvh).value == dvh.min_gy
     assert answer(f"D{dvh.volume_cc}cc", dvh).value == dvh.min_gy
+
+
+@pytest.mark.parametrize(
+    ("text", "bound_gy", "nominal", "low", "high"),
+    [
+        ("D0.5cc", 36.0, 35.0, 35.0, 36.0),
+        ("Dmax", 44.0, 40.0, 40.0, 44.0),
+        ("Dmax", 36.0, 40.0, 40.0, 40.0),
+        ("V34Gy[cc]", 36.0, 1.1, 0.6, 1.6),
+    ],
+)
+def test_near_maxima_are_those_inside_the_grid_and_volumes_lie_between_their_bounds(
+    text: str, bound_gy: float, nominal: float, low: float, high: float
+) -> None:
+    """The 1 cc inside has 30 to 40 Gy, the 1 cc outside anything up to the bound."""
+    dosimetry = Dosimetry(dvhs={"cord": box(high_mm=0.0)}, beyond={"cord": Bound(bound_gy)})
+    value = evaluate(parse_metric(text), "cord", dosimetry)
+
+    assert value.value == pytest.approx(nominal, abs=0.02)
+    assert (value.low, value.high) == pytest.approx((low, high), abs=0.02)
 
 
 def test_a_sliver_of_rounding_outside_the_grid_costs_no_answer() -> None:

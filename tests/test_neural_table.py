@@ -12,6 +12,7 @@ import pytest
 from builders import box
 from sbrtcheck import Declared, Outcome, Verdict, check
 from sbrtcheck.checks.rule import State
+from sbrtcheck.contours import build_region
 from sbrtcheck.model import CaseFacts
 from test_checks import CAUDA, CORD, PROTOCOL, PRV, SAC, found, in_zone, judge
 
@@ -247,6 +248,26 @@ def test_a_made_prv_is_reported_where_none_is_drawn() -> None:
 
     assert found(verdict, "limit.cord_prv").outcome is None
     assert verdict.outcome is PASS
+
+
+@pytest.mark.parametrize(
+    ("low", "ends_mm"),
+    [
+        (-57.9, -59.9),  # with all of its margin
+        (-58.3, -59.3),  # one more plane at -59.8 mm would reach to -60.3 mm
+    ],
+)
+def test_a_made_prv_ends_on_the_dose_grid_with_all_of_its_last_slab(
+    low: float, ends_mm: float
+) -> None:
+    """The grid begins at -60 mm; the planes of the margin are 1 mm apart."""
+    verdict = judge(in_zone("cord", "SpinalCord", low, low + 100, half=4))
+
+    (made,) = (one.match.roi for one in verdict.structures if one.match.is_made)
+    assert build_region(made).low_mm == pytest.approx(ends_mm)
+    value = found(verdict, "limit.cord_prv").value
+    assert value is not None
+    assert value.value == pytest.approx(10.0)
 
 
 @pytest.mark.parametrize(

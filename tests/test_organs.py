@@ -5,6 +5,7 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from builders import box
@@ -251,6 +252,18 @@ def test_a_small_organ_that_is_spared_as_a_whole_is_not_graded() -> None:
     (finding,) = (f for f in verdict.findings if f.subject == "Liver")
     assert finding.outcome is None
     assert "only 8.64 cc are drawn; all of it stays below" in str(finding.message)
+
+
+def test_a_small_organ_of_which_an_end_is_not_spared_is_graded() -> None:
+    base = judge(CORD, in_zone("sac", "Liver"), sac=3.0).case
+    beyond = (base.dose.z_mm > 24)[:, None, None]  # a tenth of it
+    dose = replace(base.dose, dose_gy=np.where(beyond, 40.0, base.dose.dose_gy))
+    verdict = check(replace(base, dose=dose), PROTOCOL)
+
+    (finding,) = (f for f in verdict.findings if f.subject == "Liver")
+    assert finding.value is not None
+    assert finding.value.value == pytest.approx(0.9 * 8.64, rel=0.05)
+    assert finding.outcome is VARIATION
 
 
 def test_an_organ_smaller_than_the_volume_asked_holds_no_such_volume() -> None:

@@ -7,6 +7,7 @@ import pytest
 import shapely
 
 from sbrtcheck.contours import Region, build_region, closing_ends, shaped
+from sbrtcheck.contours.areas import mean_area, parabolas
 from sbrtcheck.dvh import compute_dvh
 from sbrtcheck.model import ROI, Contour, Convention, DoseGrid
 from sbrtcheck.phantoms import Box, Cone, Cylinder, Solid, Sphere, Tube, even_axis, linear_dose
@@ -220,3 +221,21 @@ def test_a_shape_stays_on_a_grid_that_ends_where_it_does() -> None:
     dvh = compute_dvh(solid.roi("s", spacing_mm=2, phase_mm=0.4), dose, convention=SHAPE)
 
     assert dvh.volume_outside_cc < 1e-3 * solid.volume_cc
+
+
+@pytest.mark.parametrize(
+    ("areas_mm2", "height_mm", "expected_mm2"),
+    [
+        ((100, 110, 120), 0.25, 120.0),  # beyond the last plane it does not grow
+        ((120, 110, 100), 0.25, 97.5),  # but falls on
+        ((100, 110, 120), -0.25, 117.5),  # between planes it goes to the other area
+    ],
+)
+def test_beyond_the_last_plane_an_area_goes_on_falling_and_never_rising(
+    areas_mm2: tuple[float, ...], height_mm: float, expected_mm2: float
+) -> None:
+    """Of three planes 1 mm apart, a layer of 0.5 mm above or below the last one."""
+    areas = parabolas(np.array(areas_mm2, dtype=float), np.arange(3.0), [(1, 2), (0, 2), (1, 0)])
+    found = mean_area(areas, np.array([2]), np.array([height_mm]), np.array([0.5]))
+
+    assert found == pytest.approx([expected_mm2])
