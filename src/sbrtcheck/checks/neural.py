@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sbrtcheck.checks.course import OTHER_PLANS
 from sbrtcheck.checks.dose import COVERS, GRID
-from sbrtcheck.checks.evidence import Evidence
+from sbrtcheck.checks.evidence import Evidence, is_drawn
 from sbrtcheck.checks.findings import answer, asked, by_severity, not_asked, reported
 from sbrtcheck.checks.limits import (
     DMAX,
@@ -25,12 +25,17 @@ from sbrtcheck.checks.limits import (
 from sbrtcheck.checks.read_neural import NEURAL_ROLES, Extent, Held, Kind, Part, Zone
 from sbrtcheck.checks.rule import Outcome, Row, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
-from sbrtcheck.model import Text
+from sbrtcheck.contours import share_of_within, union_of
+from sbrtcheck.dvh import compute_band
+from sbrtcheck.model import ROI, Text
+from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
 from sbrtcheck.protocol.metric import Constraint, parse_metric
+from sbrtcheck.protocol.names import MatchedROI, looks_neural
 from sbrtcheck.protocol.rules import Limit, Line, Role
 
 NEAR_MAXIMUM = parse_metric("D0.035cc")
 ROUNDING_MM = 1e-6
+KNOWN_PLACE = 0.9  # of an ROI, in another one: so much of it, and it is no structure of its own
 SURROGATES = "Redmond 2017, PMC5551391, Table 5: the limits apply to the cord or a surrogate"
 DRAW_CORD = Text(
     "draw the spinal cord, its PRV, the thecal sac or the canal, or name one with --alias"
@@ -60,6 +65,12 @@ IS_CORD = Rule(
     source="a planning risk volume holds its organ (ICRU report 83)",
     severity="ask",
 )
+UNCLEAR = Rule(
+    id="neural.unclear",
+    section=Section.NEURAL,
+    source="AAPM TG-275 (Ford 2020): structures are named as what they are",
+    severity="ask",
+)
 MAXIMUM = Rule(
     id="report.neural",
     section=Section.NEURAL,
@@ -86,6 +97,9 @@ def check_neural(evidence: Evidence) -> Iterator[Finding]:
         if part.subject in evidence.dosimetry.bands or part.subject in evidence.dosimetry.dvhs:
             yield _maximum(evidence, part)
     yield from _further_limits(evidence)
+    for match in evidence.others:
+        if looks_neural(match) and is_drawn(match):
+            yield from _unclear(evidence, match)
 
 
 # --- What is drawn ------------------------------------------------------------------------------
@@ -177,6 +191,58 @@ def _holds(evidence: Evidence, held: Held) -> Iterator[Finding]:
             subject=subject,
             roi=held.prv,
         )
+
+
+def _unclear(evidence: Evidence, match: MatchedROI) -> Iterator[Finding]:
+    """Ask about an ROI that is called almost like a cord and is too hot to be one.
+
+    One inside known neural ROIs adds nothing to them; one around the cord is a margin of it.
+    """
+    line = _last_line(evidence)
+    if line is None or _is_known_place(evidence, match.roi):
+        return
+    band = compute_band(match.roi, evidence.course.dose)
+    dosimetry = Dosimetry(dvhs={match.roi.name: band.nominal}, bands={match.roi.name: band})
+    value = evaluate(line.constraint.metric, match.roi.name, dosimetry)
+    ends = [end for end in (value.value, value.low, value.high) if end is not None]
+    if all(line.constraint.holds(end) for end in ends):
+        return
+    message = Text(
+        "'{roi}' is called almost like a neural structure, is none that is known, and misses {line}",
+        roi=match.roi.name,
+        line=str(line.constraint),
+    )
+    cure = Text(
+        "if it is the cord, add --alias '{roi}=SpinalCord'; if not, name it as what it is",
+        roi=match.roi.name,
+    )
+    subject = match.roi.name
+    found = asked(
+        UNCLEAR, message, state=State.DECLARE, cure=cure, subject=subject, roi=match.roi.name
+    )
+    yield replace(found, metric=line.constraint.metric, value=value)
+
+
+def _last_line(evidence: Evidence) -> Line | None:
+    """Return the line beyond which whatever is neural FAILs: the cord's, below all cord the cauda's."""
+    lines = _lines(evidence)
+    zones = {extent.span.zone for extent in evidence.neural.extents}
+    limit, largest = lines.cord, lines.largest_cord
+    if zones == {Zone.CAUDA}:
+        limit, largest = lines.cauda, lines.largest_cauda
+    if limit is None:
+        return largest
+    return limit.last_line
+
+
+def _is_known_place(evidence: Evidence, roi: ROI) -> bool:
+    """Tell whether an ROI lies in the known neural ROIs, or holds one of them."""
+    known = [match.roi for _, match in evidence.neural.drawn]
+    if not known:
+        return False
+    shares = [share_of_within(own, roi) for own in known]
+    shares.append(share_of_within(roi, union_of(known, "all that is neural")))
+    return any(share is not None and share >= KNOWN_PLACE for share in shares)
 
 
 # --- What each is held to -----------------------------------------------------------------------

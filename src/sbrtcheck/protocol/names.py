@@ -20,6 +20,7 @@ __all__ = [
     "MatchedROI",
     "bare_name",
     "first_alias",
+    "looks_neural",
     "looks_relevant",
     "match_rois",
     "normalise",
@@ -68,7 +69,10 @@ class Levels:
     impossible: tuple[str, ...] = ()
 
 
-NEURAL = re.compile(r"cord|cauda|sac\b|canal|脊髓|马尾|硬膜|椎管")
+NEURAL = re.compile(r"cord|cauda|sac\b|canal|medulla|myelon|脊髓|马尾|硬膜|椎管")
+CORDS = ("spinal_cord", "spinalcord", "spinal_cord_prv", "spinalcord_prv", "thecal_sac")
+NEURAL_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL)
+ALMOST = 0.85  # of the letters in order: one or two mistyped
 
 
 def looks_relevant(match: MatchedROI) -> bool:
@@ -79,6 +83,21 @@ def looks_relevant(match: MatchedROI) -> bool:
     if match.alike is not None:
         return True
     return NEURAL.search(normalise(match.roi.name)) is not None
+
+
+def looks_neural(match: MatchedROI) -> bool:
+    """Tell whether an unmatched ROI is called like a neural structure, or nearly so.
+
+    One that is known to be derived from another is not.
+    """
+    if match.structure is not None or match.is_derived:
+        return False
+    if match.alike is not None:
+        return match.alike in NEURAL_ROLES
+    name = normalise(match.roi.name)
+    if NEURAL.search(name) is not None:
+        return True
+    return bool(difflib.get_close_matches(name, CORDS, n=1, cutoff=ALMOST))
 
 
 def normalise(name: str) -> str:
