@@ -229,6 +229,19 @@ def test_a_qa_plan_is_no_part_of_the_course() -> None:
     assert verdict.outcome is PASS
 
 
+@pytest.mark.parametrize(("status", "outcome"), [("REJECTED", PASS), ("UNAPPROVED", UNDECIDED)])
+def test_a_rejected_plan_is_no_part_of_the_course(status: str, outcome: Outcome) -> None:
+    """One that is not rejected is: here its dose cannot be placed, and the cord stays open."""
+    header = replace(other_plan("PTV_T10").instance, approval_status=status)
+    second = replace(other_plan("PTV_T10"), instance=header)
+    far = in_zone("prv", "PTV_T10", -12, 12)
+    more = replace(judge(CORD, cord=20.0).case.dose, header=None)
+
+    verdict = judged(other(second, [far], more))
+
+    assert found(verdict, "limit.cord").outcome is outcome
+
+
 # --- One structure set, two plans ---------------------------------------------------------------
 
 
