@@ -13,7 +13,7 @@ from sbrtcheck.dvh import compute_band
 from sbrtcheck.model import Text
 from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
 from sbrtcheck.protocol.metric import Metric, parse_metric
-from sbrtcheck.protocol.names import MatchedROI
+from sbrtcheck.protocol.names import MatchedROI, target_of_same_level
 from sbrtcheck.protocol.rules import Basis, Coverage, Role
 
 AT_GOAL_POINTS = 0.5  # percentage points: clinics normalise to exactly the goal
@@ -208,7 +208,9 @@ def _unclear(evidence: Evidence, match: MatchedROI) -> Finding:
         "if it is treated, add --alias '{roi}=PTV'; if not, name it as what it is",
         roi=match.roi.name,
     )
-    if match.role is not None and evidence.drawn(Role.PTV):  # an alias may not overrule the table
+    known = [drawn for _, drawn in evidence.subjects]
+    if match.role is not None and target_of_same_level(match, known) is not None:
+        # An alias may not overrule the table.
         cure = Text("name it as what it is, and export the structure set again")
     finding = asked(
         UNCLEAR, message, state=State.DECLARE, cure=cure, subject=match.roi.name, roi=match.roi.name

@@ -26,6 +26,7 @@ __all__ = [
     "normalise",
     "read_levels",
     "suggest",
+    "target_of_same_level",
 ]
 
 LEVELS = (
@@ -220,7 +221,7 @@ def _why_no_target(
     was: MatchedROI, match: MatchedROI, untouched: Iterable[MatchedROI]
 ) -> Text | None:
     """Say which target keeps a CTV or GTV from being one, or None where there is none."""
-    target = _target_of_same_level(was, untouched)
+    target = target_of_same_level(was, untouched)
     if target is None:
         return None
     return Text(
@@ -246,7 +247,7 @@ def _why_still_cord(
     )
 
 
-def _target_of_same_level(was: MatchedROI, matches: Iterable[MatchedROI]) -> str | None:
+def target_of_same_level(was: MatchedROI, matches: Iterable[MatchedROI]) -> str | None:
     """Return a drawn target that shares a level with an ROI, or may share one, or None."""
     own = set(read_levels(was.roi.name, was.role).stated)
     for match in matches:
