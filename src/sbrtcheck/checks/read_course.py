@@ -135,22 +135,9 @@ def read_course(
     case: Case, matches: Sequence[MatchedROI], protocol: Protocol, declared: Declared
 ) -> Course:
     """Tell what the patient's other plans are, and add up the doses of those that are parts."""
-    siblings = [one for one in case.siblings if not (_is_qa(one) or _is_rejected(one))]
-    reported = [
-        Text(
-            "a QA plan of the patient is no part of the course: {plan}", plan=plan_words(s.instance)
-        )
-        for s in case.siblings
-        if _is_qa(s)
-    ]
-    reported += [
-        Text(
-            "a rejected plan of the patient is no part of the course: {plan}",
-            plan=plan_words(s.instance),
-        )
-        for s in case.siblings
-        if _is_rejected(s) and not _is_qa(s)
-    ]
+    siblings = [one for one in case.siblings if _why_no_part(one) is None]
+    whys = [_why_no_part(one) for one in case.siblings]
+    reported = [why for why in whys if why is not None]
     own = _planned_case(case, matches)
     considered = [one for one in siblings if one.asked_for or not declared.alone]
     if declared.alone and siblings:
@@ -186,12 +173,14 @@ def read_course(
     )
 
 
-def _is_qa(sibling: Sibling) -> bool:
-    return sibling.plan is not None and sibling.plan.intent in QA_INTENTS
-
-
-def _is_rejected(sibling: Sibling) -> bool:
-    return approval_term(sibling.instance.approval_status) == REJECTED
+def _why_no_part(sibling: Sibling) -> Text | None:
+    """Say why a plan is not meant to be treated; None where it may be."""
+    plan = plan_words(sibling.instance)
+    if sibling.plan is not None and sibling.plan.intent in QA_INTENTS:
+        return Text("a QA plan of the patient is no part of the course: {plan}", plan=plan)
+    if approval_term(sibling.instance.approval_status) == REJECTED:
+        return Text("a rejected plan of the patient is no part of the course: {plan}", plan=plan)
+    return None
 
 
 # --- Plans and their targets --------------------------------------------------------------------
