@@ -31,6 +31,7 @@ from sbrtcheck.model import (
 IMPLEMENTATION_UID = UID("2.25.314078415273210650927164905418027264101")
 STUDY_COMPONENT = "1.2.840.10008.3.1.2.3.1"
 NOON = "120000"
+DATE_OF_SOURCE = "20260101"
 SOURCE_AXIS_MM = 1000.0
 JAW_MM = 50.0
 CONTOUR_DATA = 0x30060050
@@ -69,10 +70,7 @@ def save_plan(
     if plan.intent:
         dataset.PlanIntent = plan.intent
     if plan.brachy_setups:
-        dataset.ApplicationSetupSequence = [
-            _item(ApplicationSetupType="", ApplicationSetupNumber=number)
-            for number in range(1, plan.brachy_setups + 1)
-        ]
+        _add_brachy_setups(dataset, plan.brachy_setups)
     dataset.DoseReferenceSequence = [_dose_reference(row) for row in plan.dose_references]
     dataset.FractionGroupSequence = [_fraction_group(row) for row in plan.fraction_groups]
     dataset.PatientSetupSequence = [
@@ -274,6 +272,50 @@ def _number(stated: int | None, plainest: int) -> int:
     if stated is None:
         return plainest
     return stated
+
+
+def _add_brachy_setups(dataset: Dataset, count: int) -> None:
+    """Write brachytherapy set-ups of one source at rest (PS3.3 C.8.8.15)."""
+    dataset.BrachyTreatmentTechnique = "INTERSTITIAL"
+    dataset.BrachyTreatmentType = "HDR"
+    dataset.TreatmentMachineSequence = [_item(TreatmentMachineName="AFTERLOADER")]
+    dataset.SourceSequence = [
+        _item(
+            SourceNumber=1,
+            SourceType="POINT",
+            SourceIsotopeName="Ir-192",
+            SourceIsotopeHalfLife=73.8,
+            SourceStrengthUnits="AIR_KERMA_RATE",
+            SourceStrength=0.0,
+            ReferenceAirKermaRate=0.0,
+            SourceStrengthReferenceDate=DATE_OF_SOURCE,
+            SourceStrengthReferenceTime=NOON,
+        )
+    ]
+    points = [
+        _item(ControlPointIndex=n, ControlPointRelativePosition=0.0, CumulativeTimeWeight=float(n))
+        for n in (0, 1)
+    ]
+    channel = _item(
+        ChannelNumber=1,
+        ChannelLength=None,
+        ChannelTotalTime=0.0,
+        SourceMovementType="FIXED",
+        TransferTubeNumber=None,
+        ReferencedSourceNumber=1,
+        NumberOfControlPoints=len(points),
+        FinalCumulativeTimeWeight=1.0,
+        BrachyControlPointSequence=points,
+    )
+    dataset.ApplicationSetupSequence = [
+        _item(
+            ApplicationSetupType="OTHER",
+            ApplicationSetupNumber=number,
+            TotalReferenceAirKerma=0.0,
+            ChannelSequence=[channel],
+        )
+        for number in range(1, count + 1)
+    ]
 
 
 def _geometry(plan: Plan) -> str:
