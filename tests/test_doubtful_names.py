@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders import plan
+from builders import box, plan
 from sbrtcheck import Outcome
 from sbrtcheck.model import ROI
 from test_checks import CORD, found, in_zone, judge
@@ -106,3 +106,14 @@ def test_an_end_that_is_a_little_short_is_carried_on(side: int) -> None:
     verdict = judge(short)
 
     assert found(verdict, "neural.extent").outcome is PASS
+
+
+@pytest.mark.parametrize(("every", "outcome"), [(2, PASS), (3, UNDECIDED)])
+def test_planes_every_2_mm_are_fine_enough_beside_a_target_of_1_mm(
+    every: int, outcome: Outcome
+) -> None:
+    fine = box("SpinalCord", (-44, -6, -30), (-36, 6, 30), spacing_mm=1.0)
+    kept = tuple(ring for number, ring in enumerate(fine.contours) if number % every == 0)
+    cord = replace(fine, contours=kept, plane_spacing_mm=1.0)  # that of the structure set
+
+    assert found(judge(cord), "neural.extent").outcome is outcome

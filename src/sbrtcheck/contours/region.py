@@ -29,6 +29,7 @@ from sbrtcheck.model import (
     main_spacing_mm,
 )
 
+FINE_MM = 2.0  # AAPM TG-101: 1 to 3 mm
 MOST_MISSING_PLANES = 2  # a larger gap is filled only if it lacks no more planes than this
 REMEMBERED = 256  # solids: as many as the ROIs of some structure sets
 
@@ -241,8 +242,13 @@ def _spacing_mm(planes: Sequence[Plane], usual_mm: float | None) -> float | None
 
 
 def _least_mm(spacing_mm: float, usual_mm: float | None) -> float:
-    """Return what a plane stands for: its ROI's spacing, or the usual one where that is less."""
-    if usual_mm is not None and spacing_mm > NEXT_PLANE * usual_mm:
+    """Return what a plane stands for: its ROI's spacing, or the usual one where that is less.
+
+    A spacing of up to 2 mm is fine enough, however close the planes of other ROIs lie.
+    """
+    if usual_mm is None or spacing_mm <= FINE_MM + SAME_PLANE_MM:
+        return spacing_mm
+    if spacing_mm > NEXT_PLANE * usual_mm:
         return usual_mm
     return spacing_mm
 
