@@ -177,12 +177,9 @@ def _without_target(evidence: Evidence) -> Finding:
 
 def check_targets(evidence: Evidence) -> Iterator[Finding]:
     """Yield what the plan prescribes to and is not judged, and what looks like a target."""
-    cure = Text(
-        "export the structure set with this target drawn, or judge it with the plan that treats it"
-    )
-    for number, why in enumerate(evidence.targets.prescribed_elsewhere, start=1):
+    for number, one in enumerate(evidence.targets.prescribed_elsewhere, start=1):
         subject = "plan" if number == 1 else f"plan #{number}"
-        yield asked(PRESCRIBED, why, state=State.DECLARE, cure=cure, subject=subject)
+        yield asked(PRESCRIBED, one.why, state=State.DECLARE, cure=one.cure, subject=subject)
     for match in evidence.targets.unclear:
         yield _unclear(evidence, match)
 

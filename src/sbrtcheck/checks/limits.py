@@ -184,7 +184,9 @@ def graded_finding(
 
 
 def _is_plain(value: Value, graded: Graded) -> bool:
-    if value.value is None or value.reason is not None or graded.state is State.AT_LIMIT:
+    if value.value is None or value.reason is not None:
+        return False
+    if graded.state in (State.AT_LIMIT, State.AT_GOAL):
         return False
     return graded.outcome in (Outcome.PASS, Outcome.FAIL)
 
@@ -213,6 +215,13 @@ def _message(value: Value, graded: Graded, ladder: Ladder) -> Text:
     if value.value is None:
         return _message_of_bounds(value, graded, ladder)
     answer = _answer(value, graded, ladder)
+    if graded.state is State.AT_GOAL:
+        answer = Text(
+            "at goal: {answer}, between {low} and {high}",
+            answer=answer,
+            low=_end(value, value.low),
+            high=_end(value, value.high),
+        )
     if value.reason is not None:  # what lies outside the dose grid is bounded
         return Text("{answer}; {why}", answer=answer, why=value.reason)
     return answer

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from sbrtcheck.contours import share_of_within, union_of
 from sbrtcheck.model import ROI, DoseReference, Plan, StructureSet, Text
@@ -10,6 +11,7 @@ from sbrtcheck.protocol.names import MatchedROI, normalise, read_levels
 from sbrtcheck.protocol.rules import Role
 
 __all__ = [
+    "Elsewhere",
     "Standing",
     "Targets",
     "named_targets",
@@ -21,6 +23,18 @@ __all__ = [
 WITHIN = 0.95  # of an ROI: so much of it in the graded targets, and it is judged with them
 SHARED = 0.5  # of an ROI that looks like a target: less of it in known ones, and it is asked
 TARGET_ROLES = (Role.PTV, Role.CTV, Role.GTV)
+
+
+EXPORT = Text(
+    "export the structure set with this target drawn, or judge it with the plan that treats it"
+)
+
+
+class Elsewhere(NamedTuple):
+    """A target that the plan prescribes to and nobody judges: why, and what settles it."""
+
+    why: Text
+    cure: Text
 
 
 class Standing(StrEnum):
@@ -41,13 +55,13 @@ class Targets:
     standing
         By the name of each PTV that is drawn.
     prescribed_elsewhere
-        Why a target that the plan prescribes to is not judged, one sentence for each.
+        What the plan prescribes to and is not judged.
     unclear
         ROIs that look like targets and share little with known ones.
     """
 
     standing: dict[str, Standing]
-    prescribed_elsewhere: tuple[Text, ...]
+    prescribed_elsewhere: tuple[Elsewhere, ...]
     unclear: tuple[MatchedROI, ...]
 
     def graded(self, name: str) -> bool:
@@ -132,8 +146,8 @@ def _standing(
 
 def _not_judged(
     plan: Plan, structures: StructureSet, graded: Sequence[ROI], declared_levels: tuple[str, ...]
-) -> Iterable[Text]:
-    """Yield a sentence for each prescription to something that is not judged."""
+) -> Iterable[Elsewhere]:
+    """Yield each prescription to something that is not judged."""
     by_number = {roi.number: roi for roi in structures.rois if roi.number is not None}
     by_name = {roi.name: roi for roi in structures.rois}
     levels = {level for roi in graded for level in read_levels(roi.name, Role.PTV).stated}
@@ -145,16 +159,24 @@ def _not_judged(
         if row.referenced_roi_number is not None:
             roi = by_number.get(row.referenced_roi_number, roi)
         if roi is not None and not _is_judged(roi, graded):
-            yield Text("the plan prescribes to '{roi}', which is not judged", roi=roi.name)
+            yield _to_roi(roi)
             continue
         stated = read_levels(row.description, Role.PTV).stated
         others = [level for level in stated if level not in levels]
         if others and levels:
-            yield Text(
+            why = Text(
                 "the plan prescribes to '{target}', and no target of {levels} is judged",
                 target=row.description,
                 levels=", ".join(others),
             )
+            yield Elsewhere(why, EXPORT)
+
+
+def _to_roi(roi: ROI) -> Elsewhere:
+    why = Text("the plan prescribes to '{roi}', which is not judged", roi=roi.name)
+    if roi.problem is not None:
+        return Elsewhere(why, EXPORT)
+    return Elsewhere(why, Text("if it is a target, add --alias '{roi}=PTV'", roi=roi.name))
 
 
 def _is_judged(roi: ROI, graded: Sequence[ROI]) -> bool:

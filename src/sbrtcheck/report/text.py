@@ -14,7 +14,7 @@ from sbrtcheck import __version__
 from sbrtcheck.checks.rule import Row, Section, State
 from sbrtcheck.checks.verdict import Finding, JudgedROI, Outcome, Verdict
 from sbrtcheck.dossier import Case, tail
-from sbrtcheck.model import MASK, PriorRadiotherapy, Value
+from sbrtcheck.model import MASK, PriorRadiotherapy, Value, approval_term
 from sbrtcheck.protocol.metric import Constraint, parse_metric
 from sbrtcheck.protocol.names import looks_relevant
 from sbrtcheck.protocol.rules import Role
@@ -296,8 +296,14 @@ class _Writer:
             yield "Other plan", f"{voice.name(other.instance.label or '(no label)')}   {uid}"
 
     def _added(self, part: Case) -> str:
-        label = self.voice.name(part.plan.instance.label or "(no label)")
-        return f"{label}   dose maximum {part.dose.dose_gy.max():.2f} Gy; for serial organs only"
+        instance = part.plan.instance
+        label = self.voice.name(text_of(instance.label) or "(no label)")
+        status = approval_term(instance.approval_status) or "no approval status"
+        day = text_of(instance.date) or "no date"
+        return (
+            f"{label}   {day}   {status}   dose maximum {part.dose.dose_gy.max():.2f} Gy;"
+            " for serial organs only, on the same days (assumed)"
+        )
 
     def _marked(self, finding: Finding) -> str:
         return f"{self.mark(finding.outcome).plain}: {self.voice.say(finding.message)}"
@@ -613,8 +619,9 @@ class _Writer:
             ]
             if not causes:
                 continue
-            if outcome is not self.verdict.outcome and not self.page.quiet:
-                continue
+            is_worst = outcome is self.verdict.outcome
+            if outcome is Outcome.VARIATION and not (is_worst or self.page.quiet):
+                continue  # the tables show it, and there is nothing to do
             self.line(f"Why {outcome.name}", "bold")
             for finding in causes:
                 self.item(self._cause(finding), STYLES[outcome])
