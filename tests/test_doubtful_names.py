@@ -7,7 +7,7 @@ import pytest
 
 from builders import box, plan
 from sbrtcheck import Outcome
-from sbrtcheck.model import ROI
+from sbrtcheck.model import ROI, Text
 from test_checks import CORD, found, in_zone, judge
 
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
@@ -41,6 +41,15 @@ def test_a_hot_roi_that_is_derived_or_something_else_is_not_asked_about(name: st
     verdict = judge(CORD, in_zone("target", name, half=4))
 
     assert not [f for f in verdict.findings if f.id == "neural.unclear"]
+
+
+def test_a_hot_margin_of_the_cord_is_not_asked_about() -> None:
+    """It holds the cord and reaches into the target: what it has more is no cord."""
+    margin = box("Cord block", (-48, -8, -30), (6, 8, 30), spacing_mm=2.0)
+    verdict = judge(CORD, margin)
+
+    assert not [f for f in verdict.findings if f.id == "neural.unclear"]
+    assert verdict.outcome is PASS
 
 
 # --- Levels -------------------------------------------------------------------------------------
@@ -81,6 +90,12 @@ def test_an_empty_entry_of_a_template_is_no_target(name: str) -> None:
     verdict = judge(CORD, ROI(name=name, number=77))
 
     assert verdict.outcome is PASS
+
+
+def test_a_target_that_cannot_be_read_is_still_one() -> None:
+    broken = ROI(name="PTV_T4", number=77, problem=Text("a contour is not planar"))
+
+    assert found(judge(CORD, broken), "trial.levels").outcome is FAIL
 
 
 # --- Holes --------------------------------------------------------------------------------------

@@ -92,4 +92,4 @@ def _turns(points: FloatArray, count: NDArray[np.intp]) -> NDArray[np.bool_]:
     come, go = points - points[before], points[following] - points
     across = come[:, 0] * go[:, 1] - come[:, 1] * go[:, 0]
     along = (come * go).sum(axis=1)
-    return np.asarray((along <= 0) | (np.abs(across) > STRAIGHT * along))
+    return np.asarray(np.abs(across) > STRAIGHT * along)  # also where an edge turns back
