@@ -45,7 +45,7 @@ def test_a_hot_roi_that_is_derived_or_something_else_is_not_asked_about(name: st
 
 def test_a_hot_margin_of_the_cord_is_not_asked_about() -> None:
     """It holds the cord and reaches into the target: what it has more is no cord."""
-    margin = box("Cord block", (-48, -8, -30), (6, 8, 30), spacing_mm=2.0)
+    margin = box("Cord region", (-48, -8, -30), (6, 8, 30), spacing_mm=2.0)
     verdict = judge(CORD, margin)
 
     assert not [f for f in verdict.findings if f.id == "neural.unclear"]
