@@ -38,10 +38,23 @@ def section(*, small: bool) -> Section:
     times = take_turns(calls, rounds)
     median_ms = {name: 1000 * statistics.median(found) for name, found in times.items()}
     rows = (
-        Row(what="three bands", must=60, measured=median_ms["bands"], unit="ms", noise=None),
+        Row(
+            what="three bands",
+            must=60,
+            measured=median_ms["bands"],
+            unit="ms",
+            noise=None,
+        ),
         Row(what="three nominal DVHs alone", measured=median_ms["DVHs"], unit="ms"),
-        Row(what="margin, straight cords", must=1, measured=_straight_percent(), unit="%"),
-        Row(what="margin, leaning cords", must=1, measured=_leaning_percent(), unit="%"),
+        Row(
+            what="margin, straight cords",
+            must=1,
+            measured=_straight_percent(),
+            unit="%",
+        ),
+        Row(
+            what="margin, leaning cords", must=1, measured=_leaning_percent(), unit="%"
+        ),
     )
     return Section(heading=HEADING, note=NOTE.format(rounds=rounds), rows=rows)
 
@@ -63,7 +76,9 @@ def _straight_percent() -> float:
     truth_cc = (np.pi * (r + m) ** 2 * LENGTH_MM + 2 * ends_mm3) / 1000
     errors = []
     for spacing_mm in SPACINGS_MM:
-        cord = Cylinder(radius_mm=r, length_mm=LENGTH_MM).roi("cord", spacing_mm=spacing_mm)
+        cord = Cylinder(radius_mm=r, length_mm=LENGTH_MM).roi(
+            "cord", spacing_mm=spacing_mm
+        )
         volume_cc = build_region(grown(cord, m)).volume_cc or 0.0
         errors.append(100 * abs(volume_cc / truth_cc - 1))
     return float(max(errors))
@@ -75,7 +90,11 @@ def _leaning_percent() -> float:
     for spacing_mm in SPACINGS_MM:
         for lean in np.radians(LEANS):
             made = grown(_leaning(spacing_mm, float(lean)), MARGIN_MM)
-            level = [slab.area_mm2 for slab in build_region(made).slabs if abs(slab.z_mm) < 20]
+            level = [
+                slab.area_mm2
+                for slab in build_region(made).slabs
+                if abs(slab.z_mm) < 20
+            ]
             truth_mm2 = np.pi * (RADIUS_MM + MARGIN_MM) ** 2 / np.cos(lean)
             errors.append(100 * abs(float(np.mean(level)) / truth_mm2 - 1))
     return float(max(errors))
@@ -83,9 +102,12 @@ def _leaning_percent() -> float:
 
 def _leaning(spacing_mm: float, lean: float) -> ROI:
     turn = np.arange(360) * 2 * np.pi / 360
-    ring = np.stack([RADIUS_MM / np.cos(lean) * np.cos(turn), RADIUS_MM * np.sin(turn)], axis=1)
+    ring = np.stack(
+        [RADIUS_MM / np.cos(lean) * np.cos(turn), RADIUS_MM * np.sin(turn)], axis=1
+    )
     heights = np.arange(-40, 40 + 1e-9, spacing_mm)
     contours = tuple(
-        Contour(points_mm=ring + np.array([np.tan(lean) * z, 0]), z_mm=float(z)) for z in heights
+        Contour(points_mm=ring + np.array([np.tan(lean) * z, 0]), z_mm=float(z))
+        for z in heights
     )
     return ROI(name="cord", contours=contours, plane_spacing_mm=spacing_mm)

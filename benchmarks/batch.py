@@ -56,17 +56,29 @@ def section(*, small: bool) -> Section:
             runs[size] = _run(chosen, folder / f"out{size}", CORES)
         middle = sizes[-2]
         alone = _run(folder / f"of{middle}", folder / "alone", 1)
-        again = _run(folder / f"of{sizes[-1]}", folder / f"out{sizes[-1]}", CORES, "--resume")
+        again = _run(
+            folder / f"of{sizes[-1]}", folder / f"out{sizes[-1]}", CORES, "--resume"
+        )
         write_images(folder / "images", images, IMAGE_BYTES)
         _tree(folder / "images/plan", cases[:1])
         first = _run(folder / "images", folder / "found", 1)
         second = _run(folder / "images", folder / "found", 1, "--resume")
     both = runs[middle]
     largest = runs[sizes[-1]]
-    growth = math.log(largest.seconds / runs[sizes[0]].seconds) / math.log(sizes[-1] / sizes[0])
+    growth = math.log(largest.seconds / runs[sizes[0]].seconds) / math.log(
+        sizes[-1] / sizes[0]
+    )
     rows = (
-        Row(what=f"{middle} plans on 1 core", measured=middle / alone.seconds, unit="plans/s"),
-        Row(what=f"{middle} plans on 2 cores", measured=middle / both.seconds, unit="plans/s"),
+        Row(
+            what=f"{middle} plans on 1 core",
+            measured=middle / alone.seconds,
+            unit="plans/s",
+        ),
+        Row(
+            what=f"{middle} plans on 2 cores",
+            measured=middle / both.seconds,
+            unit="plans/s",
+        ),
         Row(
             what="efficiency of 2 cores",
             must=85,
@@ -95,7 +107,11 @@ def section(*, small: bool) -> Section:
             unit="%",
             noise=NOISE,
         ),
-        Row(what=f"{images} files found and told, first run", measured=first.seconds, unit="s"),
+        Row(
+            what=f"{images} files found and told, first run",
+            measured=first.seconds,
+            unit="s",
+        ),
         Row(what=f"{images} files, second run", measured=second.seconds, unit="s"),
     )
     body = [
@@ -125,19 +141,30 @@ def _tree(folder: Path, cases: list[Path]) -> Path:
 
 
 def _run(tree: Path, out: Path, jobs: int, *more: str) -> Run:
-    words = ["batch", tree, "--out", out, "--private", out.with_name(out.name + ".private")]
+    words = [
+        "batch",
+        tree,
+        "--out",
+        out,
+        "--private",
+        out.with_name(out.name + ".private"),
+    ]
     script = Path(sys.executable).with_name("sbrtcheck")
     command = [str(script), *map(str, words), "-j", str(jobs), *more]
     start = time.perf_counter()
     workers: dict[int, int] = {}
     parent = 0
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         run = psutil.Process(process.pid)
         while process.poll() is None:
             try:
                 parent = max(parent, run.memory_info().rss)
                 for child in run.children(recursive=True):
-                    workers[child.pid] = max(workers.get(child.pid, 0), child.memory_info().rss)
+                    workers[child.pid] = max(
+                        workers.get(child.pid, 0), child.memory_info().rss
+                    )
             except psutil.Error:
                 pass  # it has just ended
             time.sleep(0.1)

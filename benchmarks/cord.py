@@ -60,9 +60,13 @@ def section(*, small: bool) -> Section:
     )
 
 
-def _errors_percent(radius_mm: float, grid_mm: float, phases: int) -> NDArray[np.float64]:
+def _errors_percent(
+    radius_mm: float, grid_mm: float, phases: int
+) -> NDArray[np.float64]:
     random = np.random.default_rng(SEED)
-    return np.array([_error_percent(radius_mm, grid_mm, random) for _ in range(phases)]).T
+    return np.array(
+        [_error_percent(radius_mm, grid_mm, random) for _ in range(phases)]
+    ).T
 
 
 def _error_percent(
@@ -71,9 +75,14 @@ def _error_percent(
     """Return both errors at a random place, and if the interval holds the truth: the dose rises along y, the axis of the cord is z."""
     x_mm, y_mm, z_mm = random.uniform(-0.5, 0.5, 3).tolist()
     above_mm = random.uniform(0.0, radius_mm + BEYOND_MM)
-    cord = Cylinder(radius_mm=radius_mm, length_mm=LENGTH_MM, centre_mm=(x_mm, y_mm, z_mm))
+    cord = Cylinder(
+        radius_mm=radius_mm, length_mm=LENGTH_MM, centre_mm=(x_mm, y_mm, z_mm)
+    )
     field = logistic_dose(
-        max_gy=MAX_GY, axis="y", middle_mm=y_mm + above_mm, percent_per_mm=PERCENT_PER_MM
+        max_gy=MAX_GY,
+        axis="y",
+        middle_mm=y_mm + above_mm,
+        percent_per_mm=PERCENT_PER_MM,
     )
     reach_mm = np.array([radius_mm, radius_mm, LENGTH_MM / 2]) + MARGIN_MM
     starts_mm = -reach_mm - grid_mm * random.uniform(0.0, 1.0, 3)
@@ -85,8 +94,14 @@ def _error_percent(
     dose, truth_gy = field.sampled(*axes), _truth_gy(radius_mm, above_mm)
     value = compute_band(roi, dose).dose_at_volume_gy(NEAR_MAX_CC)
     cubic_gy = compute_dvh(roi, dose, convention=CUBIC).dose_at_volume_gy(NEAR_MAX_CC)
-    held = value.low is not None and value.high is not None and value.low <= truth_gy <= value.high
-    linear, cubic = (100 * ((found or 0.0) / truth_gy - 1) for found in (value.value, cubic_gy))
+    held = (
+        value.low is not None
+        and value.high is not None
+        and value.low <= truth_gy <= value.high
+    )
+    linear, cubic = (
+        100 * ((found or 0.0) / truth_gy - 1) for found in (value.value, cubic_gy)
+    )
     return linear, cubic, held
 
 
@@ -118,7 +133,10 @@ def _spread(errors: dict[tuple[float, float], NDArray[np.float64]]) -> list[str]
     body = [
         [
             f"radius {radius_mm:g} mm, grid {grid_mm:g} mm",
-            *(f"{value:+.3f}" for value in (np.median(linear), linear.min(), linear.max())),
+            *(
+                f"{value:+.3f}"
+                for value in (np.median(linear), linear.min(), linear.max())
+            ),
             f"{np.median(np.abs(linear)):.3f}",
             *(f"{value:+.3f}" for value in (cubic.min(), cubic.max())),
             f"{np.median(np.abs(cubic)):.3f}",

@@ -52,17 +52,30 @@ def section(*, small: bool) -> Section:
     asked = [(seed, number) for seed in seeds for number in range(count)]
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         found = [row for row in pool.map(judged, asked, chunksize=4) if row is not None]
-    rows = [_share(f"seed {seed}", [r for r in found if r.seed == seed], 98.0) for seed in seeds]
+    rows = [
+        _share(f"seed {seed}", [r for r in found if r.seed == seed], 98.0)
+        for seed in seeds
+    ]
     if not small:
         rows += list(_worst_cells(found))
-    outcomes = {name: sum(row.outcome == name for row in found) for name in ("PASS", "VARIATION")}
+    outcomes = {
+        name: sum(row.outcome == name for row in found)
+        for name in ("PASS", "VARIATION")
+    }
     details = [
         f"{len(found)} plans: {outcomes['PASS']} PASS, {outcomes['VARIATION']} PASS with variations.",
         "",
-        *(f"- {r.seed}/{r.number}: {r.outcome}, {r.why}" for r in found if not r.is_quiet),
+        *(
+            f"- {r.seed}/{r.number}: {r.outcome}, {r.why}"
+            for r in found
+            if not r.is_quiet
+        ),
     ]
     return Section(
-        heading=HEADING, note=NOTE.format(count=count), rows=tuple(rows), details=tuple(details)
+        heading=HEADING,
+        note=NOTE.format(count=count),
+        rows=tuple(rows),
+        details=tuple(details),
     )
 
 
@@ -88,10 +101,16 @@ def _verdict(plan: Path) -> tuple[str, str]:
     beside = facts_beside(plan)
     facts = CaseFacts() if beside is None else load_facts(beside)
     try:
-        verdict = check(load_case(plan), load_protocol("nct06756087"), Declared(facts=facts))
+        verdict = check(
+            load_case(plan), load_protocol("nct06756087"), Declared(facts=facts)
+        )
     except SbrtCheckError as error:
         return "refused", str(error)
-    bad = [f for f in verdict.findings if f.outcome is not None and f.outcome > Outcome.VARIATION]
+    bad = [
+        f
+        for f in verdict.findings
+        if f.outcome is not None and f.outcome > Outcome.VARIATION
+    ]
     causes = [f"{f.id} {f.subject}: {f.message}" for f in bad if f.held_by is None]
     return verdict.outcome.name, "; ".join(causes)
 
@@ -117,5 +136,7 @@ def _worst_cells(found: list[Judged]) -> Iterator[Row]:
             by_cell[cell].append(row)
     for kind in ("level", "grid", "names"):
         own = [(cell, rows) for cell, rows in by_cell.items() if cell[0] == kind]
-        (_, name), rows = min(own, key=lambda pair: sum(r.is_quiet for r in pair[1]) / len(pair[1]))
+        (_, name), rows = min(
+            own, key=lambda pair: sum(r.is_quiet for r in pair[1]) / len(pair[1])
+        )
         yield _share(f"worst {kind}, {name}", rows, 90.0)

@@ -42,20 +42,36 @@ def section(*, small: bool) -> Section:
             unit="%",
             more_is_better=True,
         ),
-        Row(what="width, all answers", must=4, reach_for=3, measured=_width(every), unit="x"),
+        Row(
+            what="width, all answers",
+            must=4,
+            reach_for=3,
+            measured=_width(every),
+            unit="x",
+        ),
     )
     body = [
-        [name, str(len(found)), f"{100 * _held(found):.1f}", f"{_width(found):.2f}", _error(found)]
+        [
+            name,
+            str(len(found)),
+            f"{100 * _held(found):.1f}",
+            f"{_width(found):.2f}",
+            _error(found),
+        ]
         for name, found in rows.items()
     ]
     head = ["metric", "answers", "held in %", "width", "median error in %"]
     note = NOTE.format(solids=solids, points=2**points)
-    return Section(heading=HEADING, note=note, rows=summary, details=tuple(grid(head, body)))
+    return Section(
+        heading=HEADING, note=note, rows=summary, details=tuple(grid(head, body))
+    )
 
 
 def _held(rows: list[tuple[float, Value]]) -> float:
     held = [
-        value.low is not None and value.high is not None and value.low <= truth <= value.high
+        value.low is not None
+        and value.high is not None
+        and value.low <= truth <= value.high
         for truth, value in rows
     ]
     return float(np.mean(held))
@@ -71,7 +87,9 @@ def _width(rows: list[tuple[float, Value]]) -> float:
 
 
 def _errors(rows: list[tuple[float, Value]]) -> list[float]:
-    return [abs(value.value / truth - 1) for truth, value in rows if value.value is not None]
+    return [
+        abs(value.value / truth - 1) for truth, value in rows if value.value is not None
+    ]
 
 
 def _error(rows: list[tuple[float, Value]]) -> str:

@@ -148,7 +148,9 @@ def answer_of(row: Mapping[str, Any]) -> Answer:
     document = _document(row["out"])
     if document is None:
         refused = Finding(
-            key=(VERDICT, "plan", None), outcome=REFUSED, message=" ".join(row["err"].split())
+            key=(VERDICT, "plan", None),
+            outcome=REFUSED,
+            message=" ".join(row["err"].split()),
         )
         return Answer(code=row["code"], findings={refused.key: refused})
     whole = Finding(key=(VERDICT, "plan", None), outcome=document["outcome"])
@@ -170,7 +172,9 @@ def moves_of(compared: Compared) -> Iterator[Move]:
         sides = before.get(key), after.get(key)
         kind = _kind(*sides)
         if kind is not None:
-            yield Move(plan=compared.plan, key=key, kind=kind, before=sides[0], after=sides[1])
+            yield Move(
+                plan=compared.plan, key=key, kind=kind, before=sides[0], after=sides[1]
+            )
 
 
 def _kind(before: Finding | None, after: Finding | None) -> Kind | None:
@@ -271,7 +275,9 @@ def _counts(moves: Sequence[Move]) -> str:
 
 def _codes(plans: Sequence[Compared]) -> list[str]:
     pairs = Counter((row.before.code_words, row.after.code_words) for row in plans)
-    body = [[before, after, str(count)] for (before, after), count in sorted(pairs.items())]
+    body = [
+        [before, after, str(count)] for (before, after), count in sorted(pairs.items())
+    ]
     return grid(["before", "after", "plans"], body)
 
 
@@ -289,7 +295,8 @@ def _totals(plans: Sequence[Compared], moves: Sequence[Move]) -> str:
 def _as_json(plans: Sequence[Compared], moves: Sequence[Move]) -> str:
     document = {
         "plans": [
-            {"plan": row.plan, "before": row.before.code, "after": row.after.code} for row in plans
+            {"plan": row.plan, "before": row.before.code, "after": row.after.code}
+            for row in plans
         ],
         "moves": [
             {
@@ -363,7 +370,9 @@ class Worker:
             return answer_of(json.loads(line))
         self._end()
         self._start()
-        return answer_of({"code": None, "out": "", "err": "the process died or took too long"})
+        return answer_of(
+            {"code": None, "out": "", "err": "the process died or took too long"}
+        )
 
     def _start(self) -> None:
         source = self.installation.source
@@ -387,7 +396,9 @@ class Worker:
             if line is not None and self._process.stdin is not None:
                 self._process.stdin.write(line + "\n")
                 self._process.stdin.flush()
-            return "" if self._process.stdout is None else self._process.stdout.readline()
+            return (
+                "" if self._process.stdout is None else self._process.stdout.readline()
+            )
         except OSError:
             return ""
         finally:
@@ -399,7 +410,12 @@ class Worker:
 
 
 def _compare(
-    plans: Mapping[str, Path], old: Installation, new: Installation, *, jobs: int, seconds: float
+    plans: Mapping[str, Path],
+    old: Installation,
+    new: Installation,
+    *,
+    jobs: int,
+    seconds: float,
 ) -> list[Compared]:
     """Let both versions judge every plan; each core has a process of either."""
     free: queue.SimpleQueue[tuple[Worker, Worker]] = queue.SimpleQueue()
@@ -414,7 +430,9 @@ def _compare(
 
     with ExitStack() as stack:
         for _ in range(min(jobs, len(plans))):
-            before, after = (stack.enter_context(Worker(one, seconds)) for one in (old, new))
+            before, after = (
+                stack.enter_context(Worker(one, seconds)) for one in (old, new)
+            )
             free.put((before, after))
         print(f"old: {before.version}\nnew: {after.version}", file=sys.stderr)
         with ThreadPoolExecutor(jobs) as pool:
@@ -431,7 +449,14 @@ def _environment() -> dict[str, str]:
 
 def _old(commit: str, cache: Path) -> Installation:
     """Install a commit into an environment of its own, or run its source if that cannot be done."""
-    words = ["git", "-C", str(CHECKOUT), "rev-parse", "--short=12", f"{commit}^{{commit}}"]
+    words = [
+        "git",
+        "-C",
+        str(CHECKOUT),
+        "rev-parse",
+        "--short=12",
+        f"{commit}^{{commit}}",
+    ]
     found = subprocess.run(words, capture_output=True, check=False, text=True)
     if found.returncode != 0:
         _refuse(f"there is no commit {commit} in the history of this checkout")
@@ -442,7 +467,10 @@ def _old(commit: str, cache: Path) -> Installation:
         return Installation(python, None)
     tree = _extract(found.stdout.strip(), folder)
     if not _install(tree, folder / "venv"):
-        print(f"{commit} cannot be installed; its source runs with this Python", file=sys.stderr)
+        print(
+            f"{commit} cannot be installed; its source runs with this Python",
+            file=sys.stderr,
+        )
         return Installation(Path(sys.executable), tree / "src")
     finished.touch()
     return Installation(python, None)
@@ -452,7 +480,16 @@ def _extract(commit: str, folder: Path) -> Path:
     tree = folder / "tree"
     archive = folder / "tree.zip"
     folder.mkdir(parents=True, exist_ok=True)
-    words = ["git", "-C", str(CHECKOUT), "archive", "--format=zip", "-o", str(archive), commit]
+    words = [
+        "git",
+        "-C",
+        str(CHECKOUT),
+        "archive",
+        "--format=zip",
+        "-o",
+        str(archive),
+        commit,
+    ]
     # The samples are large, and not needed to install it.
     subprocess.run([*words, "--", ".", ":(exclude)sample_dicom"], check=True)
     with zipfile.ZipFile(archive) as content:
@@ -466,7 +503,10 @@ def _install(tree: Path, venv: Path) -> bool:
         [str(_python_of(venv)), "-m", "pip", "install", "--quiet", str(tree)],
     )
     return all(
-        subprocess.run(words, check=False, env=_environment(), stdout=sys.stderr).returncode == 0
+        subprocess.run(
+            words, check=False, env=_environment(), stdout=sys.stderr
+        ).returncode
+        == 0
         for words in commands
     )
 
@@ -480,10 +520,16 @@ def _python_of(venv: Path) -> Path:
 # --- The plans ----------------------------------------------------------------------------------
 
 
-def _plans(asked: argparse.Namespace, new: Installation, scratch: Path) -> dict[str, Path]:
+def _plans(
+    asked: argparse.Namespace, new: Installation, scratch: Path
+) -> dict[str, Path]:
     """Return every plan by the name that it is shown with."""
     if asked.files:
-        return {path.as_posix(): path.resolve() for root in asked.files for path in _below(root)}
+        return {
+            path.as_posix(): path.resolve()
+            for root in asked.files
+            for path in _below(root)
+        }
     roots = {"sample_dicom": CHECKOUT / "sample_dicom"}
     if asked.count and _generate(new, asked.seed, asked.count, scratch / "generated"):
         roots["generated"] = scratch / "generated"
@@ -507,8 +553,13 @@ def _below(root: Path) -> list[Path]:
 def _is_plan(path: Path) -> bool:
     tags = ["SOPClassUID", "Modality"]
     try:
-        dataset = pydicom.dcmread(path, specific_tags=tags, stop_before_pixels=True, force=True)
-        return dataset.get("Modality") == "RTPLAN" or dataset.get("SOPClassUID") in RT_PLANS
+        dataset = pydicom.dcmread(
+            path, specific_tags=tags, stop_before_pixels=True, force=True
+        )
+        return (
+            dataset.get("Modality") == "RTPLAN"
+            or dataset.get("SOPClassUID") in RT_PLANS
+        )
     except Exception:  # noqa: BLE001 - whatever cannot be read as DICOM is no plan
         return False
 
@@ -530,7 +581,9 @@ def _generate(new: Installation, seed: int, count: int, folder: Path) -> bool:
     last = done.stderr.rstrip().rpartition("\n")[2]
     if GENERATOR not in last:
         _refuse(f"plans cannot be generated: {last}")
-    print(f"no generated plans: there is no {GENERATOR} in this checkout", file=sys.stderr)
+    print(
+        f"no generated plans: there is no {GENERATOR} in this checkout", file=sys.stderr
+    )
     return False
 
 
@@ -561,18 +614,36 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Tell which findings move between two versions.")
+    parser = argparse.ArgumentParser(
+        description="Tell which findings move between two versions."
+    )
     old = parser.add_mutually_exclusive_group()
-    old.add_argument("--old", metavar="COMMIT", default=FIRST_RELEASE, help="the old version")
-    old.add_argument("--old-python", metavar="PATH", type=Path, help="Python that has it installed")
-    parser.add_argument("--cache", metavar="DIR", type=Path, help="folder that keeps what is built")
-    parser.add_argument("--count", type=int, default=200, help="how many plans to generate")
+    old.add_argument(
+        "--old", metavar="COMMIT", default=FIRST_RELEASE, help="the old version"
+    )
+    old.add_argument(
+        "--old-python", metavar="PATH", type=Path, help="Python that has it installed"
+    )
+    parser.add_argument(
+        "--cache", metavar="DIR", type=Path, help="folder that keeps what is built"
+    )
+    parser.add_argument(
+        "--count", type=int, default=200, help="how many plans to generate"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the generated plans")
-    parser.add_argument("--files", metavar="PATH", type=Path, nargs="+", help="these plans alone")
+    parser.add_argument(
+        "--files", metavar="PATH", type=Path, nargs="+", help="these plans alone"
+    )
     parser.add_argument("--data", metavar="DIR", type=Path, default=real_data(""))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="plans at once")
-    parser.add_argument("--seconds", type=float, default=300.0, help="that one plan may take")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write all that moved there")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="plans at once"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=300.0, help="that one plan may take"
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", type=Path, help="write all that moved there"
+    )
     asked = parser.parse_args()
     if asked.jobs < 1:
         parser.error("--jobs: at least 1")

@@ -14,7 +14,15 @@ from sbrtcheck import DVH, ROI, DoseGrid, compute_dvh
 from sbrtcheck.dicom import load_dose, load_structure_set
 from table import Row, Section, grid
 
-__all__ = ["SHAPE", "Answers", "NelmsCase", "answers", "error_percent", "nelms_cases", "section"]
+__all__ = [
+    "SHAPE",
+    "Answers",
+    "NelmsCase",
+    "answers",
+    "error_percent",
+    "nelms_cases",
+    "section",
+]
 
 Answers = Mapping[str, float | None]
 
@@ -55,9 +63,14 @@ def _case(folder: Path, row: tuple[object, ...]) -> NelmsCase:
     voxel_mm = round(float(str(row[3])))
     return NelmsCase(
         structures=folder / "structures" / f"{row[0]}.dcm",
-        dose=folder / "dose" / f"Linear_{GRADIENTS[str(row[4])]}_{voxel_mm}mm_Aligned.dcm",
+        dose=folder
+        / "dose"
+        / f"Linear_{GRADIENTS[str(row[4])]}_{voxel_mm}mm_Aligned.dcm",
         voxel_mm=voxel_mm,
-        truth={name: float(str(row[at])) * scales[name] for name, at in TRUTH_COLUMNS.items()},
+        truth={
+            name: float(str(row[at])) * scales[name]
+            for name, at in TRUTH_COLUMNS.items()
+        },
     )
 
 
@@ -72,7 +85,9 @@ def answers(dvh: DVH) -> Answers:
     }
 
 
-def error_percent(found: list[Answers], cases: list[NelmsCase]) -> dict[str, NDArray[np.float64]]:
+def error_percent(
+    found: list[Answers], cases: list[NelmsCase]
+) -> dict[str, NDArray[np.float64]]:
     """Return |found / truth - 1| of all answers in per cent, by quantity; None is left out."""
     return {
         name: np.array(
@@ -94,16 +109,22 @@ def section(*, small: bool) -> Section:  # noqa: ARG001 - all rows cost a few se
     cases = nelms_cases(folder)
     found, seconds = _found(cases)
     errors = error_percent(found, cases)
-    return Section(heading=HEADING, note=NOTE, rows=_rows(errors), details=_all(errors, seconds))
+    return Section(
+        heading=HEADING, note=NOTE, rows=_rows(errors), details=_all(errors, seconds)
+    )
 
 
 def _found(cases: list[NelmsCase]) -> tuple[list[Answers], float]:
     """Return the answers to all cases, and the seconds for them without reading files."""
     doses: dict[Path, DoseGrid] = {case.dose: load_dose(case.dose) for case in cases}
     files = {case.structures for case in cases}
-    rois: dict[Path, ROI] = {file: load_structure_set(file).rois[SHAPE] for file in files}
+    rois: dict[Path, ROI] = {
+        file: load_structure_set(file).rois[SHAPE] for file in files
+    }
     start = perf_counter()
-    found = [answers(compute_dvh(rois[case.structures], doses[case.dose])) for case in cases]
+    found = [
+        answers(compute_dvh(rois[case.structures], doses[case.dose])) for case in cases
+    ]
     return found, perf_counter() - start
 
 
@@ -138,4 +159,8 @@ def _all(errors: Mapping[str, NDArray[np.float64]], seconds: float) -> tuple[str
     ]
     count = min(len(e) for e in errors.values())
     closing = f"{count} rows answered in {seconds:.1f} s, files read before."
-    return (*grid(["quantity, error in %", "median", "p95", "largest"], body), "", closing)
+    return (
+        *grid(["quantity, error in %", "median", "p95", "largest"], body),
+        "",
+        closing,
+    )

@@ -55,7 +55,9 @@ def _errors(random: np.random.Generator, *, noise: bool) -> tuple[float, float]:
     truth_gy = float(field.dose_gy_at(np.array([chord_mm]), here, here)[0])
     starts_mm = -26 - GRID_MM * random.random(3)
     x, y, z = (even_axis(float(start), 28, GRID_MM) for start in starts_mm)
-    dose_gy = field.dose_gy_at(x, y[:, None], z[:, None, None]) + np.zeros((z.size, y.size, x.size))
+    dose_gy = field.dose_gy_at(x, y[:, None], z[:, None, None]) + np.zeros(
+        (z.size, y.size, x.size)
+    )
     if noise:
         dose_gy = dose_gy * (1 + NOISE_PART * random.normal(size=dose_gy.shape))
     else:
@@ -65,7 +67,11 @@ def _errors(random: np.random.Generator, *, noise: bool) -> tuple[float, float]:
     roi = solid.roi("cord", spacing_mm=2)
     linear, cubic = (
         100
-        * abs((compute_dvh(roi, dose, convention=c).dose_at_volume_gy(0.035) or 0) / truth_gy - 1)
+        * abs(
+            (compute_dvh(roi, dose, convention=c).dose_at_volume_gy(0.035) or 0)
+            / truth_gy
+            - 1
+        )
         for c in (Convention(), CUBIC)
     )
     return linear, cubic

@@ -89,7 +89,9 @@ def _ours(case: NelmsCase) -> Answers:
     return answers(compute_dvh(roi, load_dose(case.dose)))
 
 
-def _dicompyler(settings: Callable[[NelmsCase], dict[str, Any]], case: NelmsCase) -> Answers:
+def _dicompyler(
+    settings: Callable[[NelmsCase], dict[str, Any]], case: NelmsCase
+) -> Answers:
     return dicompyler_answers(case.structures, case.dose, ROI_NUMBER, settings(case))
 
 
@@ -98,7 +100,10 @@ def _default(_: NelmsCase) -> dict[str, Any]:
 
 
 def _finer(case: NelmsCase) -> dict[str, Any]:
-    return {"use_structure_extents": True, "interpolation_resolution": case.voxel_mm / 4}
+    return {
+        "use_structure_extents": True,
+        "interpolation_resolution": case.voxel_mm / 4,
+    }
 
 
 def _finer_between(case: NelmsCase) -> dict[str, Any]:

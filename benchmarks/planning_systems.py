@@ -27,7 +27,10 @@ Floats = NDArray[np.float64]
 
 def section(*, small: bool) -> Section:
     """Compare the prostate plan and, but for the small form, the breast plan."""
-    prostate, breast = real_data("eclipse-prostate-rando"), real_data("eclipse-breast-dvhseq")
+    prostate, breast = (
+        real_data("eclipse-prostate-rando"),
+        real_data("eclipse-breast-dvhseq"),
+    )
     if prostate is None or breast is None:
         return Section(heading=HEADING, note=NOT_BESIDE)
     rows = _prostate(prostate) + ([] if small else _breast(breast))
@@ -42,8 +45,13 @@ def _difference_percent(dvh: DVH, dose_gy: Floats, percent: Floats) -> float:
 
 
 def _prostate(folder: Path) -> list[Row]:
-    structures, dose = load_structure_set(folder / "RS.dcm"), _nrrd_dose(folder / "RTDOSE.nrrd")
-    with (folder / "EclipseProstate_DvhTable_Eclipse.csv").open(encoding="utf-8") as file:
+    structures, dose = (
+        load_structure_set(folder / "RS.dcm"),
+        _nrrd_dose(folder / "RTDOSE.nrrd"),
+    )
+    with (folder / "EclipseProstate_DvhTable_Eclipse.csv").open(
+        encoding="utf-8"
+    ) as file:
         table = list(csv.reader(file))
     return [
         Row(
@@ -61,8 +69,12 @@ def _prostate(folder: Path) -> list[Row]:
 
 def _column(table: list[list[str]], name: str) -> tuple[Floats, Floats]:
     """Return the doses in Gy and the volumes in % of one ROI."""
-    at = next(i for i, head in enumerate(table[0]) if head.startswith(f"{name}_DvhArray Dose"))
-    curve = np.array([[float(row[at]), float(row[at + 1])] for row in table[1:] if row[at]])
+    at = next(
+        i for i, head in enumerate(table[0]) if head.startswith(f"{name}_DvhArray Dose")
+    )
+    curve = np.array(
+        [[float(row[at]), float(row[at + 1])] for row in table[1:] if row[at]]
+    )
     return curve[:, 0], curve[:, 1]
 
 
@@ -70,11 +82,15 @@ def _nrrd_dose(path: Path) -> DoseGrid:
     """Read the prostate plan's dose, which is not at hand as DICOM: 2.5 mm, 32-bit floats."""
     header, _, packed = path.read_bytes().partition(b"\n\n")
     fields = dict(
-        line.split(": ", 1) for line in header.decode("ascii").splitlines() if ": " in line
+        line.split(": ", 1)
+        for line in header.decode("ascii").splitlines()
+        if ": " in line
     )
     columns, rows, frames = map(int, fields["sizes"].split())
     origin_mm = [float(word) for word in fields["space origin"].strip("()").split(",")]
-    dose_gy = np.frombuffer(gzip.decompress(packed), "<f4").reshape(frames, rows, columns)
+    dose_gy = np.frombuffer(gzip.decompress(packed), "<f4").reshape(
+        frames, rows, columns
+    )
     x_mm, y_mm, z_mm = (
         np.asarray(start_mm + 2.5 * np.arange(count), dtype=np.float64)
         for start_mm, count in zip(origin_mm, (columns, rows, frames), strict=True)
@@ -84,13 +100,18 @@ def _nrrd_dose(path: Path) -> DoseGrid:
 
 def _breast(folder: Path) -> list[Row]:
     """Compare with the DVH Sequence of the RT Dose itself (PS3.3 C.8.8.4)."""
-    structures, dose = load_structure_set(folder / "rtss.dcm"), load_dose(folder / "rtdose.dcm")
+    structures, dose = (
+        load_structure_set(folder / "rtss.dcm"),
+        load_dose(folder / "rtdose.dcm"),
+    )
     rois = {roi.number: roi for roi in structures.rois}
     rows = []
     for item in pydicom.dcmread(folder / "rtdose.dcm").DVHSequence:
         roi = rois[int(item.DVHReferencedROISequence[0].ReferencedROINumber)]
         data = np.array(item.DVHData, dtype=float).reshape(-1, 2)
-        dose_gy = np.concatenate([[0.0], np.cumsum(data[:-1, 0])]) * float(item.DVHDoseScaling)
+        dose_gy = np.concatenate([[0.0], np.cumsum(data[:-1, 0])]) * float(
+            item.DVHDoseScaling
+        )
         percent = 100 * np.clip(data[:, 1], 0, None) / data[0, 1]
         difference = _difference_percent(compute_dvh(roi, dose), dose_gy, percent)
         rows.append(Row(what=f"breast plan, {roi.name}", measured=difference, unit="%"))

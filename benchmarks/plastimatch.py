@@ -35,7 +35,14 @@ def plastimatch_answers(structures: Path, dose: Path) -> Answers:
         (folder / "RS.dcm").symlink_to(structures.resolve())
         (folder / "RD.dcm").symlink_to(dose.resolve())
         table = folder / "dvh.csv"
-        words = ["--normalization", "vox", "--bin-width", str(BIN_GY), "--num-bins", str(BINS)]
+        words = [
+            "--normalization",
+            "vox",
+            "--bin-width",
+            str(BIN_GY),
+            "--num-bins",
+            str(BINS),
+        ]
         printed = _printed("dvh", "--input", name, "--output-csv", str(table), *words)
         with table.open(encoding="utf-8") as file:
             rows = list(csv.reader(file))[1:]

@@ -63,5 +63,7 @@ def section(*, small: bool) -> Section:
 
 def _run(command: list[str]) -> None:
     # As for any user: bytecode is cached. Where an environment forbids it, imports would count.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment = {
+        k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"
+    }
     subprocess.run(command, check=True, capture_output=True, env=environment)

@@ -12,7 +12,9 @@ from table import Row, Section
 
 __all__ = ["section"]
 
-HEADING = "Robustness: 78 shifts, 12 rotations, the smallest shift that breaks each limit"
+HEADING = (
+    "Robustness: 78 shifts, 12 rotations, the smallest shift that breaks each limit"
+)
 NOTE = (
     "A sample plan with cord, PRV and one target alone, on its grid of 2 mm, with all that `check`"
     " asks of it before; files are read before. Median of {rounds} rounds; seconds hang on the"

@@ -40,7 +40,13 @@ from table import Section
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs" / "dvh.md"
 DOCS_BLOCK = ("<!-- results -->", "<!-- end of results -->")
-IN_DOCS = ("nelms", "spheres", "cord", "planning_systems", "interval")  # what no clock decides
+IN_DOCS = (
+    "nelms",
+    "spheres",
+    "cord",
+    "planning_systems",
+    "interval",
+)  # what no clock decides
 SUBJECTS: dict[str, Callable[..., Section]] = {
     module.__name__: module.section
     for module in (
@@ -92,8 +98,12 @@ def _replace_sections(sections: Sequence[Section]) -> None:
     measured = f"(Measured apart: {_measured()}.)"
     for section in sections:
         title, blank, *rest = section.lines()
-        parts[section.heading] = "\n".join([title.removeprefix("## "), blank, measured, "", *rest])
-    path.write_text("\n## ".join([head, *(p.rstrip() + "\n" for p in parts.values())]), "utf-8")
+        parts[section.heading] = "\n".join(
+            [title.removeprefix("## "), blank, measured, "", *rest]
+        )
+    path.write_text(
+        "\n## ".join([head, *(p.rstrip() + "\n" for p in parts.values())]), "utf-8"
+    )
 
 
 def _show_in_docs(sections: Mapping[str, Section]) -> None:
@@ -112,9 +122,15 @@ def _show_in_docs(sections: Mapping[str, Section]) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure accuracy and speed.")
-    parser.add_argument("subjects", nargs="*", metavar="subject", help=", ".join(SUBJECTS))
-    parser.add_argument("--small", action="store_true", help="within a minute; write no file")
-    parser.add_argument("--record", action="store_true", help="write the sections of the subjects")
+    parser.add_argument(
+        "subjects", nargs="*", metavar="subject", help=", ".join(SUBJECTS)
+    )
+    parser.add_argument(
+        "--small", action="store_true", help="within a minute; write no file"
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="write the sections of the subjects"
+    )
     asked = parser.parse_args()
     if unknown := set(asked.subjects) - set(SUBJECTS):
         parser.error(
@@ -126,7 +142,8 @@ def _arguments() -> argparse.Namespace:
 def _head() -> list[str]:
     """Return what was measured, when and with what."""
     packages = ", ".join(
-        f"{name} {version(name)}" for name in ("sbrtcheck", "numpy", "pydicom", "shapely")
+        f"{name} {version(name)}"
+        for name in ("sbrtcheck", "numpy", "pydicom", "shapely")
     )
     return [
         "# Benchmark results",
@@ -147,12 +164,16 @@ def _measured() -> str:
 def _commit() -> str:
     """Return the commit that was measured, marked where the tree differs from it."""
     changed = _git("status", "--porcelain", "--", "src", "protocols")
-    return _git("rev-parse", "--short=12", "HEAD") + (" with changes" if changed else "")
+    return _git("rev-parse", "--short=12", "HEAD") + (
+        " with changes" if changed else ""
+    )
 
 
 def _git(*words: str) -> str:
     command = ["git", "-C", str(HERE.parent), *words]
-    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+    return subprocess.run(
+        command, capture_output=True, check=True, text=True
+    ).stdout.strip()
 
 
 if __name__ == "__main__":

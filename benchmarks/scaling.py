@@ -48,7 +48,9 @@ def section(*, small: bool) -> Section:
         rows.append(Row(what=f"{ladder.what}, exponent", measured=float(slope)))
         head = [ladder.what, *(f"{count:,}".replace(",", " ") for count in counts)]
         details += [*grid(head, [["ms", *(plain(ms) for ms in found_ms)]]), ""]
-    return Section(heading=HEADING, note=NOTE, rows=tuple(rows), details=tuple(details[:-1]))
+    return Section(
+        heading=HEADING, note=NOTE, rows=tuple(rows), details=tuple(details[:-1])
+    )
 
 
 def _medians_ms(ladder: Ladder, counts: Sequence[int], rounds: int) -> list[float]:
@@ -90,8 +92,14 @@ def _with_rois(count: int) -> Callable[[], object]:
 
 VOXELS = (100_000, 400_000, 1_500_000, 5_000_000, 20_000_000)
 LADDERS = (
-    Ladder(what="corners a ring", counts=(50, 150, 500, 1500, 5000), work=_with_corners),
-    Ladder(what="planes in the same solid", counts=(10, 30, 75, 200, 600), work=_with_planes),
+    Ladder(
+        what="corners a ring", counts=(50, 150, 500, 1500, 5000), work=_with_corners
+    ),
+    Ladder(
+        what="planes in the same solid",
+        counts=(10, 30, 75, 200, 600),
+        work=_with_planes,
+    ),
     Ladder(what="voxels, a larger grid", counts=VOXELS, work=_with_larger_grid),
     Ladder(what="voxels, a finer grid", counts=VOXELS, work=_with_finer_grid),
     Ladder(what="ROIs", counts=(1, 3, 10, 30, 100), work=_with_rois),

@@ -26,9 +26,19 @@ SETS = (
     ("brain, Pinnacle", "pinnacle-brain-srs-5x5.5", "rtst.dcm", "rtdose.dcm"),
     ("head and neck, Pinnacle", "pinnacle-hn-22fx", "RS.dcm", "RD.dcm"),
     ("head and neck, 3 phases, Pinnacle", "pinnacle-hn-3phase", "RS.dcm", "RD.dcm"),
-    ("brain, GammaPlan", "brain-srs-multivendor/gammaplan", "RS_small.dcm", "RD_small.dcm"),
+    (
+        "brain, GammaPlan",
+        "brain-srs-multivendor/gammaplan",
+        "RS_small.dcm",
+        "RD_small.dcm",
+    ),
     ("boxes, RayStation", "raystation-proton-ramp/rs12_physical", "RS.dcm", "RD.dcm"),
-    ("shapes, Oncentra, beam 1", "oncentra-phantom-per-beam", "RS.dcm", "RD_beam_1.dcm"),
+    (
+        "shapes, Oncentra, beam 1",
+        "oncentra-phantom-per-beam",
+        "RS.dcm",
+        "RD_beam_1.dcm",
+    ),
 )
 SMALL = SETS[-2:-1]
 COLUMNS = ("volume", "Dmean", "D95%", "D0.035cc")
@@ -65,7 +75,10 @@ def section(*, small: bool) -> Section:
 
 def _ask(folder: Path, structures: str, dose: str) -> CrossCheck:
     files = Files(folder / structures, folder / dose)
-    structure_set, grid_gy = load_structure_set(files.structure_set), load_dose(files.dose)
+    structure_set, grid_gy = (
+        load_structure_set(files.structure_set),
+        load_dose(files.dose),
+    )
     rois = [roi for roi in structure_set.rois if roi.contours]
     return ask_others(rois, structure_set, grid_gy, files)
 
@@ -93,7 +106,9 @@ def _cells(entry: Compared, source: str) -> list[str]:
     explained = sum(not row.beyond for row in rows)
     beyond = [row for row in rows if row.beyond]
     worst = max(
-        beyond, key=lambda row: abs(row.beyond or 0.0) / (row.ours.value or 1), default=None
+        beyond,
+        key=lambda row: abs(row.beyond or 0.0) / (row.ours.value or 1),
+        default=None,
     )
     return [
         entry.name,
@@ -101,7 +116,9 @@ def _cells(entry: Compared, source: str) -> list[str]:
         str(len(opinions)),
         *(_median_and_worst(rows, column) for column in COLUMNS),
         f"{explained} of {len(rows)}",
-        "" if worst is None else f"{worst.metric} {worst.beyond:+.2g} {worst.metric.unit}",
+        ""
+        if worst is None
+        else f"{worst.metric} {worst.beyond:+.2g} {worst.metric.unit}",
     ]
 
 

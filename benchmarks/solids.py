@@ -17,7 +17,16 @@ from sbrtcheck import ROI, Band, Contour, DoseGrid, Value
 
 FloatArray = NDArray[np.float64]
 
-KINDS = ("sphere", "ellipsoid", "rod", "level rod", "cord", "cone", "upright cone", "box")
+KINDS = (
+    "sphere",
+    "ellipsoid",
+    "rod",
+    "level rod",
+    "cord",
+    "cone",
+    "upright cone",
+    "box",
+)
 DOSES = ("linear", "logistic", "gaussian")
 SPACINGS_MM = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 STEPS_MM = (1.0, 1.5, 2.0, 2.5, 3.0)
@@ -49,7 +58,9 @@ class Case:
     truth: dict[str, float]
 
 
-def random_case(random: np.random.Generator, kind: str, dose_kind: str, log2_points: int) -> Case:
+def random_case(
+    random: np.random.Generator, kind: str, dose_kind: str, log2_points: int
+) -> Case:
     """Draw a solid, its contours and a dose around it."""
     while True:
         solid = _solid(random, kind, log2_points)
@@ -112,7 +123,9 @@ def _truth(solid: Solid, dose_gy: FloatArray) -> tuple[float, dict[str, float]]:
     return level_gy, truth
 
 
-def _field(random: np.random.Generator, kind: str) -> Callable[[FloatArray], FloatArray]:
+def _field(
+    random: np.random.Generator, kind: str
+) -> Callable[[FloatArray], FloatArray]:
     direction = random.normal(size=3)
     direction /= np.linalg.norm(direction)
     if kind == "linear":
@@ -122,7 +135,9 @@ def _field(random: np.random.Generator, kind: str) -> Callable[[FloatArray], Flo
         rate, middle = 4 * random.uniform(0.04, 0.12), random.uniform(-8, 8)
         return lambda places: 30 / (1 + np.exp(-rate * (places @ direction - middle)))
     sigma, centre = random.uniform(8, 25), random.normal(size=3) * 5
-    return lambda places: 30 * np.exp(-((places - centre) ** 2).sum(axis=-1) / 2 / sigma**2)
+    return lambda places: (
+        30 * np.exp(-((places - centre) ** 2).sum(axis=-1) / 2 / sigma**2)
+    )
 
 
 def _solid(random: np.random.Generator, kind: str, log2_points: int) -> Solid:
@@ -139,20 +154,31 @@ def _solid(random: np.random.Generator, kind: str, log2_points: int) -> Solid:
         short = kind == "cord"
         radius = random.uniform(3.5, 7) if short else random.uniform(3, 15)
         length = random.uniform(40, 80) if short else random.uniform(8, 40)
-        ends = [np.c_[circle * radius, np.full(ROUND, end * length / 2)] for end in (-1, 1)]
-        links = [(at, at + ROUND), (at, (at + 1) % ROUND), (at + ROUND, (at + 1) % ROUND + ROUND)]
+        ends = [
+            np.c_[circle * radius, np.full(ROUND, end * length / 2)] for end in (-1, 1)
+        ]
+        links = [
+            (at, at + ROUND),
+            (at, (at + 1) % ROUND),
+            (at + ROUND, (at + 1) % ROUND + ROUND),
+        ]
         inside = np.c_[around * radius, (even[:, 2] - 0.5) * length]
         volume_mm3 = np.pi * radius**2 * length
     elif kind in ("cone", "upright cone"):
         radius, length = random.uniform(5, 15), random.uniform(10, 35)
-        ends = [np.c_[circle * radius, np.full(ROUND, -length / 2)], np.array([[0, 0, length / 2]])]
+        ends = [
+            np.c_[circle * radius, np.full(ROUND, -length / 2)],
+            np.array([[0, 0, length / 2]]),
+        ]
         links = [(at, np.full(ROUND, ROUND)), (at, (at + 1) % ROUND)]
         wide = np.cbrt(even[:, 2])
         inside = np.c_[around * radius * wide[:, None], length / 2 - wide * length]
         volume_mm3 = np.pi * radius**2 * length / 3
     else:
         size = random.uniform(6, 30, 3)
-        corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+        corners = np.array(
+            [[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
+        )
         ends = [corners * size / 2]
         apart = np.abs(corners[:, None] - corners).sum(axis=2)
         one, other = np.nonzero(np.triu(apart == 2))
@@ -180,7 +206,9 @@ def _turn(random: np.random.Generator, kind: str) -> FloatArray:
         lean, towards = random.uniform(0, np.radians(25)), random.uniform(0, 2 * np.pi)
         x, y = np.cos(towards), np.sin(towards)
         cross = np.array([[0, 0, y], [0, 0, -x], [-y, x, 0]])
-        return np.asarray(np.eye(3) + np.sin(lean) * cross + (1 - np.cos(lean)) * cross @ cross)
+        return np.asarray(
+            np.eye(3) + np.sin(lean) * cross + (1 - np.cos(lean)) * cross @ cross
+        )
     w, x, y, z = (q := random.normal(size=4)) / np.linalg.norm(q)
     return np.array(
         [
@@ -192,7 +220,11 @@ def _turn(random: np.random.Generator, kind: str) -> FloatArray:
 
 
 def _ellipsoid(random: np.random.Generator, kind: str, even: FloatArray) -> Solid:
-    radii = np.full(3, random.uniform(3, 15)) if kind == "sphere" else random.uniform(4, 15, 3)
+    radii = (
+        np.full(3, random.uniform(3, 15))
+        if kind == "sphere"
+        else random.uniform(4, 15, 3)
+    )
     axes = _turn(random, kind) * radii
     cos = 2 * even[:, 1] - 1
     sin, around = np.sqrt(1 - cos**2), 2 * np.pi * even[:, 2]
@@ -212,10 +244,14 @@ def _ellipsoid(random: np.random.Generator, kind: str, even: FloatArray) -> Soli
         return _oriented(middle + (circle * np.sqrt(left / width)) @ across.T)
 
     points = np.cbrt(even[:, :1]) * ball @ axes.T
-    return Solid(section, (-height, height), points, float(4 / 3 * np.pi * radii.prod() / 1000))
+    return Solid(
+        section, (-height, height), points, float(4 / 3 * np.pi * radii.prod() / 1000)
+    )
 
 
-def _hull_at(corners_mm: FloatArray, edges: NDArray[np.intp], z_mm: float) -> FloatArray | None:
+def _hull_at(
+    corners_mm: FloatArray, edges: NDArray[np.intp], z_mm: float
+) -> FloatArray | None:
     one, other = corners_mm[edges[:, 0]], corners_mm[edges[:, 1]]
     crossing = (one[:, 2] - z_mm) * (other[:, 2] - z_mm) < 0
     one, other = one[crossing], other[crossing]

@@ -42,8 +42,12 @@ def section(*, small: bool) -> Section:
     ours: dict[str, Callable[[], None]] = {
         name: partial(_compute, rois, dose) for name, rois in groups.items()
     }
-    theirs = _theirs(folder, {name: groups[name] for name in (GROUPS[:1] if small else GROUPS)})
-    calls: dict[str, Callable[[], None]] = {f"{name} here": call for name, call in ours.items()}
+    theirs = _theirs(
+        folder, {name: groups[name] for name in (GROUPS[:1] if small else GROUPS)}
+    )
+    calls: dict[str, Callable[[], None]] = {
+        f"{name} here": call for name, call in ours.items()
+    }
     calls |= {f"{name} there": call for name, call in theirs.items()}
     times = take_turns(calls, rounds)
     rows = (*_time_rows(times), *_ratio_rows(times), *_memory_rows(ours))
@@ -65,7 +69,9 @@ def _compute(rois: Sequence[ROI], dose: DoseGrid) -> None:
         compute_dvh(roi, dose)
 
 
-def _theirs(folder: Path, groups: dict[str, list[ROI]]) -> dict[str, Callable[[], None]]:
+def _theirs(
+    folder: Path, groups: dict[str, list[ROI]]
+) -> dict[str, Callable[[], None]]:
     """Return the same work for dicompyler-core; nothing where it is not installed."""
     get_dvh = dicompyler_dvh()
     if get_dvh is None:

@@ -23,7 +23,9 @@ CENTRES = 50
 FEW_CENTRES = 15
 CORNERS = 360
 STEP = 2 * np.pi / CORNERS
-ON_CIRCLE = float(np.sqrt(np.sin(STEP) / STEP))  # shrinks a polygon of the circle's area to it
+ON_CIRCLE = float(
+    np.sqrt(np.sin(STEP) / STEP)
+)  # shrinks a polygon of the circle's area to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,18 @@ def section(*, small: bool) -> Section:
     """Measure all diameters; the small form takes fewer centres."""
     centres = FEW_CENTRES if small else CENTRES
     found, shape = (
-        {limits: _errors_percent(limits.diameter_mm, centres, convention) for limits in LIMITS}
+        {
+            limits: _errors_percent(limits.diameter_mm, centres, convention)
+            for limits in LIMITS
+        }
         for convention in (Convention(), Convention(between_planes="shape"))
     )
     return Section(
         heading=HEADING,
         note=NOTE.format(centres=centres),
-        rows=tuple(row for limits, errors in found.items() for row in _rows(limits, errors)),
+        rows=tuple(
+            row for limits, errors in found.items() for row in _rows(limits, errors)
+        ),
         details=tuple(_both(found, shape)),
     )
 
@@ -80,7 +87,10 @@ def _roi(sphere: Sphere, phase_mm: float, shrink: float) -> ROI:
     drawn = sphere.roi("sphere", spacing_mm=1.0, phase_mm=phase_mm, points=CORNERS)
     middle_mm = np.array(sphere.centre_mm[:2])
     rings = [
-        Contour(points_mm=middle_mm + shrink * (contour.points_mm - middle_mm), z_mm=contour.z_mm)
+        Contour(
+            points_mm=middle_mm + shrink * (contour.points_mm - middle_mm),
+            z_mm=contour.z_mm,
+        )
         for contour in drawn.contours
     ]
     return ROI(name="sphere", contours=tuple(rings), plane_spacing_mm=1.0)
@@ -93,7 +103,13 @@ def _rows(limits: Limits, errors: NDArray[np.float64]) -> list[Row]:
         ("range", limits.spread, float(np.abs(errors).max())),
     )
     return [
-        Row(what=f"{what}, {name}", must=must, reach_for=reach_for, measured=value, unit="%")
+        Row(
+            what=f"{what}, {name}",
+            must=must,
+            reach_for=reach_for,
+            measured=value,
+            unit="%",
+        )
         for name, (must, reach_for), value in asked
     ]
 
@@ -105,7 +121,11 @@ def _both(
     head = ["error in %", "slab (default): mean", "spread", "largest"]
     head += ["shape: mean", "spread", "largest"]
     body = [
-        [f"{limits.diameter_mm:g} mm", *_summary(found[limits]), *_summary(shape[limits])]
+        [
+            f"{limits.diameter_mm:g} mm",
+            *_summary(found[limits]),
+            *_summary(shape[limits]),
+        ]
         for limits in LIMITS
     ]
     return grid(head, body)

@@ -48,7 +48,12 @@ class Row:
 
     def cells(self) -> list[str]:
         """Return the row for people: what, must, reach for, measured."""
-        return [self.what, self._words(self.must), self._words(self.reach_for), self._found()]
+        return [
+            self.what,
+            self._words(self.must),
+            self._words(self.reach_for),
+            self._found(),
+        ]
 
     def _within(self, limit: float | None, slack: float) -> bool | None:
         if limit is None or self.measured is None:
@@ -63,7 +68,11 @@ class Row:
     def _found(self) -> str:
         if self.measured is None:
             return "not measured"
-        judged = {None: "", True: ", reached" if self.reached else ", met", False: ", **missed**"}
+        judged = {
+            None: "",
+            True: ", reached" if self.reached else ", met",
+            False: ", **missed**",
+        }
         return self._words(self.measured) + judged[self.met]
 
 

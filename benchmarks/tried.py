@@ -42,7 +42,9 @@ def section(*, small: bool) -> Section:
     """Compare all conventions; the small form takes fewer solids."""
     solids = FEW_SOLIDS if small else SOLIDS
     details = [*_nelms(), "", *_random(solids)]
-    return Section(heading=HEADING, note=NOTE.format(solids=solids), details=tuple(details))
+    return Section(
+        heading=HEADING, note=NOTE.format(solids=solids), details=tuple(details)
+    )
 
 
 def _nelms() -> list[str]:
@@ -55,7 +57,9 @@ def _nelms() -> list[str]:
     body = []
     for name, convention in CONVENTIONS.items():
         found = [
-            answers(compute_dvh(rois[c.structures], doses[c.dose], convention=convention))
+            answers(
+                compute_dvh(rois[c.structures], doses[c.dose], convention=convention)
+            )
             for c in cases
         ]
         body.append([name, *_cells(error_percent(found, cases))])
@@ -83,7 +87,9 @@ def _random(solids: int) -> list[str]:
             for asked, value in found.items():
                 if value is not None and asked in case.truth:
                     errors[asked].append(100 * abs(value / case.truth[asked] - 1))
-        body.append([name, *_cells({asked: np.array(e) for asked, e in errors.items()})])
+        body.append(
+            [name, *_cells({asked: np.array(e) for asked, e in errors.items()})]
+        )
     return grid(["random solids", *ASKED], body)
 
 

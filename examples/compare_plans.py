@@ -14,8 +14,12 @@ METRICS = ("volume", "D0.035cc", "D2%", "D95%", "Dmean")
 rows = []
 for path in sys.argv[1:3]:
     case = load_case(path)
-    bands = [compute_band(roi, case.dose) for roi in case.structure_set.rois if roi.contours]
-    rows.append({(row["roi"], row["metric"]): row for row in metric_records(bands, METRICS)})
+    bands = [
+        compute_band(roi, case.dose) for roi in case.structure_set.rois if roi.contours
+    ]
+    rows.append(
+        {(row["roi"], row["metric"]): row for row in metric_records(bands, METRICS)}
+    )
 
 first, second = rows
 print(f"{'ROI':20} {'metric':10} {'first':>9} {'second':>9} {'change':>9}")

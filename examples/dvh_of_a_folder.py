@@ -14,7 +14,9 @@ from sbrtcheck import SbrtCheckError, compute_dvh, curve_records, load_case
 folder, target = Path(sys.argv[1]), Path(sys.argv[2])
 
 with target.open("w", newline="", encoding="utf-8-sig") as file:
-    writer = csv.DictWriter(file, ["plan", "roi", "dose_gy", "volume_cc", "volume_percent"])
+    writer = csv.DictWriter(
+        file, ["plan", "roi", "dose_gy", "volume_cc", "volume_percent"]
+    )
     writer.writeheader()
     for plan in sorted({path.parent for path in folder.rglob("*.dcm")}):
         try:
@@ -22,6 +24,10 @@ with target.open("w", newline="", encoding="utf-8-sig") as file:
         except SbrtCheckError as error:
             print(f"{plan.name}: {error}", file=sys.stderr)
             continue
-        dvhs = [compute_dvh(roi, case.dose) for roi in case.structure_set.rois if roi.contours]
+        dvhs = [
+            compute_dvh(roi, case.dose)
+            for roi in case.structure_set.rois
+            if roi.contours
+        ]
         writer.writerows({"plan": plan.name, **row} for row in curve_records(dvhs))
         print(f"{plan.name}: {len(dvhs)} ROIs")

@@ -48,4 +48,6 @@ axes.set(xlabel="dose [Gy]", ylabel="volume [%]", title=f"{name}, {len(curves)} 
 axes.set(xlim=(0, dose_gy[median > 0].max() * 1.2), ylim=(0, 101))
 axes.legend()
 figure.savefig(picture, dpi=150)
-print(f"{picture.name}: {len(curves)} plans; median D50% {np.interp(-50, -median, dose_gy):.2f} Gy")
+print(
+    f"{picture.name}: {len(curves)} plans; median D50% {np.interp(-50, -median, dose_gy):.2f} Gy"
+)

@@ -122,7 +122,9 @@ class Sample:
     neural_reach_mm: float = NEURAL_REACH_MM
     spine: tuple[str, ...] = ()  # levels that set the frame, where other plans share it
     course: str = ""  # plans of one course share patient, study and frame of reference
-    references: tuple[tuple[str, float], ...] = ()  # what is prescribed to; the PTVs, unless given
+    references: tuple[
+        tuple[str, float], ...
+    ] = ()  # what is prescribed to; the PTVs, unless given
     radiation_type: str = "PHOTON"
     brachy_setups: int = 0
     prv_moved_mm: float = 0.0  # sideways: a PRV of another cord
@@ -509,7 +511,9 @@ SAMPLES = (
 # --- Anatomy ------------------------------------------------------------------------------------
 
 
-def ellipse(width: float, depth: float, x: float = 0.0, y: float = 0.0, n: int = 64) -> Polygon:
+def ellipse(
+    width: float, depth: float, x: float = 0.0, y: float = 0.0, n: int = 64
+) -> Polygon:
     """Return an ellipse of full width and depth in mm."""
     angle = 2 * np.pi * np.arange(n) / n
     return Polygon(np.c_[x + width / 2 * np.cos(angle), y + depth / 2 * np.sin(angle)])
@@ -579,7 +583,9 @@ class Solid:
             for part in shapely.get_parts(self.section(float(z_mm))):
                 ring = np.round(shapely.get_coordinates(part.exterior)[:-1], 3)
                 contours.append(Contour(points_mm=ring, z_mm=float(z_mm)))
-        return ROI(name=name, interpreted_type=interpreted_type, contours=tuple(contours))
+        return ROI(
+            name=name, interpreted_type=interpreted_type, contours=tuple(contours)
+        )
 
 
 def constant(shape: BaseGeometry, low_mm: float, high_mm: float) -> Solid:
@@ -605,7 +611,9 @@ def target_solids(sample: Sample) -> dict[str, Solid]:
     for level, (low, high) in treated(sample).items():
         v = VERTEBRAE[level]
         body = waisted(body_outline(v), low, high)
-        lesion = ellipse(0.55 * v.width, 0.5 * v.depth, x=-0.12 * v.width, y=-0.1 * v.depth)
+        lesion = ellipse(
+            0.55 * v.width, 0.5 * v.depth, x=-0.12 * v.width, y=-0.1 * v.depth
+        )
         ptv = Solid(
             z_mm=planes(low - MARGIN_MM, high + MARGIN_MM),
             section=partial(_ptv_section, body, v),
@@ -621,9 +629,9 @@ def target_solids(sample: Sample) -> dict[str, Solid]:
 def _ptv_section(body: Solid, v: Vertebra, z_mm: float) -> BaseGeometry:
     """Return CTV + 2 mm that stops at the wall of the canal."""
     inside = float(np.clip(z_mm, body.z_mm[0], body.z_mm[-1]))
-    grown = affinity.translate(body.section(inside), 0.0, TILT * (z_mm - inside)).buffer(
-        MARGIN_MM, quad_segs=6
-    )
+    grown = affinity.translate(
+        body.section(inside), 0.0, TILT * (z_mm - inside)
+    ).buffer(MARGIN_MM, quad_segs=6)
     return largest(grown.difference(shifted(canal(v), z_mm)))
 
 
@@ -681,11 +689,15 @@ def organ_solids(sample: Sample, low: float, high: float) -> dict[str, Solid]:
             [ellipse(105, 150, x=side * 90, y=front - 30) for side in (-1, 1)]
         )
         solids["Lungs"] = constant(lungs, low, high)
-        solids["Esophagus"] = constant(ellipse(17, 11, x=9, y=front - 15, n=40), low, high)
+        solids["Esophagus"] = constant(
+            ellipse(17, 11, x=9, y=front - 15, n=40), low, high
+        )
     if sample.levels[-1] in ("T11", "T12", "L1", "L2"):
         kidneys = {"Kidney_L": 62.0, "Kidney_R": -62.0}
         for name, x in kidneys.items():
-            solids[name] = constant(ellipse(48, 55, x=x, y=front + 20), low + 6, high - 4)
+            solids[name] = constant(
+                ellipse(48, 55, x=x, y=front + 20), low + 6, high - 4
+            )
         solids["Bowel_Small"] = constant(ellipse(110, 60, y=front - 60), low, high)
     return solids
 
@@ -701,14 +713,18 @@ def signed_distance_mm(solid: Solid, points: Array, z_mm: float) -> Array:
     shapely.prepare(shape)
     sites = shapely.points(points)
     edge = shapely.distance(shape.boundary, sites)
-    in_plane = np.where(shapely.contains_xy(shape, points[:, 0], points[:, 1]), -edge, edge)
+    in_plane = np.where(
+        shapely.contains_xy(shape, points[:, 0], points[:, 1]), -edge, edge
+    )
     beyond = max(low - z_mm, z_mm - high)
     if beyond > 0:
         return np.asarray(np.hypot(np.maximum(in_plane, 0), beyond))
     return np.asarray(np.maximum(in_plane, beyond))
 
 
-def dose_part(sample: Sample, solids: dict[str, Solid], points: Array, z_mm: float) -> Array:
+def dose_part(
+    sample: Sample, solids: dict[str, Solid], points: Array, z_mm: float
+) -> Array:
     """Return the dose in parts of the prescription at points (n, 2) of a plane.
 
     Outside the targets it falls exponentially to a background that itself falls slowly; inside
@@ -743,10 +759,14 @@ def sparing_solid(sample: Sample, solids: dict[str, Solid]) -> Solid:
         return solids["ThecalSac"]
     reach = solids["External"].z_mm
     beyond = sample.grid_reach_mm
-    return constant(cord_ellipse(level), float(reach[0]) - beyond, float(reach[-1]) + beyond)
+    return constant(
+        cord_ellipse(level), float(reach[0]) - beyond, float(reach[-1]) + beyond
+    )
 
 
-def dose_grid(sample: Sample, solids: dict[str, Solid], low: float, high: float) -> DoseGrid:
+def dose_grid(
+    sample: Sample, solids: dict[str, Solid], low: float, high: float
+) -> DoseGrid:
     """Return the dose of a sample in Gy on its grid."""
     x, y = (np.arange(-half, half + 1e-9, SPACING_MM) for half in sample.grid_half_mm)
     z = planes(low - sample.grid_reach_mm, high + sample.grid_reach_mm)
@@ -786,7 +806,10 @@ def instance(sample: Sample, kind: str, sop_class_uid: str, label: str) -> Insta
 
 def plan_of(sample: Sample, targets: Iterable[str], structure_set_uid: str) -> Plan:
     """Return the RT Plan of a sample: two arcs, one isocentre."""
-    arcs = ((1, "CW", (181.0, 179.0), 0.52, 1480.0), (2, "CCW", (179.0, 181.0), 0.48, 1390.0))
+    arcs = (
+        (1, "CW", (181.0, 179.0), 0.52, 1480.0),
+        (2, "CCW", (179.0, 181.0), 0.48, 1390.0),
+    )
     beams = [
         Beam(
             number=number,
@@ -870,12 +893,17 @@ def write_sample(sample: Sample, folder: Path) -> None:
     solids |= organ_solids(sample, low, high)
     grid = dose_grid(sample, solids, low, high)
     rois = tuple(
-        replace(solid.roi(roi_name(sample, name), TYPES.get(name[:3], "ORGAN")), number=number)
+        replace(
+            solid.roi(roi_name(sample, name), TYPES.get(name[:3], "ORGAN")),
+            number=number,
+        )
         for number, (name, solid) in enumerate(solids.items(), start=1)
         if name not in sample.without
     )
     kind = "other structures" if sample.foreign_structure_set else "structures"
-    structures = StructureSet(rois=rois, instance=instance(sample, kind, RT_STRUCTURE_SET, "SPINE"))
+    structures = StructureSet(
+        rois=rois, instance=instance(sample, kind, RT_STRUCTURE_SET, "SPINE")
+    )
     targets = [roi_name(sample, f"PTV_{level}") for level in sample.levels]
     plan = plan_of(sample, targets, uid(sample.folder, "structures"))
     header = DoseHeader(
@@ -888,8 +916,14 @@ def write_sample(sample: Sample, folder: Path) -> None:
         (folder / "case.toml").write_text(sample.facts, encoding="utf-8", newline="\n")
     if not sample.without_plan:
         save_plan(plan, folder / "RP.dcm", character_set=sample.character_set)
-    save_structure_set(structures, folder / "RS.dcm", character_set=sample.character_set)
-    save_dose(replace(grid, header=header), folder / "RD.dcm", character_set=sample.character_set)
+    save_structure_set(
+        structures, folder / "RS.dcm", character_set=sample.character_set
+    )
+    save_dose(
+        replace(grid, header=header),
+        folder / "RD.dcm",
+        character_set=sample.character_set,
+    )
 
 
 def main(arguments: list[str]) -> None:

@@ -19,7 +19,9 @@ NAMES = Pseudonyms(KEY)
 class Inline(Executor):
     """Does each task at once, in this process."""
 
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+    def submit(
+        self, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Future[Any]:
         future: Future[Any] = Future()
         try:
             future.set_result(function(*args, **kwargs))
@@ -61,7 +63,9 @@ def run_here(
         protocol=more.pop("protocol", None) or load_protocol("nct06756087"),
         **more,
     )
-    return run_batch(options, runner or ExecutorRunner(Inline(), 1), progress or Quiet())
+    return run_batch(
+        options, runner or ExecutorRunner(Inline(), 1), progress or Quiet()
+    )
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -85,5 +89,6 @@ def contents(out: Path) -> dict[str, bytes]:
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in sorted(out.rglob("*"))
-        if path.is_file() and not path.relative_to(out).as_posix().startswith((".", "run.json"))
+        if path.is_file()
+        and not path.relative_to(out).as_posix().startswith((".", "run.json"))
     }

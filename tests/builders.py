@@ -79,11 +79,15 @@ def cylinder(
 ) -> ROI:
     """Return an upright cylinder of 128 corners, drawn in the middle of slabs of one thickness."""
     angle = np.linspace(0, 2 * np.pi, 128, endpoint=False)
-    ring = np.column_stack([np.cos(angle), np.sin(angle)]) * radius_mm + np.array(centre)
+    ring = np.column_stack([np.cos(angle), np.sin(angle)]) * radius_mm + np.array(
+        centre
+    )
     return _prism(name, ring, z_low, z_high, spacing_mm)
 
 
-def _prism(name: str, ring: FloatArray, z_low: float, z_high: float, spacing_mm: float) -> ROI:
+def _prism(
+    name: str, ring: FloatArray, z_low: float, z_high: float, spacing_mm: float
+) -> ROI:
     slabs = round((z_high - z_low) / spacing_mm)
     heights = z_low + spacing_mm * (np.arange(slabs) + 0.5)
     return ROI(
@@ -145,7 +149,8 @@ def structure_set(rois: Sequence[ROI] | None = None) -> StructureSet:
             cylinder("SpinalCord", (0, 24), 5, -30, 30),
         )
     return StructureSet(
-        rois=tuple(rois), instance=instance(STRUCTURE_SET_UID, RT_STRUCTURE_SET, label="CT 1")
+        rois=tuple(rois),
+        instance=instance(STRUCTURE_SET_UID, RT_STRUCTURE_SET, label="CT 1"),
     )
 
 

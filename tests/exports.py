@@ -33,7 +33,10 @@ def export(
     `number` makes its UIDs; `z_mm`, from 0 to 80, moves target and dose along the spine, which is
     drawn and covered by the grid as a whole: doses of parts can be added.
     """
-    uids = {kind: f"{ROOT_UID}.{number}.{at}" for at, kind in enumerate(("RP", "RS", "RD"), 1)}
+    uids = {
+        kind: f"{ROOT_UID}.{number}.{at}"
+        for at, kind in enumerate(("RP", "RS", "RD"), 1)
+    }
     frame_uid = f"{ROOT_UID}.9.{frame}"
     patient = Patient(patient_id=patient_id, name=patient_name, birth_date="19550607")
 
@@ -71,14 +74,20 @@ def export(
         box("Esophagus", (-6, -44, z_mm - 24), (6, -34, z_mm + 24)),
         *extra,
     )
-    the_set = structure_set([replace(roi, frame_of_reference_uid=frame_uid) for roi in rois])
+    the_set = structure_set(
+        [replace(roi, frame_of_reference_uid=frame_uid) for roi in rois]
+    )
     the_set = replace(the_set, instance=replace(the_set.instance, **own("RS")))  # type: ignore[arg-type]
     scale = dose_gy / 30.0
 
     def field(x, y, z):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         inside = (abs(x) <= 14) & (abs(z - z_mm) <= 14) & (y <= 14) & (y >= -14)
         behind = (y > 14) & (abs(z - z_mm) <= 30)
-        return scale * HIGH_GY * inside + cord_gy * behind + LOW_GY / 3 * (~inside & ~behind)
+        return (
+            scale * HIGH_GY * inside
+            + cord_gy * behind
+            + LOW_GY / 3 * (~inside & ~behind)
+        )
 
     dose = dose_grid(field, (-30, -48, -46), (30, 40, 126), step_mm=2.0)
     assert dose.header is not None

@@ -48,7 +48,16 @@ PURE = (
     "robustness",
     "report",
 )
-IMPURE = {"os", "sys", "time", "datetime", "logging", "subprocess", "tempfile", "socket"}
+IMPURE = {
+    "os",
+    "sys",
+    "time",
+    "datetime",
+    "logging",
+    "subprocess",
+    "tempfile",
+    "socket",
+}
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 
@@ -93,7 +102,9 @@ def test_third_party_code_has_one_home(path: Path) -> None:
 def test_the_core_reads_no_clock_no_environment_and_no_files(path: Path) -> None:
     if room_of(path) not in PURE:
         return
-    named = imports_of(path) - {"datetime.date"}  # a day as a value; nothing asks what day it is
+    named = imports_of(path) - {
+        "datetime.date"
+    }  # a day as a value; nothing asks what day it is
     assert not {name.split(".")[0] for name in named} & IMPURE
     source = path.read_text(encoding="utf-8")
     assert ".today()" not in source

@@ -5,13 +5,22 @@ import pytest
 
 from sbrtcheck.dvh import compute_band, compute_dvh
 from sbrtcheck.model import ROI, Contour, Convention, DoseGrid, Value
-from sbrtcheck.phantoms import Box, Cylinder, Sphere, even_axis, linear_dose, logistic_dose
+from sbrtcheck.phantoms import (
+    Box,
+    Cylinder,
+    Sphere,
+    even_axis,
+    linear_dose,
+    logistic_dose,
+)
 from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
 from sbrtcheck.protocol.metric import parse_metric
 from solids import DOSES, KINDS, answers, random_case
 
 AXIS = even_axis(-40, 40, 2.0)
-DOSE = logistic_dose(max_gy=30, axis="x", middle_mm=4, percent_per_mm=8).sampled(AXIS, AXIS, AXIS)
+DOSE = logistic_dose(max_gy=30, axis="x", middle_mm=4, percent_per_mm=8).sampled(
+    AXIS, AXIS, AXIS
+)
 CORD = Cylinder(radius_mm=5, length_mm=40).roi("cord", spacing_mm=2)
 
 
@@ -30,7 +39,11 @@ def judged() -> list[tuple[str, float, Value]]:
 
 def test_the_interval_holds_the_truth(judged: list[tuple[str, float, Value]]) -> None:
     """97 % of answers, over all metrics; 95 % is what is promised of so few."""
-    held = [v.low <= truth <= v.high for _, truth, v in judged if v.low is not None and v.high]
+    held = [
+        v.low <= truth <= v.high
+        for _, truth, v in judged
+        if v.low is not None and v.high
+    ]
 
     assert len(held) == len(judged)
     assert np.mean(held) >= 0.95
@@ -41,7 +54,9 @@ def test_the_interval_is_no_wider_than_it_has_to_be(
 ) -> None:
     """Half-width against the nominal's true error, medians: 2.9 is what normal errors need."""
     halves = [
-        (v.high - v.low) / 2 / truth for _, truth, v in judged if v.low is not None and v.high
+        (v.high - v.low) / 2 / truth
+        for _, truth, v in judged
+        if v.low is not None and v.high
     ]
     errors = [abs(v.value / truth - 1) for _, truth, v in judged if v.value is not None]
 
@@ -66,7 +81,9 @@ def test_each_member_is_one_choice_away() -> None:
         cubic.dose_at_volume_gy(0.035), rel=2e-3
     )
     without = compute_dvh(CORD, DOSE, convention=Convention(end_caps="none"))
-    assert band.members["no end caps"].volume_cc == pytest.approx(without.volume_cc, rel=1e-3)
+    assert band.members["no end caps"].volume_cc == pytest.approx(
+        without.volume_cc, rel=1e-3
+    )
 
 
 def test_every_member_lies_in_the_interval() -> None:
@@ -76,8 +93,12 @@ def test_every_member_lies_in_the_interval() -> None:
 
     assert value.low is not None
     assert value.high is not None
-    found = [dvh.dose_at_volume_gy(0.035) for dvh in (band.nominal, *band.members.values())]
-    assert all(value.low <= dose_gy <= value.high for dose_gy in found if dose_gy is not None)
+    found = [
+        dvh.dose_at_volume_gy(0.035) for dvh in (band.nominal, *band.members.values())
+    ]
+    assert all(
+        value.low <= dose_gy <= value.high for dose_gy in found if dose_gy is not None
+    )
     assert len(found) == 5
 
 
@@ -98,7 +119,9 @@ def test_a_gap_that_is_filled_is_left_empty_by_a_member() -> None:
 
 def test_uniform_dose_has_no_interval() -> None:
     """Rounding must not tip a dose that lies on its limit."""
-    uniform = DoseGrid(dose_gy=np.full((AXIS.size,) * 3, 25.3), x_mm=AXIS, y_mm=AXIS, z_mm=AXIS)
+    uniform = DoseGrid(
+        dose_gy=np.full((AXIS.size,) * 3, 25.3), x_mm=AXIS, y_mm=AXIS, z_mm=AXIS
+    )
 
     value = compute_band(CORD, uniform).dose_at_volume_gy(0.035)
 
@@ -117,7 +140,9 @@ def test_a_volume_that_the_roi_may_not_have_is_unknown() -> None:
 
 def test_ends_that_the_contours_show_are_not_left_out() -> None:
     """A sphere's poles are there whatever the convention of caps: its volume is known better."""
-    sphere = compute_band(Sphere(radius_mm=10).roi("s", spacing_mm=2, phase_mm=0.3), DOSE)
+    sphere = compute_band(
+        Sphere(radius_mm=10).roi("s", spacing_mm=2, phase_mm=0.3), DOSE
+    )
 
     assert "no end caps" not in sphere.members
     volume = sphere.volume_cc
@@ -129,10 +154,14 @@ def test_ends_that_the_contours_show_are_not_left_out() -> None:
 def test_coarser_contours_have_wider_intervals() -> None:
     """The same sphere by fewer corners and planes."""
     axis = even_axis(-20, 20, 1.0)
-    dose = linear_dose(gradient_gy_per_mm=1, axis="z", at_origin_gy=30).sampled(axis, axis, axis)
+    dose = linear_dose(gradient_gy_per_mm=1, axis="z", at_origin_gy=30).sampled(
+        axis, axis, axis
+    )
     widths = []
     for corners, spacing_mm in ((200, 1.0), (24, 3.0)):
-        roi = Sphere(radius_mm=10).roi("s", spacing_mm=spacing_mm, phase_mm=0.4, points=corners)
+        roi = Sphere(radius_mm=10).roi(
+            "s", spacing_mm=spacing_mm, phase_mm=0.4, points=corners
+        )
         value = compute_band(roi, dose).dose_at_volume_gy(0.035)
         assert value.low is not None
         assert value.high is not None
@@ -144,7 +173,9 @@ def test_coarser_contours_have_wider_intervals() -> None:
 def test_an_roi_without_volume_or_dose_has_no_interval() -> None:
     far = ROI(
         name="far",
-        contours=tuple(Contour(points_mm=c.points_mm + 500, z_mm=c.z_mm) for c in CORD.contours),
+        contours=tuple(
+            Contour(points_mm=c.points_mm + 500, z_mm=c.z_mm) for c in CORD.contours
+        ),
     )
 
     for roi in (ROI(name="empty"), far):
@@ -176,7 +207,8 @@ def test_the_volume_beyond_the_grid_has_its_share_of_the_interval() -> None:
     field = logistic_dose(max_gy=30, axis="x", middle_mm=4, percent_per_mm=8)
 
     whole, cut = (
-        compute_band(roi, field.sampled(AXIS, AXIS, z_mm)).volume_cc for z_mm in (AXIS, half)
+        compute_band(roi, field.sampled(AXIS, AXIS, z_mm)).volume_cc
+        for z_mm in (AXIS, half)
     )
 
     assert (cut.value, cut.low, cut.high) == pytest.approx(

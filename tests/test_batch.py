@@ -64,7 +64,9 @@ def test_files_are_linked_by_uid_across_folders(tmp_path: Path) -> None:
 
 def test_archives_are_looked_into(tmp_path: Path) -> None:
     files = export(tmp_path / "in", 1)
-    with zipfile.ZipFile(tmp_path / "in/centre.ZIP", "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(
+        tmp_path / "in/centre.ZIP", "w", zipfile.ZIP_DEFLATED
+    ) as archive:
         for path in files:
             archive.write(path, f"some/folder/{path.name}")
             path.unlink()
@@ -138,10 +140,14 @@ def test_the_index_gives_back_what_it_was_given() -> None:
     from sbrtcheck.dossier.places import Place, Unread
     from sbrtcheck.model import Text
 
-    found = Found(Place("/a.zip", 3), Peek("1.2", "3.4", "病历".encode("gb18030"), "5", None))
+    found = Found(
+        Place("/a.zip", 3), Peek("1.2", "3.4", "病历".encode("gb18030"), "5", None)
+    )
     unread = Unread("/a.zip", Text("a member: {why}", why=Text("{n} of it", n=2)))
     contents = Contents((found,), {"not DICOM": 2}, (unread,))
-    kept = Kept(contents, {found.place: Learned(sha256="0", patient_id="A", is_opened=True)})
+    kept = Kept(
+        contents, {found.place: Learned(sha256="0", patient_id="A", is_opened=True)}
+    )
     assert Kept.from_json(kept.to_json(), "/a.zip") == kept
 
 
@@ -156,7 +162,9 @@ def test_copies_count_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["plan", "structure_set", "dose"])
-def test_one_uid_with_two_contents_in_one_folder_is_refused(tmp_path: Path, kind: str) -> None:
+def test_one_uid_with_two_contents_in_one_folder_is_refused(
+    tmp_path: Path, kind: str
+) -> None:
     files = export(tmp_path / "in/a", 1)
     other = export(tmp_path / "other", 1, cord_gy=7.0, label="OLD", date="20250101")
     shutil.copy(getattr(other, kind), tmp_path / "in/a/old.dcm")
@@ -203,7 +211,9 @@ def test_a_plan_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
     assert "truncated" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
 
 
-def test_what_belongs_to_no_plan_is_quarantined_with_its_reason(tmp_path: Path, tree: Path) -> None:
+def test_what_belongs_to_no_plan_is_quarantined_with_its_reason(
+    tmp_path: Path, tree: Path
+) -> None:
     stray = export(tmp_path / "in/stray", 8)
     stray.plan.unlink()
     (tmp_path / "in/notes.txt").write_text("not DICOM")
@@ -212,11 +222,16 @@ def test_what_belongs_to_no_plan_is_quarantined_with_its_reason(tmp_path: Path, 
 
     result = run_here(tmp_path / "in", out=tmp_path / "out")
 
-    assert "parts of the tree not looked at, or not wholly: 1 (quarantine.csv)" in result.notes
+    assert (
+        "parts of the tree not looked at, or not wholly: 1 (quarantine.csv)"
+        in result.notes
+    )
     tally = result.tally
     assert (tally.rt_files, tally.used, tally.copies) == (5, 3, 0)
     assert outcomes(tmp_path / "out") == {"1": "UNDECIDED"}  # the link may hide a plan
-    reasons = {(row["kind"], row["reason"]) for row in rows(tmp_path / "out/quarantine.csv")}
+    reasons = {
+        (row["kind"], row["reason"]) for row in rows(tmp_path / "out/quarantine.csv")
+    }
     assert reasons == {
         ("RT Structure Set", "no RT Plan among the files names this structure set"),
         ("RT Dose", "the plan that the dose names is not among the files"),
@@ -246,7 +261,11 @@ def test_the_results_may_lie_within_the_tree(tmp_path: Path) -> None:
     run_here(tmp_path, out=tmp_path / "out")
     result = run_here(tmp_path, out=tmp_path / "out", resume=True)
 
-    assert (result.tally.plans, result.tally.quarantined, result.tally.kept) == (1, 0, 1)
+    assert (result.tally.plans, result.tally.quarantined, result.tally.kept) == (
+        1,
+        0,
+        1,
+    )
 
 
 def test_results_of_another_run_are_passed_over_and_what_lies_between_them_is_found(
@@ -263,7 +282,9 @@ def test_results_of_another_run_are_passed_over_and_what_lies_between_them_is_fo
     assert rows(tmp_path / "february/quarantine.csv") == []
 
 
-def test_a_folder_of_other_files_is_not_written_into(tmp_path: Path, tree: Path) -> None:
+def test_a_folder_of_other_files_is_not_written_into(
+    tmp_path: Path, tree: Path
+) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.docx").write_text("precious")
 
@@ -277,7 +298,9 @@ def test_a_second_run_at_the_same_time_is_kept_out(tmp_path: Path, tree: Path) -
         def stage(self, name: str, total: int) -> None:
             if name == "finding files" and total == 0:
                 with pytest.raises(CaseError, match="another run"):
-                    run_here(tree, out=tmp_path / "out", resume=True, private=tmp_path / "p")
+                    run_here(
+                        tree, out=tmp_path / "out", resume=True, private=tmp_path / "p"
+                    )
             super().stage(name, total)
 
     nosy = Nosy()
@@ -298,13 +321,21 @@ def test_no_result_holds_identity_or_paths(tmp_path: Path) -> None:
         box("Tschang ring", (-6, -47, -24), (6, -46, 24)),
         box("Ｐ－４７１１ p_4711", (-6, -48, -24), (6, -47, 24)),
     )
-    spelt = export(secret / "a", 1, label="P4711 07.06.1955", extra=rois, approval="BY ZHANG WEI")
+    spelt = export(
+        secret / "a", 1, label="P4711 07.06.1955", extra=rois, approval="BY ZHANG WEI"
+    )
     structures = pydicom.dcmread(spelt.structure_set)
     structures.PatientName = "Tschang^Wei"
     structures.save_as(spelt.structure_set)
-    export(secret / "b", 2, target="PTV_T10", z_mm=40.0, label="ZHANG boost").dose.unlink()
-    export(secret / "c", 3, patient_id="Q-1", frame="3", patient_name="Li^Na").plan.unlink()
-    cut = export(secret / "d", 4, patient_id="P-0815", frame="4", patient_name="Quast^Jane")
+    export(
+        secret / "b", 2, target="PTV_T10", z_mm=40.0, label="ZHANG boost"
+    ).dose.unlink()
+    export(
+        secret / "c", 3, patient_id="Q-1", frame="3", patient_name="Li^Na"
+    ).plan.unlink()
+    cut = export(
+        secret / "d", 4, patient_id="P-0815", frame="4", patient_name="Quast^Jane"
+    )
     cut.plan.write_bytes(cut.plan.read_bytes()[:-40])
     (secret / "Zhang.txt").write_text("x")
     cases = secret / "cases.csv"
@@ -322,12 +353,19 @@ def test_no_result_holds_identity_or_paths(tmp_path: Path) -> None:
         "p_4711",
         "ｐ－４",
     )
-    identifiers = (*names, "19550607", "1955-06-07", "07.06.1955", str(tmp_path).casefold())
+    identifiers = (
+        *names,
+        "19550607",
+        "1955-06-07",
+        "07.06.1955",
+        str(tmp_path).casefold(),
+    )
 
     run_here(secret, out=tmp_path / "out", cases=cases)
 
     texts = {
-        name: content.decode("latin-1") for name, content in contents(tmp_path / "out").items()
+        name: content.decode("latin-1")
+        for name, content in contents(tmp_path / "out").items()
     }
     texts["run.json"] = (tmp_path / "out/run.json").read_text()
     for name in ("metrics.parquet", "dvh.parquet"):
@@ -337,7 +375,10 @@ def test_no_result_holds_identity_or_paths(tmp_path: Path) -> None:
     assert len(texts) > 12
     for name, text in texts.items():
         for identifier in identifiers:
-            assert identifier not in text.casefold().replace("weight", ""), (identifier, name)
+            assert identifier not in text.casefold().replace("weight", ""), (
+                identifier,
+                name,
+            )
 
     run_here(secret, out=tmp_path / "open", cases=cases, phi=True)
     row = plans(tmp_path / "open")[f"{UID}.1.1"]
@@ -358,7 +399,9 @@ def test_a_pseudonym_is_that_of_the_key(tmp_path: Path) -> None:
     assert Pseudonyms(key).patient("A-1 ") == Pseudonyms(again).patient("a-1")
     assert Pseudonyms(key).patient("A-1") != NAMES.patient("A-1")
     assert NAMES.patient("A-1") != NAMES.patient("A-2")
-    assert NAMES.patient("A-1").removeprefix("pt-") != NAMES.plan("A-1").removeprefix("plan-")
+    assert NAMES.patient("A-1").removeprefix("pt-") != NAMES.plan("A-1").removeprefix(
+        "plan-"
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
@@ -374,7 +417,9 @@ def test_a_key_that_others_can_read_is_told(tmp_path: Path) -> None:
 # --- JUnit --------------------------------------------------------------------------------------
 
 
-def test_junit_is_green_for_passes_only(tmp_path: Path, tree: Path, samples: Path) -> None:
+def test_junit_is_green_for_passes_only(
+    tmp_path: Path, tree: Path, samples: Path
+) -> None:
     undecided = samples / "t7_30gy5_no_level_undecided"
     run_here(tree, undecided, out=tmp_path / "out")
 
@@ -422,10 +467,15 @@ def test_a_damaged_member_costs_itself_only(tmp_path: Path) -> None:
 
     run_here(tmp_path / "in", out=tmp_path / "out")
 
-    assert outcomes(tmp_path / "out") == {"2": "UNDECIDED"}  # it may have been a plan of theirs
+    assert outcomes(tmp_path / "out") == {
+        "2": "UNDECIDED"
+    }  # it may have been a plan of theirs
     assert "course.unseen case" in plans(tmp_path / "out")[f"{UID}.2.1"]["worst"]
     reasons = [row["reason"] for row in rows(tmp_path / "out/quarantine.csv")]
-    assert any(reason.startswith("a member of a zip archive cannot be read") for reason in reasons)
+    assert any(
+        reason.startswith("a member of a zip archive cannot be read")
+        for reason in reasons
+    )
 
 
 def test_exports_within_the_results_are_not_touched(tmp_path: Path) -> None:
@@ -456,7 +506,9 @@ def test_a_refused_run_leaves_the_records_of_the_other(tmp_path: Path) -> None:
 
 def test_a_second_content_of_a_plan_is_quarantined(tmp_path: Path) -> None:
     export(tmp_path / "in/a", 1)
-    shutil.copy(export(tmp_path / "other", 1, label="OLD").plan, tmp_path / "in/old.dcm")
+    shutil.copy(
+        export(tmp_path / "other", 1, label="OLD").plan, tmp_path / "in/old.dcm"
+    )
 
     run_here(tmp_path / "in", out=tmp_path / "out")
 

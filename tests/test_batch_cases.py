@@ -15,7 +15,9 @@ HEAD = "patient_id,centre,trial_number,surgery_date,first_fraction,operated_leve
 UID = "1.2.826.0.1.3680043.10.999"
 
 
-def load_cases_of(folder: Path, text: str, encoding: str = "utf-8") -> dict[str, CaseRow]:
+def load_cases_of(
+    folder: Path, text: str, encoding: str = "utf-8"
+) -> dict[str, CaseRow]:
     (folder / "cases.csv").write_bytes(text.encode(encoding))
     return load_cases(folder / "cases.csv")
 
@@ -63,12 +65,24 @@ def test_what_spreadsheet_programs_write_is_read(
     ("text", "said"),
     [
         ("", ["line 1: no columns; the first line names them"]),
-        ("centre\nX\n", ["line 1: there is no column patient_id", "line 2: patient_id is empty"]),
-        ("patient_id,center\nA,X\n", ["line 1: unknown column 'center'; did you mean centre?"]),
+        (
+            "centre\nX\n",
+            ["line 1: there is no column patient_id", "line 2: patient_id is empty"],
+        ),
+        (
+            "patient_id,center\nA,X\n",
+            ["line 1: unknown column 'center'; did you mean centre?"],
+        ),
         ("patient_id,patient_id\nA,B\n", ["line 1: column patient_id stands twice"]),
         ("patient_id\nA\n\na\n", ["line 4: the patient ID stands in line 2 already"]),
-        ("patient_id,centre\nA,X,Y\n", ["line 2: cell 3 is filled, and its column has no name"]),
-        ("patient_id,surgery_date\nA,02.01.2026\n", ["line 2: surgery_date: '02.01.2026' is not"]),
+        (
+            "patient_id,centre\nA,X,Y\n",
+            ["line 2: cell 3 is filled, and its column has no name"],
+        ),
+        (
+            "patient_id,surgery_date\nA,02.01.2026\n",
+            ["line 2: surgery_date: '02.01.2026' is not"],
+        ),
         (
             "patient_id,surgery_date\nA,2026-02-30\n",
             ["line 2: surgery_date: '2026-02-30' is not a"],
@@ -77,8 +91,14 @@ def test_what_spreadsheet_programs_write_is_read(
             "patient_id,operated_levels\nA,T13\n",
             ["line 2: operated_levels: 'T13' is not a vertebral level"],
         ),
-        ("patient_id,prior_rt\nA,perhaps\n", ["line 2: prior_rt: 'perhaps' is not one of 'none'"]),
-        ("patient_id,operated_levels,\nA,T8,T9\n", ["line 2: cell 3 is filled, and its column"]),
+        (
+            "patient_id,prior_rt\nA,perhaps\n",
+            ["line 2: prior_rt: 'perhaps' is not one of 'none'"],
+        ),
+        (
+            "patient_id,operated_levels,\nA,T8,T9\n",
+            ["line 2: cell 3 is filled, and its column"],
+        ),
         (
             "patient_id,surgery_date,first_fraction\nA,2026-01-20,2026-01-10\n",
             ["line 2: first_fraction: is before surgery_date"],
@@ -86,7 +106,11 @@ def test_what_spreadsheet_programs_write_is_read(
         ('patient_id\n"A\n', ["line 2: unexpected end of data"]),
         (
             "patient_id,prior_rt,conus_level\nA,maybe,Q1\n,none,L1\n",
-            ["line 2: prior_rt: ", "line 2: conus_level: ", "line 3: patient_id is empty"],
+            [
+                "line 2: prior_rt: ",
+                "line 2: conus_level: ",
+                "line 3: patient_id is empty",
+            ],
         ),
     ],
 )
@@ -117,7 +141,9 @@ def test_what_hides_in_cells_does_not_part_a_patient_from_the_plan(
     (row,) = load_cases_of(tmp_path, text).items()
 
     assert row[0] == patient_key(" p1 ")
-    assert row[1].facts == CaseFacts(surgery_date=date(2026, 1, 9), operated_levels=("T8", "T9"))
+    assert row[1].facts == CaseFacts(
+        surgery_date=date(2026, 1, 9), operated_levels=("T8", "T9")
+    )
 
 
 def test_an_encoding_that_nobody_uses_is_refused(tmp_path: Path) -> None:
@@ -144,11 +170,17 @@ def test_facts_of_a_row_are_judged(tmp_path: Path) -> None:
         f"{HEAD}\nA,Shanghai,7,2025-12-20,2026-01-05,T8,none,\nB,Beijing,8,,,T8,yes,\nD,X,9,,,,,\n"
     )
 
-    result = run_here(tmp_path / "in", out=tmp_path / "out", cases=tmp_path / "in/cases.csv")
+    result = run_here(
+        tmp_path / "in", out=tmp_path / "out", cases=tmp_path / "in/cases.csv"
+    )
 
     found = plans(tmp_path / "out")
     first = found[f"{UID}.1.1"]
-    assert (first["outcome"], first["centre"], first["trial_number"]) == ("PASS", "Shanghai", "7")
+    assert (first["outcome"], first["centre"], first["trial_number"]) == (
+        "PASS",
+        "Shanghai",
+        "7",
+    )
     assert (first["prior_rt"], first["case_row"]) == ("none", "2")
     assert outcomes(tmp_path / "out") == {"1": "PASS", "2": "UNDECIDED", "3": "PASS"}
     assert "earlier irradiation is declared" in found[f"{UID}.2.1"]["reason"]

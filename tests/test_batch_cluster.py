@@ -27,7 +27,14 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scheduler(tmp_path: Path) -> Iterator[str]:
     """Start a scheduler, and give its address."""
     address_file = tmp_path / "scheduler.json"
-    command = ["scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(address_file)]
+    command = [
+        "scheduler",
+        "--port",
+        "0",
+        "--no-dashboard",
+        "--scheduler-file",
+        str(address_file),
+    ]
     with _dask(command, tmp_path) as process:
         for _ in range(300):
             if address_file.exists() and address_file.read_text().strip().endswith("}"):
@@ -41,7 +48,9 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
 
 def _dask(words: list[str], folder: Path) -> "subprocess.Popen[bytes]":
     with (folder / f"{words[0]}.log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "dask", *words], stdout=log, stderr=log)
+        return subprocess.Popen(
+            [sys.executable, "-m", "dask", *words], stdout=log, stderr=log
+        )
 
 
 def _worker(address: str, folder: Path) -> "subprocess.Popen[bytes]":
@@ -103,7 +112,9 @@ def test_a_cluster_without_workers_is_one_sentence(
     assert "Traceback" not in told
 
 
-def test_a_scheduler_that_does_not_answer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheduler_that_does_not_answer_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from sbrtcheck import CaseError
     from sbrtcheck.batch.cluster import cluster_executor
 

@@ -23,20 +23,30 @@ def test_the_approved_revision_is_judged_and_the_other_listed(tmp_path: Path) ->
 
     result = run_here(tmp_path / "in", out=tmp_path / "out")
 
-    old, new = plans(tmp_path / "out")[f"{UID}.1.1"], plans(tmp_path / "out")[f"{UID}.2.1"]
+    old, new = (
+        plans(tmp_path / "out")[f"{UID}.1.1"],
+        plans(tmp_path / "out")[f"{UID}.2.1"],
+    )
     assert (new["outcome"], new["role"]) == ("PASS", "judged")
-    assert (old["outcome"], old["role"]) == ("FAIL", "superseded")  # it has a verdict of its own
+    assert (old["outcome"], old["role"]) == (
+        "FAIL",
+        "superseded",
+    )  # it has a verdict of its own
     findings = rows(tmp_path / "out/findings.csv")
     (told,) = (row for row in findings if row["id"] == "course.superseded")
     assert (told["plan"], told["outcome"]) == (old["plan"], "UNDECIDED")
-    assert result.published.current == dict.fromkeys(result.published.current, 0) | {"PASS": 1}
+    assert result.published.current == dict.fromkeys(result.published.current, 0) | {
+        "PASS": 1
+    }
     verdict = (tmp_path / "out/plans" / f"{new['plan']}.json").read_text()
     assert "a rejected plan of the patient is no part of the course: " in verdict
     assert "REJECTED" in verdict
 
 
 @pytest.mark.parametrize("approval", ["APPROVED", "UNAPPROVED"])
-def test_two_approved_revisions_or_none_are_undecided(tmp_path: Path, approval: str) -> None:
+def test_two_approved_revisions_or_none_are_undecided(
+    tmp_path: Path, approval: str
+) -> None:
     for number in (1, 2):
         export(tmp_path / "in" / str(number), number, approval=approval)  # of one date
 
@@ -67,7 +77,9 @@ def test_the_same_level_on_another_image_is_a_revision(tmp_path: Path) -> None:
     assert roles == {"1": "superseded", "2": "judged"}
 
 
-def test_targets_that_overlap_by_half_are_revisions_whatever_their_names(tmp_path: Path) -> None:
+def test_targets_that_overlap_by_half_are_revisions_whatever_their_names(
+    tmp_path: Path,
+) -> None:
     export(tmp_path / "in/1", 1, target="PTV", approval="UNAPPROVED")
     export(tmp_path / "in/2", 2, z_mm=6.0)
 
@@ -90,7 +102,13 @@ def test_an_approved_revision_without_dose_is_an_error_and_the_draft_does_not_pa
 
 def test_parts_of_one_course_are_judged_on_the_sum(tmp_path: Path) -> None:
     for number, target, z_mm in ((1, "PTV_T8", 0.0), (2, "PTV_T10", 40.0)):
-        export(tmp_path / "in" / str(number), number, target=target, z_mm=z_mm, cord_gy=14.0)
+        export(
+            tmp_path / "in" / str(number),
+            number,
+            target=target,
+            z_mm=z_mm,
+            cord_gy=14.0,
+        )
 
     run_here(tmp_path / "in", out=tmp_path / "out")
 
@@ -103,11 +121,17 @@ def test_parts_of_one_course_are_judged_on_the_sum(tmp_path: Path) -> None:
         assert float(near_maximum[1]) == pytest.approx(28.0, abs=0.01)
     metrics = rows(tmp_path / "out/metrics.csv")
     coverage = [float(row["value"]) for row in metrics if row["metric"] == "V100%"]
-    assert coverage == pytest.approx([100.0, 100.0])  # each target in its own plan's dose
+    assert coverage == pytest.approx(
+        [100.0, 100.0]
+    )  # each target in its own plan's dose
 
 
 def test_vertebrae_are_counted_over_all_parts(tmp_path: Path) -> None:
-    for number, target, z_mm in ((1, "PTV_T6", 0.0), (2, "PTV_T8", 40.0), (3, "PTV_T10", 80.0)):
+    for number, target, z_mm in (
+        (1, "PTV_T6", 0.0),
+        (2, "PTV_T8", 40.0),
+        (3, "PTV_T10", 80.0),
+    ):
         export(tmp_path / "in" / str(number), number, target=target, z_mm=z_mm)
 
     run_here(tmp_path / "in", out=tmp_path / "out")
@@ -138,7 +162,9 @@ def test_parts_that_cannot_be_added_leave_the_cord_undecided(
     assert why in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
 
 
-def test_a_part_that_is_no_verdict_leaves_the_cord_of_the_other_undecided(tmp_path: Path) -> None:
+def test_a_part_that_is_no_verdict_leaves_the_cord_of_the_other_undecided(
+    tmp_path: Path,
+) -> None:
     export(tmp_path / "in/1", 1)
     broken = export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0)
     broken.dose.write_bytes(broken.dose.read_bytes()[:-1000])
@@ -152,7 +178,9 @@ def test_a_part_that_is_no_verdict_leaves_the_cord_of_the_other_undecided(tmp_pa
     )
 
 
-def test_a_part_without_dose_leaves_the_cord_of_the_other_undecided(tmp_path: Path) -> None:
+def test_a_part_without_dose_leaves_the_cord_of_the_other_undecided(
+    tmp_path: Path,
+) -> None:
     export(tmp_path / "in/1", 1)
     export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0).dose.unlink()
 
@@ -200,7 +228,10 @@ def test_a_dose_that_tells_of_a_plan_that_is_not_there_leaves_the_patient_undeci
     run_here(tmp_path / "in", out=tmp_path / "out")
 
     assert outcomes(tmp_path / "out") == {"1": "UNDECIDED", "3": "PASS"}
-    assert "names no plan among the files" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
+    assert (
+        "names no plan among the files"
+        in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
+    )
 
 
 @pytest.mark.parametrize(("frame", "outcome"), [("1", "PASS"), ("2", "UNDECIDED")])
@@ -215,13 +246,17 @@ def test_the_dose_of_an_earlier_revision_that_was_left_behind_is_told_and_no_mor
 
     assert outcomes(tmp_path / "out") == {"1": outcome}
     wanted = "course.others" if outcome == "PASS" else "course.unseen"
-    (told,) = (row for row in rows(tmp_path / "out/findings.csv") if row["id"] == wanted)
+    (told,) = (
+        row for row in rows(tmp_path / "out/findings.csv") if row["id"] == wanted
+    )
     assert ("earlier revision" in told["message"]) is (outcome == "PASS")
     kinds = {row["kind"] for row in rows(tmp_path / "out/quarantine.csv")}
     assert kinds == {"RT Dose", "RT Structure Set"}
 
 
-def test_an_open_revision_of_a_part_leaves_the_cord_of_the_other_undecided(tmp_path: Path) -> None:
+def test_an_open_revision_of_a_part_leaves_the_cord_of_the_other_undecided(
+    tmp_path: Path,
+) -> None:
     export(tmp_path / "in/1", 1)
     for number in (2, 3):
         export(tmp_path / "in" / str(number), number, target="PTV_T10", z_mm=40.0)
@@ -233,7 +268,14 @@ def test_an_open_revision_of_a_part_leaves_the_cord_of_the_other_undecided(tmp_p
 
 def test_a_superseded_part_is_not_added(tmp_path: Path) -> None:
     export(tmp_path / "in/1", 1, cord_gy=14.0)
-    export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0, cord_gy=14.0, approval="REJECTED")
+    export(
+        tmp_path / "in/2",
+        2,
+        target="PTV_T10",
+        z_mm=40.0,
+        cord_gy=14.0,
+        approval="REJECTED",
+    )
     export(tmp_path / "in/3", 3, target="PTV_T10", z_mm=40.0, cord_gy=6.0)
 
     run_here(tmp_path / "in", out=tmp_path / "out")
@@ -246,7 +288,9 @@ def test_plans_without_patient_id_are_one_patient_in_one_study(
     tmp_path: Path, patient_id: str | None
 ) -> None:
     export(tmp_path / "in/1", 1, cord_gy=14.0, patient_id=patient_id)
-    export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0, cord_gy=14.0, patient_id=None)
+    export(
+        tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0, cord_gy=14.0, patient_id=None
+    )
     export(tmp_path / "in/3", 3, frame="3", patient_id=None)
 
     run_here(tmp_path / "in", out=tmp_path / "out")
@@ -266,7 +310,10 @@ def test_one_id_with_two_names_is_undecided(tmp_path: Path, approval: str) -> No
     run_here(tmp_path / "in", out=tmp_path / "out")
 
     assert outcomes(tmp_path / "out") == {"1": "UNDECIDED", "2": "UNDECIDED"}
-    assert "different names or birth dates" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
+    assert (
+        "different names or birth dates"
+        in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
+    )
 
 
 def test_two_patient_ids_in_one_frame_are_told(tmp_path: Path) -> None:
@@ -296,7 +343,14 @@ def test_a_plan_of_two_targets_does_not_join_the_plans_of_each(tmp_path: Path) -
     """T8 is approved; T7, and a rejected plan of both, must not be taken for its revisions."""
     second = box("PTV_T10", (-12, -12, 28), (12, 12, 52))
     export(tmp_path / "in/b", 1, cord_gy=14.0)
-    export(tmp_path / "in/c", 2, target="PTV_T10", z_mm=40.0, cord_gy=14.0, approval="UNAPPROVED")
+    export(
+        tmp_path / "in/c",
+        2,
+        target="PTV_T10",
+        z_mm=40.0,
+        cord_gy=14.0,
+        approval="UNAPPROVED",
+    )
     export(
         tmp_path / "in/a",
         3,
@@ -331,7 +385,10 @@ def test_a_part_that_is_gone_when_it_is_added_leaves_no_verdict(
     monkeypatch.undo()
     part.plan.write_bytes(content)
     result = run_here(tmp_path / "in", out=tmp_path / "out", resume=True)
-    assert (result.tally.kept, set(outcomes(tmp_path / "out").values())) == (0, {"FAIL"})
+    assert (result.tally.kept, set(outcomes(tmp_path / "out").values())) == (
+        0,
+        {"FAIL"},
+    )
 
 
 def test_an_error_is_told_also_of_a_plan_that_was_replaced(tmp_path: Path) -> None:
@@ -356,7 +413,8 @@ def dose_of(
     def field(x, y, z):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         at = (x, y, z)
         inside = [
-            (a >= lowest) & (a <= highest) for a, lowest, highest in zip(at, low, high, strict=True)
+            (a >= lowest) & (a <= highest)
+            for a, lowest, highest in zip(at, low, high, strict=True)
         ]
         return 1.0 + 9.0 * (inside[0] & inside[1] & inside[2])
 
@@ -366,7 +424,10 @@ def dose_of(
 
 
 def of_target(*doses: DoseGrid) -> bool:
-    return why_not_superseded(doses, [TARGET], dose_of((-16, -16, -16), (16, 16, 16))) is None
+    return (
+        why_not_superseded(doses, [TARGET], dose_of((-16, -16, -16), (16, 16, 16)))
+        is None
+    )
 
 
 def stamped(dose: DoseGrid, **instance: str | None) -> DoseGrid:
@@ -377,13 +438,17 @@ def stamped(dose: DoseGrid, **instance: str | None) -> DoseGrid:
 
 def test_a_dose_is_of_the_targets_where_it_is_hot_there_and_nowhere_else() -> None:
     assert of_target(dose_of((-16, -16, -16), (16, 16, 16)))
-    assert not of_target(dose_of((-16, -16, -16), (16, 16, 44)))  # a further vertebra is treated
+    assert not of_target(
+        dose_of((-16, -16, -16), (16, 16, 44))
+    )  # a further vertebra is treated
     assert not of_target(dose_of((-16, -16, 28), (16, 16, 44)))
     less = dose_of((-16, -16, 36), (16, 16, 44))
     more = dose_of((-16, -16, -16), (16, 16, 16))
     both = replace(more, dose_gy=more.dose_gy + 0.6 * less.dose_gy)
     assert not of_target(both)
-    assert not of_target(dose_of((-16, -16, -16), (16, 16, 16)), dose_of((-8, -8, 32), (8, 8, 44)))
+    assert not of_target(
+        dose_of((-16, -16, -16), (16, 16, 16)), dose_of((-8, -8, 32), (8, 8, 44))
+    )
 
 
 def test_beams_are_told_by_their_sum_and_plan_sums_are_never_superseded() -> None:
@@ -406,7 +471,10 @@ def test_an_island_elsewhere_is_of_another_target(low_gy: float) -> None:
 
 
 def test_a_target_of_two_islands_does_not_hide_what_lies_between() -> None:
-    islands = box("PTV", (-12, -12, -48), (12, 12, -30)), box("PTV", (-12, -12, 30), (12, 12, 48))
+    islands = (
+        box("PTV", (-12, -12, -48), (12, 12, -30)),
+        box("PTV", (-12, -12, 30), (12, 12, 48)),
+    )
     target = replace(islands[0], contours=(*islands[0].contours, *islands[1].contours))
     between = dose_of((-12, -12, -12), (12, 12, 12))
 
@@ -434,15 +502,23 @@ def test_an_earlier_revision_was_made_shortly_before(
     own: str | None, other: str | None, *, superseded: bool
 ) -> None:
     dose = dose_of((-16, -16, -16), (16, 16, 16))
-    why = why_not_superseded([stamped(dose, date=other)], [TARGET], stamped(dose, date=own))
+    why = why_not_superseded(
+        [stamped(dose, date=other)], [TARGET], stamped(dose, date=own)
+    )
     assert (why is None) is superseded
 
 
 def test_names_that_systems_write_otherwise_are_of_one_patient(tmp_path: Path) -> None:
     for number, name in enumerate(
-        ("Zhang^Wei", "ZHANG^WEI^^", "Zhang^Wei=张^伟", "Zhang, Wei", "Zhang^Wei^^^Mr"), 1
+        ("Zhang^Wei", "ZHANG^WEI^^", "Zhang^Wei=张^伟", "Zhang, Wei", "Zhang^Wei^^^Mr"),
+        1,
     ):
-        export(tmp_path / "in" / str(number), number, patient_name=name, approval="REJECTED")
+        export(
+            tmp_path / "in" / str(number),
+            number,
+            patient_name=name,
+            approval="REJECTED",
+        )
     export(tmp_path / "in/6", 6)
 
     run_here(tmp_path / "in", out=tmp_path / "out")
@@ -454,7 +530,9 @@ def test_a_damaged_plan_whose_patient_id_is_chinese_leaves_the_others_undecided(
     tmp_path: Path,
 ) -> None:
     export(tmp_path / "in/1", 1, patient_id="病历4711")
-    cut = export(tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0, patient_id="病历4711")
+    cut = export(
+        tmp_path / "in/2", 2, target="PTV_T10", z_mm=40.0, patient_id="病历4711"
+    )
     cut.plan.write_bytes(cut.plan.read_bytes()[:-40])
 
     run_here(tmp_path / "in", out=tmp_path / "out")
@@ -463,7 +541,9 @@ def test_a_damaged_plan_whose_patient_id_is_chinese_leaves_the_others_undecided(
 
 
 @pytest.mark.parametrize("how", ["names none", "cut", "empty"])
-def test_a_dose_that_names_no_plan_leaves_the_patient_undecided(tmp_path: Path, how: str) -> None:
+def test_a_dose_that_names_no_plan_leaves_the_patient_undecided(
+    tmp_path: Path, how: str
+) -> None:
     import pydicom
 
     export(tmp_path / "in/1", 1)

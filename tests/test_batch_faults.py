@@ -39,7 +39,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faults") / "in"
     export_many(folder, PLANS)
     # Two plans of one patient: what is known of them is kept, too.
-    export(folder / "part", PLANS, patient_id="P0", frame="0", target="PTV_T10", z_mm=40.0)
+    export(
+        folder / "part", PLANS, patient_id="P0", frame="0", target="PTV_T10", z_mm=40.0
+    )
     return folder
 
 
@@ -113,11 +115,21 @@ def test_kills_while_files_are_written_lose_nothing(
 
 
 def command(tree: Path, out: Path) -> list[str]:
-    words = ["batch", tree, "--out", out, "--private", out.with_name("private"), "--resume"]
+    words = [
+        "batch",
+        tree,
+        "--out",
+        out,
+        "--private",
+        out.with_name("private"),
+        "--resume",
+    ]
     return [sys.executable, "-m", "sbrtcheck.cli", *map(str, words), "-j", "2"]
 
 
-def test_kills_of_the_run_or_its_processes_lose_nothing(tree: Path, tmp_path: Path) -> None:
+def test_kills_of_the_run_or_its_processes_lose_nothing(
+    tree: Path, tmp_path: Path
+) -> None:
     reference = tmp_path / "reference"
     subprocess.run(command(tree, reference), capture_output=True, check=False)
     expected = contents(reference)
@@ -126,7 +138,11 @@ def test_kills_of_the_run_or_its_processes_lose_nothing(tree: Path, tmp_path: Pa
     chance = random.Random(SEED)  # noqa: S311
     kills: Counter[str] = Counter()
     round_ = 0
-    while kills["run"] + kills["process"] < WITHOUT or not kills["run"] or not kills["process"]:
+    while (
+        kills["run"] + kills["process"] < WITHOUT
+        or not kills["run"]
+        or not kills["process"]
+    ):
         out, round_ = tmp_path / f"out{round_}", round_ + 1
         for victim in chance.choices(["run", "process"], k=4):
             with subprocess.Popen(
@@ -137,7 +153,9 @@ def test_kills_of_the_run_or_its_processes_lose_nothing(tree: Path, tmp_path: Pa
                 # A run whose process was killed goes on by itself.
                 run.wait(120)
             # What a killed run leaves behind ends by itself, too.
-        done = subprocess.run(command(tree, out), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command(tree, out), capture_output=True, text=True, check=False
+        )
         assert done.returncode == 1, done.stderr
         assert contents(out) == expected
 
@@ -159,9 +177,13 @@ def _kill(pid: int, victim: str, chance: random.Random) -> str:
     return "process" if of_process else "run"
 
 
-def test_processes_end_with_the_run_that_started_them(tree: Path, tmp_path: Path) -> None:
+def test_processes_end_with_the_run_that_started_them(
+    tree: Path, tmp_path: Path
+) -> None:
     with subprocess.Popen(
-        command(tree, tmp_path / "out"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command(tree, tmp_path / "out"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as run:
         children: list[psutil.Process] = []
         for _ in range(100):
@@ -235,14 +257,19 @@ def test_what_one_plan_does_costs_that_plan_only(
     found = plans(out)
     for number, name in enumerate(names):
         row = found[f"{UID}.{number}.1"]
-        assert row["outcome"] == ("ERROR" if name in FAULTS else "PASS"), (name, row["reason"])
+        assert row["outcome"] == ("ERROR" if name in FAULTS else "PASS"), (
+            name,
+            row["reason"],
+        )
         assert FAULTS.get(name, "") in row["reason"]
 
     # What may pass is tried again; the file that is gone stays gone.
     monkeypatch.undo()
     again = run_here(tmp_path / "in", out=out, runner=two_processes, resume=True)
     assert again.tally.kept == 3
-    errors = [names[int(n)] for n, outcome in outcomes(out).items() if outcome != "PASS"]
+    errors = [
+        names[int(n)] for n, outcome in outcomes(out).items() if outcome != "PASS"
+    ]
     assert errors == ["VANISH"]
 
 
@@ -260,7 +287,9 @@ def test_a_dose_that_does_not_fit_into_memory_is_an_error(tmp_path: Path) -> Non
 
     assert outcomes(tmp_path / "out") == {"1": "ERROR", "2": "PASS"}
     assert "more memory" in plans(tmp_path / "out")[f"{UID}.1.1"]["reason"]
-    assert len(list((tmp_path / "out/.records").glob("*.json"))) == 1  # it is tried again
+    assert (
+        len(list((tmp_path / "out/.records").glob("*.json"))) == 1
+    )  # it is tried again
 
 
 def test_a_pipe_in_the_tree_is_not_opened(tmp_path: Path) -> None:
@@ -296,7 +325,9 @@ def test_a_record_that_cannot_be_written_costs_its_plan_only(
 
     found = outcomes(tmp_path / "out")
     assert list(found.values()).count("ERROR") == 1
-    (row,) = (row for row in plans(tmp_path / "out").values() if row["outcome"] == "ERROR")
+    (row,) = (
+        row for row in plans(tmp_path / "out").values() if row["outcome"] == "ERROR"
+    )
     assert row["reason"] == f"its result could not be written ({os.strerror(code)})"
 
     monkeypatch.undo()
@@ -354,7 +385,9 @@ def test_a_full_disk_is_one_sentence_and_room_mends_it(
     assert "ERROR 0" in mended.stdout
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_work(tree: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused_before_work(
+    tree: Path, tmp_path: Path
+) -> None:
     if not Path("/proc/self").is_dir():
         pytest.skip("there is no /proc")
     words = command(tree, Path("/proc/results"))
@@ -381,7 +414,12 @@ def test_an_executor_whose_process_ends_is_asked_once_more(tmp_path: Path) -> No
             return super().submit(function, *args, **kwargs)
 
     for number in range(4):
-        export(tmp_path / "in" / str(number), number, patient_id=f"P{number}", frame=str(number))
+        export(
+            tmp_path / "in" / str(number),
+            number,
+            patient_id=f"P{number}",
+            frame=str(number),
+        )
     run_here(tmp_path / "in", out=tmp_path / "out", runner=ExecutorRunner(Frail(), 2))
 
     assert set(outcomes(tmp_path / "out").values()) == {"PASS"}
@@ -410,8 +448,18 @@ def test_a_task_that_an_executor_never_ends_is_given_up(
             return super().submit(function, *args, **kwargs)
 
     for number in range(4):
-        export(tmp_path / "in" / str(number), number, patient_id=f"P{number}", frame=str(number))
-    run_here(tmp_path / "in", out=tmp_path / "out", runner=ExecutorRunner(Stuck(), 2), seconds=3.0)
+        export(
+            tmp_path / "in" / str(number),
+            number,
+            patient_id=f"P{number}",
+            frame=str(number),
+        )
+    run_here(
+        tmp_path / "in",
+        out=tmp_path / "out",
+        runner=ExecutorRunner(Stuck(), 2),
+        seconds=3.0,
+    )
 
     found = list(outcomes(tmp_path / "out").values())
     assert (found.count("PASS"), found.count("ERROR")) == (3, 1)

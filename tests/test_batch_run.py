@@ -38,7 +38,9 @@ def test_resume_keeps_what_has_not_changed(tmp_path: Path) -> None:
     assert second.plan.exists()
 
 
-def test_results_that_are_whole_are_left_and_others_written_again(tmp_path: Path) -> None:
+def test_results_that_are_whole_are_left_and_others_written_again(
+    tmp_path: Path,
+) -> None:
     export(tmp_path / "in", 1)
     out = tmp_path / "out"
     run_here(tmp_path / "in", out=out)
@@ -69,7 +71,9 @@ def test_facts_and_protocol_are_part_of_what_is_kept(tmp_path: Path) -> None:
 
     protocol = load_protocol("nct06756087")
     other = replace(protocol, sha256="0" * 64)
-    assert run_here(tmp_path / "in", out=out, resume=True, protocol=other).tally.kept == 0
+    assert (
+        run_here(tmp_path / "in", out=out, resume=True, protocol=other).tally.kept == 0
+    )
 
 
 def test_without_resume_everything_is_judged_again(tmp_path: Path) -> None:
@@ -97,7 +101,9 @@ def test_unchanged_files_are_not_read_again(
     files = export(tmp_path / "in", 1)
     for path in (*files, tmp_path / "in"):
         os.utime(path, (1_600_000_000, 1_600_000_000))
-    monkeypatch.setattr("sbrtcheck.batch.index.SETTLED_NS", -(10**18))  # ctime cannot be set
+    monkeypatch.setattr(
+        "sbrtcheck.batch.index.SETTLED_NS", -(10**18)
+    )  # ctime cannot be set
     out = tmp_path / "out"
     run_here(tmp_path / "in", out=out)
 
@@ -130,7 +136,9 @@ def test_a_damaged_index_is_as_good_as_none(tmp_path: Path) -> None:
     export(tmp_path / "in", 1)
     private = tmp_path / "private"
     private.mkdir()
-    (private / "index.sqlite").write_bytes(b"this is no database, and long enough to be one" * 99)
+    (private / "index.sqlite").write_bytes(
+        b"this is no database, and long enough to be one" * 99
+    )
 
     run_here(tmp_path / "in", out=tmp_path / "out", private=private)
 
@@ -180,7 +188,8 @@ def test_the_samples_get_the_verdicts_that_they_were_made_for(
 
     expected = tomllib.loads((samples / "expected.toml").read_text(encoding="utf-8"))
     found = {
-        Path(row["path"]).parent.name: row["outcome"] for row in rows(tmp_path / "out/plans.csv")
+        Path(row["path"]).parent.name: row["outcome"]
+        for row in rows(tmp_path / "out/plans.csv")
     }
     for name, row in expected.items():
         if (samples / name / "RP.dcm").exists():
@@ -194,11 +203,15 @@ def batch(*words: str | Path, private: Path) -> subprocess.CompletedProcess[str]
     return run("batch", *words, "--private", private)
 
 
-def test_the_command_writes_all_results_and_says_what_it_found(tmp_path: Path, tree: Path) -> None:
+def test_the_command_writes_all_results_and_says_what_it_found(
+    tmp_path: Path, tree: Path
+) -> None:
     done = batch(tree, "--out", tmp_path / "out", private=tmp_path / "private")
 
     assert done.returncode == 2
-    assert "3 plans: PASS 1   VARIATION 0   UNDECIDED 0   FAIL 1   ERROR 1" in done.stdout
+    assert (
+        "3 plans: PASS 1   VARIATION 0   UNDECIDED 0   FAIL 1   ERROR 1" in done.stdout
+    )
     assert "DRAFT PROTOCOL" in done.stdout
     assert "Traceback" not in done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir() if path.name[0] != "."}
@@ -236,7 +249,13 @@ def test_the_command_writes_all_results_and_says_what_it_found(tmp_path: Path, t
     ],
 )
 def test_the_worst_plan_is_the_exit_code(
-    tmp_path: Path, tree: Path, samples: Path, *, roots: tuple[str, ...], fail_on: str, code: int
+    tmp_path: Path,
+    tree: Path,
+    samples: Path,
+    *,
+    roots: tuple[str, ...],
+    fail_on: str,
+    code: int,
 ) -> None:
     from sbrtcheck.cli.batch import FailOn, exit_code
 
@@ -244,7 +263,9 @@ def test_the_worst_plan_is_the_exit_code(
         "open": samples / "t7_30gy5_no_level_undecided",
         "varied": samples / "t11t12_36gy6_variation",
     }
-    result = run_here(*(places.get(name, tree / name) for name in roots), out=tmp_path / "out")
+    result = run_here(
+        *(places.get(name, tree / name) for name in roots), out=tmp_path / "out"
+    )
 
     assert exit_code(result, FailOn(fail_on)) == code
 
@@ -252,7 +273,9 @@ def test_the_worst_plan_is_the_exit_code(
 def test_no_plan_at_all_is_no_pass(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
 
-    done = batch(tmp_path / "in", "--out", tmp_path / "out", private=tmp_path / "private")
+    done = batch(
+        tmp_path / "in", "--out", tmp_path / "out", private=tmp_path / "private"
+    )
 
     assert done.returncode == 2
     assert "no RT Plan below these folders" in done.stderr
@@ -286,7 +309,12 @@ def test_an_interrupted_run_stops_cleanly_and_goes_on(tmp_path: Path) -> None:
     import signal
 
     for number in range(12):
-        export(tmp_path / "in" / str(number), number, patient_id=f"P{number}", frame=str(number))
+        export(
+            tmp_path / "in" / str(number),
+            number,
+            patient_id=f"P{number}",
+            frame=str(number),
+        )
     command: list[str | Path] = [
         *(sys.executable, "-m", "sbrtcheck.cli", "batch", tmp_path / "in", "-j", "1"),
         *("--out", tmp_path / "out", "--private", tmp_path / "private"),
@@ -304,7 +332,11 @@ def test_an_interrupted_run_stops_cleanly_and_goes_on(tmp_path: Path) -> None:
     assert not (tmp_path / "out/run.json").exists()
 
     done = batch(
-        tmp_path / "in", "--out", tmp_path / "out", "--resume", private=tmp_path / "private"
+        tmp_path / "in",
+        "--out",
+        tmp_path / "out",
+        "--resume",
+        private=tmp_path / "private",
     )
     assert done.returncode == 0
     assert "verdicts of an earlier run were kept" in done.stdout

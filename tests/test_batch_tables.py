@@ -78,7 +78,9 @@ def test_every_column_is_documented_as_it_is() -> None:
     assert f"**schema {columns.SCHEMA}**" in text
 
 
-@pytest.mark.parametrize("name", ["plans", "metrics", "findings", "quarantine", "summary"])
+@pytest.mark.parametrize(
+    "name", ["plans", "metrics", "findings", "quarantine", "summary"]
+)
 def test_csv_has_the_columns_and_a_byte_order_mark(out: Path, name: str) -> None:
     content = (out / f"{name}.csv").read_bytes()
     table = getattr(columns, name.upper())
@@ -93,8 +95,12 @@ def test_csv_has_the_columns_and_a_byte_order_mark(out: Path, name: str) -> None
                 float(text)
 
 
-@pytest.mark.parametrize(("name", "table"), [("metrics", columns.METRICS), ("dvh", columns.DVH)])
-def test_parquet_has_the_columns_and_kinds(out: Path, name: str, table: tuple[Column, ...]) -> None:
+@pytest.mark.parametrize(
+    ("name", "table"), [("metrics", columns.METRICS), ("dvh", columns.DVH)]
+)
+def test_parquet_has_the_columns_and_kinds(
+    out: Path, name: str, table: tuple[Column, ...]
+) -> None:
     schema = pq.read_schema(out / f"{name}.parquet")
     kinds = {"text": "string", "number": "double", "whole": "int64", "flag": "bool"}
 
@@ -127,7 +133,9 @@ def test_no_cell_runs(out: Path) -> None:
                     float(text)  # a negative number is no formula
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"])
+@pytest.mark.parametrize(
+    "start", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"]
+)
 def test_text_that_would_run_begins_with_an_apostrophe(start: str) -> None:
     text = Column("roi", "text", "", "")
     assert cell(f"{start}1+1", text) == f"'{start}1+1"
@@ -152,7 +160,9 @@ def test_curves_are_those_of_the_engine(out: Path) -> None:
     for row in found:
         expected = dvh.volume_at_dose_cc(row["dose_gy"])
         assert row["volume_cc"] == pytest.approx(expected, rel=1e-5)
-        assert row["volume_percent"] == pytest.approx(100 * row["volume_cc"] / dvh.volume_cc)
+        assert row["volume_percent"] == pytest.approx(
+            100 * row["volume_cc"] / dvh.volume_cc
+        )
     assert [row["dose_gy"] for row in found[:4]] == [0.0, 0.1, 0.2, 0.3]
     assert found[-1]["volume_cc"] == 0.0
 
@@ -163,7 +173,8 @@ def test_run_json_holds_the_hash_of_every_result(out: Path) -> None:
     hashes = json.loads((out / "run.json").read_text())["outputs"]
 
     assert hashes == {
-        name: hashlib.sha256(content).hexdigest() for name, content in contents(out).items()
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in contents(out).items()
     }
 
 
@@ -202,10 +213,18 @@ def test_no_plans_have_no_interval() -> None:
 
 
 def test_deviations_are_counted_by_group_and_rules() -> None:
-    def plan(centre: str | None, levels: tuple[str, ...], trial: str, dosimetry: str) -> Counted:
-        both = max(trial, dosimetry, key=("PASS", "VARIATION", "UNDECIDED", "FAIL", "ERROR").index)
+    def plan(
+        centre: str | None, levels: tuple[str, ...], trial: str, dosimetry: str
+    ) -> Counted:
+        both = max(
+            trial,
+            dosimetry,
+            key=("PASS", "VARIATION", "UNDECIDED", "FAIL", "ERROR").index,
+        )
         told = {"trial": trial, "dosimetry": dosimetry, "both": both}
-        return Counted(centre=centre, scheme="30 Gy/5", levels=levels, outcomes=dict(told))
+        return Counted(
+            centre=centre, scheme="30 Gy/5", levels=levels, outcomes=dict(told)
+        )
 
     found = list(
         summarise(
@@ -224,9 +243,9 @@ def test_deviations_are_counted_by_group_and_rules() -> None:
         return only
 
     everything = row("dosimetry", "all", "all", "VARIATION or FAIL")
-    assert [everything[n] for n in ("plans", "decided", "undecided", "errors", "count")] == [
-        *(4, 2, 1, 1, 2)
-    ]
+    assert [
+        everything[n] for n in ("plans", "decided", "undecided", "errors", "count")
+    ] == [*(4, 2, 1, 1, 2)]
     assert row("dosimetry", "all", "all", "FAIL")["percent"] == 50.0
     assert row("trial", "all", "all", "FAIL")["count"] == 0
     assert row("both", "centre", "A", "FAIL")["count"] == 1
@@ -254,7 +273,9 @@ def queries() -> list[str]:
     return re.findall(r"```sql\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def ask(query: str, out: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+def ask(
+    query: str, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[Any, ...]]:
     monkeypatch.chdir(out)
     with duckdb.connect() as database:
         return database.execute(query).fetchall()
@@ -270,7 +291,9 @@ def test_near_maximum_by_centre(out: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert shanghai[3] == pytest.approx(25.3, abs=0.02)
 
 
-def test_plans_that_the_numerics_decide(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plans_that_the_numerics_decide(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = ask(queries()[1], out, monkeypatch)
 
     near = plans(out)["1.2.826.0.1.3680043.10.999.2.1"]["plan"]
@@ -280,9 +303,13 @@ def test_plans_that_the_numerics_decide(out: Path, monkeypatch: pytest.MonkeyPat
         if row["limit"] and row["value"] is not None:
             line = float(row["limit"].split()[1])
             beyond = row["low"] <= line <= row["high"]
-            told = (row["plan"], row["structure"], row["metric"]) in {r[:3] for r in found}
+            told = (row["plan"], row["structure"], row["metric"]) in {
+                r[:3] for r in found
+            }
             assert (
-                told == beyond or math.isclose(line, row["low"]) or math.isclose(line, row["high"])
+                told == beyond
+                or math.isclose(line, row["low"])
+                or math.isclose(line, row["high"])
             )
 
 
@@ -308,7 +335,11 @@ def test_the_script_of_the_page_runs(samples: Path, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(script, encoding="utf-8")
 
     done = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
     assert done.stdout.startswith("{'PASS': 13, 'VARIATION': 3, ")

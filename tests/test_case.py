@@ -47,7 +47,9 @@ def small_dose(
 
 
 def small_structure_set(uid: str = STRUCTURE_SET_UID) -> StructureSet:
-    value = structure_set([box("PTV_T8", (0, 0, 0), (3, 3, 3)), box("Cord", (0, 9, 0), (3, 12, 3))])
+    value = structure_set(
+        [box("PTV_T8", (0, 0, 0), (3, 3, 3)), box("Cord", (0, 9, 0), (3, 12, 3))]
+    )
     return replace(value, instance=replace(value.instance, sop_instance_uid=uid))
 
 
@@ -93,7 +95,8 @@ def test_any_file_of_a_case_or_its_folder_leads_to_the_case(
     written = write_small_case(tmp_path / "written")
     (tmp_path / folder).mkdir()
     paths = [
-        path.rename(tmp_path / folder / name) for path, name in zip(written, names, strict=True)
+        path.rename(tmp_path / folder / name)
+        for path, name in zip(written, names, strict=True)
     ]
     given = dict(zip(Files._fields, paths, strict=True)) | {"folder": tmp_path / folder}
 
@@ -104,7 +107,13 @@ def test_any_file_of_a_case_or_its_folder_leads_to_the_case(
 @pytest.mark.parametrize("argument", ["plan", "structure_set", "dose"])
 @pytest.mark.parametrize(
     "folders",
-    [(".", ".", "."), ("RP", "RS", "RD"), (".", "RS", "RD"), ("RP", ".", "."), ("RP", "RS", ".")],
+    [
+        (".", ".", "."),
+        ("RP", "RS", "RD"),
+        (".", "RS", "RD"),
+        ("RP", ".", "."),
+        ("RP", "RS", "."),
+    ],
     ids=["together", "beside", "below", "above", "mixed"],
 )
 def test_files_are_found_beside_below_and_above(
@@ -119,7 +128,9 @@ def test_files_are_found_beside_below_and_above(
     assert uids(load_case(Files(*moved)._asdict()[argument])) == WHOLE
 
 
-def test_a_folder_of_three_folders_leads_to_the_case(tmp_path: Path, files: Files) -> None:
+def test_a_folder_of_three_folders_leads_to_the_case(
+    tmp_path: Path, files: Files
+) -> None:
     for path in files:
         (tmp_path / "study" / path.stem).mkdir(parents=True)
         path.rename(tmp_path / "study" / path.stem / path.name)
@@ -167,7 +178,9 @@ def test_the_dataset_is_believed_not_the_file_header(files: Files) -> None:
         uid = pydicom.dcmread(path).SOPInstanceUID.encode()
         stale = uid[:-1] + b"9"
         path.write_bytes(content.replace(uid, stale, 1))
-        assert pydicom.dcmread(path).file_meta.MediaStorageSOPInstanceUID == stale.decode()
+        assert (
+            pydicom.dcmread(path).file_meta.MediaStorageSOPInstanceUID == stale.decode()
+        )
 
     assert [uids(load_case(path)) for path in files] == [WHOLE] * 3
 
@@ -253,7 +266,9 @@ def test_more_files_of_one_patient_than_can_be_are_refused_with_their_number(
 ) -> None:
     monkeypatch.setattr("sbrtcheck.dossier.link.MOST_FILES", 2)
 
-    with pytest.raises(CaseError, match=r"more than 2 RT files of this patient lie here \(3\)"):
+    with pytest.raises(
+        CaseError, match=r"more than 2 RT files of this patient lie here \(3\)"
+    ):
         load_case(files.plan)
 
 
@@ -274,7 +289,9 @@ def test_a_folder_of_three_plans_is_ambiguous(files: Files) -> None:
     for ending in ("21", "22"):
         save_plan(other_plan(OTHER_UID + ending), files.plan.with_name(ending))
 
-    with pytest.raises(CaseError, match="the folder holds 3 RT Plans; give the file of") as caught:
+    with pytest.raises(
+        CaseError, match="the folder holds 3 RT Plans; give the file of"
+    ) as caught:
         load_case(files.plan.parent)
 
     rows = [str(row) for row in caught.value.candidates]
@@ -287,7 +304,9 @@ def test_a_folder_of_three_plans_is_ambiguous(files: Files) -> None:
 def test_a_structure_set_of_two_plans_is_ambiguous(files: Files) -> None:
     save_plan(other_plan(OTHER_UID), files.plan.with_name("second"))
 
-    with pytest.raises(CaseError, match="2 RT Plans belong to this structure set; give the file"):
+    with pytest.raises(
+        CaseError, match="2 RT Plans belong to this structure set; give the file"
+    ):
         load_case(files.structure_set)
 
 
@@ -295,21 +314,31 @@ def test_a_dose_of_two_plans_is_ambiguous(files: Files) -> None:
     save_plan(other_plan(OTHER_UID), files.plan.with_name("second"))
     save_dose(small_dose(plans=(PLAN_UID, OTHER_UID)), files.dose)
 
-    with pytest.raises(CaseError, match="2 RT Plans belong to this dose; give the file of one"):
+    with pytest.raises(
+        CaseError, match="2 RT Plans belong to this dose; give the file of one"
+    ):
         load_case(files.dose)
 
 
 @pytest.mark.parametrize("argument", ["structure_set", "dose"])
-def test_a_file_whose_plan_is_not_there_leads_nowhere(files: Files, argument: str) -> None:
+def test_a_file_whose_plan_is_not_there_leads_nowhere(
+    files: Files, argument: str
+) -> None:
     files.plan.unlink()
 
-    with pytest.raises(CaseError, match=rf"no RT Plan of this {argument.replace('_', ' ')} lies"):
+    with pytest.raises(
+        CaseError, match=rf"no RT Plan of this {argument.replace('_', ' ')} lies"
+    ):
         load_case(files._asdict()[argument])
 
 
 def test_the_other_plan_of_a_folder_does_not_disturb(files: Files) -> None:
-    save_plan(other_plan(OTHER_UID, structure_set_uid="1.2.3"), files.plan.with_name("0"))
-    save_dose(small_dose(OTHER_UID + "1", plans=(OTHER_UID,)), files.plan.with_name("1"))
+    save_plan(
+        other_plan(OTHER_UID, structure_set_uid="1.2.3"), files.plan.with_name("0")
+    )
+    save_dose(
+        small_dose(OTHER_UID + "1", plans=(OTHER_UID,)), files.plan.with_name("1")
+    )
 
     assert [uids(load_case(path)) for path in files] == [WHOLE] * 3
 
@@ -321,7 +350,9 @@ def test_an_ion_plan_is_declined_by_name(files: Files, argument: str) -> None:
     pydicom.dcmwrite(files.plan, dataset)
     given = files._asdict() | {"folder": files.plan.parent}
 
-    with pytest.raises(UnsupportedError, match=r"RT Ion Plan.*; only photon RT Plans are judged"):
+    with pytest.raises(
+        UnsupportedError, match=r"RT Ion Plan.*; only photon RT Plans are judged"
+    ):
         load_case(given[argument])
 
 
@@ -340,7 +371,9 @@ def test_another_structure_set_beside_the_plan_is_not_taken(files: Files) -> Non
 
 
 @pytest.mark.parametrize("by", ["path", "UID ending"])
-def test_a_structure_set_given_by_hand_is_taken_and_marked(files: Files, by: str) -> None:
+def test_a_structure_set_given_by_hand_is_taken_and_marked(
+    files: Files, by: str
+) -> None:
     save_structure_set(small_structure_set(OTHER_UID), files.structure_set)
     option = files.structure_set if by == "path" else OTHER_UID[-6:]
 
@@ -365,14 +398,18 @@ def test_a_structure_set_whose_first_bytes_hide_its_uid_is_found(files: Files) -
     assert uids(load_case(files.plan)) == WHOLE
 
 
-def test_a_structure_set_whose_first_bytes_hide_another_uid_is_not_taken(files: Files) -> None:
+def test_a_structure_set_whose_first_bytes_hide_another_uid_is_not_taken(
+    files: Files,
+) -> None:
     hide_uid(files.structure_set, OTHER_UID)
 
     with pytest.raises(CaseError, match="that the plan names is not beside it"):
         load_case(files.plan)
 
 
-def test_the_right_structure_set_given_by_hand_is_not_marked_as_foreign(files: Files) -> None:
+def test_the_right_structure_set_given_by_hand_is_not_marked_as_foreign(
+    files: Files,
+) -> None:
     link = load_case(files.plan, structure_set=files.structure_set).links[1]
 
     assert link.matches_uid
@@ -382,7 +419,9 @@ def test_the_right_structure_set_given_by_hand_is_not_marked_as_foreign(files: F
 def test_a_plan_that_names_no_structure_set_asks_for_one(files: Files) -> None:
     save_plan(other_plan(PLAN_UID, structure_set_uid=None), files.plan)
 
-    with pytest.raises(CaseError, match="the plan names no structure set; add --struct FILE"):
+    with pytest.raises(
+        CaseError, match="the plan names no structure set; add --struct FILE"
+    ):
         load_case(files.plan)
 
 
@@ -391,7 +430,9 @@ def test_a_missing_option_is_refused_by_its_name(files: Files) -> None:
         load_case(files.plan, structure_set="nowhere.dcm")
     with pytest.raises(CaseError, match="--dose: there is no such file"):
         load_case(files.plan, dose="…")
-    with pytest.raises(CaseError, match="--dose: 0 files found here have a UID that ends with 99"):
+    with pytest.raises(
+        CaseError, match="--dose: 0 files found here have a UID that ends with 99"
+    ):
         load_case(files.plan, dose="99")
 
 
@@ -428,7 +469,9 @@ def test_a_uid_ending_chooses_among_the_candidates(files: Files, copies: int) ->
 def test_a_uid_ending_of_two_candidates_chooses_none(files: Files) -> None:
     save_dose(small_dose("1.2.3"), files.dose.with_name("second"))
 
-    with pytest.raises(CaseError, match="--dose: 2 files found here have a UID that ends with 3"):
+    with pytest.raises(
+        CaseError, match="--dose: 2 files found here have a UID that ends with 3"
+    ):
         load_case(files.plan, dose="3")
 
 
@@ -468,7 +511,9 @@ def test_one_uid_with_two_contents_is_refused(files: Files, field: str) -> None:
     dataset.SeriesDescription = "edited"
     pydicom.dcmwrite(path.with_name("edited"), dataset)
 
-    with pytest.raises(CaseError, match=r"the same SOP Instance UID .* differ in content"):
+    with pytest.raises(
+        CaseError, match=r"the same SOP Instance UID .* differ in content"
+    ):
         load_case(files.plan.parent)
 
 
@@ -496,7 +541,9 @@ def test_the_dose_of_one_of_two_fraction_groups_is_declined(files: Files) -> Non
     save_plan(replace(plan(), fraction_groups=groups), files.plan)
     save_dose(small_dose(summation="FRACTION"), files.dose)
 
-    with pytest.raises(UnsupportedError, match="one of several fraction groups; export the plan"):
+    with pytest.raises(
+        UnsupportedError, match="one of several fraction groups; export the plan"
+    ):
         load_case(files.plan)
 
 
@@ -530,7 +577,9 @@ def test_a_plan_dose_that_names_two_plans_is_declined(files: Files) -> None:
     """A sum under the name of PLAN: one plan would be judged by the dose of two."""
     save_dose(small_dose(plans=(PLAN_UID, OTHER_UID)), files.dose)
 
-    with pytest.raises(UnsupportedError, match="kind PLAN: it names several plans; export the"):
+    with pytest.raises(
+        UnsupportedError, match="kind PLAN: it names several plans; export the"
+    ):
         load_case(files.plan)
 
 
@@ -549,7 +598,9 @@ def test_a_relative_dose_is_declined_before_anything_is_searched(
 def test_a_dose_of_another_plan_is_not_taken(files: Files) -> None:
     save_dose(small_dose(plans=(OTHER_UID,)), files.dose)
 
-    with pytest.raises(CaseError, match=r"no RT Dose .* names this plan; .* add --dose FILE"):
+    with pytest.raises(
+        CaseError, match=r"no RT Dose .* names this plan; .* add --dose FILE"
+    ):
         load_case(files.plan)
 
     link = load_case(files.plan, dose=files.dose).links[2]
@@ -557,7 +608,9 @@ def test_a_dose_of_another_plan_is_not_taken(files: Files) -> None:
     assert str(link.how) == "given by hand; it does not name this plan"
 
 
-def test_a_damaged_dose_beside_a_whole_one_may_be_of_a_plan_that_is_not_known(files: Files) -> None:
+def test_a_damaged_dose_beside_a_whole_one_may_be_of_a_plan_that_is_not_known(
+    files: Files,
+) -> None:
     content = files.dose.read_bytes()
     start = content.index(b"\x04\x30\x02\x00")  # Dose Units: the header ends inside
     files.dose.with_name("damaged").write_bytes(content[: start + 9])
@@ -573,12 +626,16 @@ def test_a_damaged_dose_beside_a_whole_one_may_be_of_a_plan_that_is_not_known(fi
 
 
 @pytest.mark.parametrize("field", Files._fields)
-def test_files_of_two_patients_are_refused_without_naming_them(files: Files, field: str) -> None:
+def test_files_of_two_patients_are_refused_without_naming_them(
+    files: Files, field: str
+) -> None:
     dataset = pydicom.dcmread(files._asdict()[field])
     dataset.PatientID = "P-4711"
     pydicom.dcmwrite(files._asdict()[field], dataset)
 
-    with pytest.raises(CaseError, match="different patients: their patient IDs differ") as caught:
+    with pytest.raises(
+        CaseError, match="different patients: their patient IDs differ"
+    ) as caught:
         load_case(files.plan)
 
     assert "4711" not in str(caught.value)
@@ -586,7 +643,9 @@ def test_files_of_two_patients_are_refused_without_naming_them(files: Files, fie
 
 
 @pytest.mark.parametrize("field", ["structure_set", "dose"])
-@pytest.mark.parametrize(("patient_id", "is_refused"), [("p-0815", False), ("P-4711", True)])
+@pytest.mark.parametrize(
+    ("patient_id", "is_refused"), [("p-0815", False), ("P-4711", True)]
+)
 def test_a_file_of_another_patient_is_refused_also_when_given_by_hand(
     tmp_path: Path, files: Files, field: str, patient_id: str, *, is_refused: bool
 ) -> None:
@@ -594,7 +653,9 @@ def test_a_file_of_another_patient_is_refused_also_when_given_by_hand(
     dataset.PatientID = patient_id
     given = tmp_path / "given.dcm"
     pydicom.dcmwrite(given, dataset)
-    structures, dose = (given if field == kind else None for kind in ("structure_set", "dose"))
+    structures, dose = (
+        given if field == kind else None for kind in ("structure_set", "dose")
+    )
 
     if not is_refused:
         assert uids(load_case(files.plan, structure_set=structures, dose=dose)) == WHOLE
@@ -617,7 +678,9 @@ def test_a_dose_in_another_frame_of_reference_is_refused(files: Files) -> None:
     dataset.FrameOfReferenceUID = OTHER_UID
     pydicom.dcmwrite(files.dose, dataset)
 
-    with pytest.raises(CaseError, match="plan and dose have different frames of reference"):
+    with pytest.raises(
+        CaseError, match="plan and dose have different frames of reference"
+    ):
         load_case(files.plan)
 
 

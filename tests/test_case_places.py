@@ -35,7 +35,9 @@ WHOLE = [PLAN_UID, STRUCTURE_SET_UID, DOSE_UID]
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
-    return write_case(tmp_path / "case", structure_set=small_structure_set(), dose=small_dose())
+    return write_case(
+        tmp_path / "case", structure_set=small_structure_set(), dose=small_dose()
+    )
 
 
 # --- Doses of single beams ----------------------------------------------------------------------
@@ -44,19 +46,31 @@ def files(tmp_path: Path) -> Files:
 def three_beams() -> Plan:
     """Return a plan of two treatment beams and a set-up beam."""
     kinds = ("TREATMENT", "TREATMENT", "SETUP")
-    beams = tuple(Beam(number=n, name=f"B{n}", delivery_type=k) for n, k in enumerate(kinds, 1))
+    beams = tuple(
+        Beam(number=n, name=f"B{n}", delivery_type=k) for n, k in enumerate(kinds, 1)
+    )
     group = FractionGroup(
-        number=1, fractions=5, beam_numbers=(1, 2), beam_doses_gy=(3, 3), beam_metersets=(9, 9)
+        number=1,
+        fractions=5,
+        beam_numbers=(1, 2),
+        beam_doses_gy=(3, 3),
+        beam_metersets=(9, 9),
     )
     return replace(plan(), beams=beams, fraction_groups=(group,))
 
 
-def beam_dose(number: int, beams: Sequence[int], gy: float, step_mm: float = 4.0) -> DoseGrid:
-    grid = dose_grid(lambda x, y, z: gy + 0.1 * (x + y + z), (0, 0, 0), (12, 12, 12), step_mm)
+def beam_dose(
+    number: int, beams: Sequence[int], gy: float, step_mm: float = 4.0
+) -> DoseGrid:
+    grid = dose_grid(
+        lambda x, y, z: gy + 0.1 * (x + y + z), (0, 0, 0), (12, 12, 12), step_mm
+    )
     assert grid.header is not None
     header = replace(
         grid.header,
-        instance=replace(grid.header.instance, sop_instance_uid=f"{OTHER_UID}.{number}"),
+        instance=replace(
+            grid.header.instance, sop_instance_uid=f"{OTHER_UID}.{number}"
+        ),
         summation_type="BEAM",
         fraction_group_numbers=(1,),
         beam_numbers=tuple(beams),
@@ -79,10 +93,14 @@ def test_beam_doses_that_hold_each_treatment_beam_once_add_up(files: Files) -> N
     assert case.dose.dose_gy[0, 0, 0] == pytest.approx(15.0, abs=1e-6)
     assert case.dose.dose_gy[-1, -1, -1] == pytest.approx(15.0 + 0.2 * 36, abs=1e-6)
     assert len(case.links_of("RT Dose")) == 2
-    assert "sum of 2 beam doses, each treatment beam once" in " ".join(map(str, case.notes))
+    assert "sum of 2 beam doses, each treatment beam once" in " ".join(
+        map(str, case.notes)
+    )
 
 
-def test_beam_doses_on_different_grids_are_read_at_the_points_of_the_finest(files: Files) -> None:
+def test_beam_doses_on_different_grids_are_read_at_the_points_of_the_finest(
+    files: Files,
+) -> None:
     write_beams(files, beam_dose(1, [1], 10.0), beam_dose(2, [2], 5.0, step_mm=3.0))
 
     dose = load_case(files.plan).dose
@@ -99,7 +117,9 @@ def test_one_dose_of_both_beams_is_the_plan(files: Files) -> None:
 
 
 def test_the_dose_of_a_set_up_beam_is_left_out_and_noted(files: Files) -> None:
-    write_beams(files, beam_dose(1, [1], 10.0), beam_dose(2, [2], 5.0), beam_dose(3, [3], 1.0))
+    write_beams(
+        files, beam_dose(1, [1], 10.0), beam_dose(2, [2], 5.0), beam_dose(3, [3], 1.0)
+    )
 
     case = load_case(files.plan)
 
@@ -133,7 +153,9 @@ def test_one_dose_of_all_beams_given_by_hand_is_the_plan(files: Files) -> None:
 
     whole, part = (files.dose.with_name(f"beam{n}") for n in (1, 2))
 
-    assert load_case(files.plan, dose=whole).dose.dose_gy[0, 0, 0] == pytest.approx(30.0)
+    assert load_case(files.plan, dose=whole).dose.dose_gy[0, 0, 0] == pytest.approx(
+        30.0
+    )
     with pytest.raises(UnsupportedError, match="missing are beams 1 'B1'"):
         load_case(files.plan, dose=part)
 
@@ -141,15 +163,22 @@ def test_one_dose_of_all_beams_given_by_hand_is_the_plan(files: Files) -> None:
 def test_any_beam_dose_leads_to_the_case(files: Files) -> None:
     write_beams(files, beam_dose(1, [1], 10.0), beam_dose(2, [2], 5.0))
 
-    assert load_case(files.dose.with_name("beam2")).dose.dose_gy[0, 0, 0] == pytest.approx(15.0)
+    assert load_case(files.dose.with_name("beam2")).dose.dose_gy[
+        0, 0, 0
+    ] == pytest.approx(15.0)
 
 
 def test_a_dose_of_a_foreign_fraction_group_is_declined(files: Files) -> None:
     dose = small_dose()
     assert dose.header is not None
-    save_dose(replace(dose, header=replace(dose.header, fraction_group_numbers=(3,))), files.dose)
+    save_dose(
+        replace(dose, header=replace(dose.header, fraction_group_numbers=(3,))),
+        files.dose,
+    )
 
-    with pytest.raises(UnsupportedError, match="names fraction group 3, which the plan lacks"):
+    with pytest.raises(
+        UnsupportedError, match="names fraction group 3, which the plan lacks"
+    ):
         load_case(files.plan)
 
 
@@ -198,7 +227,9 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(
 
 
 @pytest.mark.parametrize("content", [b"PK\3\4 no archive", b""])
-def test_a_damaged_archive_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_archive_is_refused_in_a_sentence(
+    tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(content)
 
@@ -231,7 +262,9 @@ def directory(files: Files, tmp_path: Path) -> Path:
         dataset.save_as(path)
         media.add(dataset)
     media.write(tmp_path / "media")
-    media._stage["t"].cleanup()  # pydicom leaves its staging folder to the garbage collector
+    media._stage[
+        "t"
+    ].cleanup()  # pydicom leaves its staging folder to the garbage collector
     assert not list((tmp_path / "media").glob("*.dcm"))
     return tmp_path / "media" / "DICOMDIR"
 
@@ -263,7 +296,10 @@ def test_a_dicomdir_cannot_name_files_outside_its_folder(directory: Path) -> Non
 
 
 def save_other(
-    files: Files, patient_id: str | None = "P-0815", folder: str = "", uid: str = OTHER_UID
+    files: Files,
+    patient_id: str | None = "P-0815",
+    folder: str = "",
+    uid: str = OTHER_UID,
 ) -> Path:
     value = other_plan(uid)
     header = replace(value.instance, patient=Patient(patient_id=patient_id))
@@ -288,7 +324,9 @@ def test_another_plan_of_the_patient_is_listed(files: Files, folder: str) -> Non
     assert other_uids(files) == [OTHER_UID]
 
 
-def test_the_case_of_letters_in_an_id_does_not_make_another_patient(files: Files) -> None:
+def test_the_case_of_letters_in_an_id_does_not_make_another_patient(
+    files: Files,
+) -> None:
     save_other(files, patient_id="p-0815")
 
     assert other_uids(files) == [OTHER_UID]
@@ -318,7 +356,12 @@ def test_without_ids_a_plan_of_the_same_study_is_of_the_patient(files: Files) ->
     ],
 )
 def test_ids_tell_patients_and_only_without_them_study_or_frame(
-    own: str | None, other: str | None, study: str | None, frame: str | None, *, expected: bool
+    own: str | None,
+    other: str | None,
+    study: str | None,
+    frame: str | None,
+    *,
+    expected: bool,
 ) -> None:
     first = replace(instance(PLAN_UID, RT_PLAN), patient=Patient(patient_id=own))
     second = replace(
@@ -364,13 +407,18 @@ def test_an_ion_plan_of_the_patient_is_an_other(files: Files) -> None:
     assert other.plan is not None, "what it treats is known, though it is not judged"
 
 
-def test_a_plan_that_cannot_be_read_leaves_the_other_plans_unknown(files: Files) -> None:
+def test_a_plan_that_cannot_be_read_leaves_the_other_plans_unknown(
+    files: Files,
+) -> None:
     path = save_other(files)
     path.write_bytes(path.read_bytes()[:-40])
 
     (why,) = map(str, load_case(files.plan).unknown)
 
-    assert "an RT Plan in the same folder cannot be read, and may be of this patient" in why
+    assert (
+        "an RT Plan in the same folder cannot be read, and may be of this patient"
+        in why
+    )
 
 
 # --- Adding a plan ------------------------------------------------------------------------------
@@ -385,7 +433,9 @@ def save_second_case(files: Files, patient_id: str = "P-0815") -> Path:
 
 
 @pytest.mark.parametrize("by", ["path", "uid"])
-def test_a_plan_that_is_added_by_hand_is_one_sibling_with_its_dose(files: Files, by: str) -> None:
+def test_a_plan_that_is_added_by_hand_is_one_sibling_with_its_dose(
+    files: Files, by: str
+) -> None:
     path = save_second_case(files)
 
     case = load_case(files.plan, with_plans=[path if by == "path" else OTHER_UID[-6:]])
@@ -414,7 +464,9 @@ def test_a_plan_of_another_patient_cannot_be_added(files: Files) -> None:
 def test_a_survey_lists_every_file_with_its_relation(files: Files) -> None:
     save_other(files)
     save_other(files, patient_id="P-0816", uid=OTHER_UID + "3")
-    save_structure_set(small_structure_set(OTHER_UID + "4"), files.plan.with_name("RS2"))
+    save_structure_set(
+        small_structure_set(OTHER_UID + "4"), files.plan.with_name("RS2")
+    )
     save_dose(small_dose(OTHER_UID + "6", "RECORD"), files.plan.with_name("record"))
     files.plan.with_name("notes.txt").write_text("hello", encoding="utf-8")
 

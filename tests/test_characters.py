@@ -39,10 +39,29 @@ CHINESE = (
         "脊髓外扩3mm",
         "膀胱",
     ),
-    *("肱骨", "大体肿瘤", "第8胸椎", "腰2椎体", "心脏", "肝脏", "骶丛", "体表", "左肾", "右肾"),
+    *(
+        "肱骨",
+        "大体肿瘤",
+        "第8胸椎",
+        "腰2椎体",
+        "心脏",
+        "肝脏",
+        "骶丛",
+        "体表",
+        "左肾",
+        "右肾",
+    ),
 )
 LATIN_NAMES = (
-    *("Größe", "Rückenmark", "Moelle épinière", "Müller^Jörg", "Poumon été", "Médula", "Niño"),
+    *(
+        "Größe",
+        "Rückenmark",
+        "Moelle épinière",
+        "Müller^Jörg",
+        "Poumon été",
+        "Médula",
+        "Niño",
+    ),
     *("10° Keil", "Leber ±5mm", "Ösophagus", "GTV Übergröße", "Ångström"),
 )
 
@@ -57,20 +76,28 @@ def test_chinese_bytes_under_a_wrong_label_are_read_as_what_they_are(
 
 
 @pytest.mark.parametrize("stated", [LATIN, ()])
-def test_a_chinese_name_that_is_also_valid_utf8_is_read_as_chinese(stated: tuple[str, ...]) -> None:
+def test_a_chinese_name_that_is_also_valid_utf8_is_read_as_chinese(
+    stated: tuple[str, ...],
+) -> None:
     """The two bytes of 胃 in GBK are those of θ in UTF-8; no organ is called θ."""
     assert decode("胃".encode("gbk"), stated) == ("胃", "GB18030")
 
 
 @pytest.mark.parametrize("stated", [LATIN, (), GB, ("GBK",)])
 @pytest.mark.parametrize("name", [*CHINESE, "食道 oesophagus"])
-def test_utf8_under_a_wrong_label_is_read_as_what_it_is(name: str, stated: tuple[str, ...]) -> None:
+def test_utf8_under_a_wrong_label_is_read_as_what_it_is(
+    name: str, stated: tuple[str, ...]
+) -> None:
     assert decode(name.encode(), stated) == (name, "UTF-8")
 
 
-@pytest.mark.parametrize(("stated", "codec"), [(UTF8, "utf-8"), (GB, "gb18030"), (("GBK",), "gbk")])
+@pytest.mark.parametrize(
+    ("stated", "codec"), [(UTF8, "utf-8"), (GB, "gb18030"), (("GBK",), "gbk")]
+)
 @pytest.mark.parametrize("name", [*CHINESE, "馬尾神經"])
-def test_a_right_label_is_believed(name: str, stated: tuple[str, ...], codec: str) -> None:
+def test_a_right_label_is_believed(
+    name: str, stated: tuple[str, ...], codec: str
+) -> None:
     assert decode(name.encode(codec), stated) == (name, None)
 
 
@@ -92,7 +119,11 @@ def test_latin_letters_without_any_label_are_read_as_latin_1_and_said() -> None:
     ("raw", "stated", "name"),
     [
         (b"\x1b$)A\xbc\xb9\xcb\xe8", ("", "ISO 2022 IR 58"), "脊髓"),  # PS3.5 K
-        (b"\x1b$B\x40T\x3f\x71\x1b(B PRV", ("", "ISO 2022 IR 87"), "脊髄 PRV"),  # PS3.5 H
+        (
+            b"\x1b$B\x40T\x3f\x71\x1b(B PRV",
+            ("", "ISO 2022 IR 87"),
+            "脊髄 PRV",
+        ),  # PS3.5 H
         (b"\x1b$)C\xc3\xb4\xbc\xf6", ("", "ISO 2022 IR 149"), "척수"),  # PS3.5 I
     ],
 )
@@ -131,9 +162,13 @@ def mislabel(path: Path, label: str | None) -> None:
 
 
 @pytest.mark.parametrize("label", ["ISO_IR 100", None])
-def test_mislabelled_roi_names_are_repaired_and_noted(tmp_path: Path, label: str | None) -> None:
+def test_mislabelled_roi_names_are_repaired_and_noted(
+    tmp_path: Path, label: str | None
+) -> None:
     rois = [box("脊髓", (0, 0, 0), (9, 9, 9)), box("马尾", (0, 0, 0), (9, 9, 9))]
-    save_structure_set(structure_set(rois), tmp_path / "a", character_set="ISO 2022 GBK")
+    save_structure_set(
+        structure_set(rois), tmp_path / "a", character_set="ISO 2022 GBK"
+    )
     mislabel(tmp_path / "a", label)
 
     read = load_structure_set(tmp_path / "a")

@@ -32,7 +32,14 @@ PASS, VARIATION, UNDECIDED, FAIL = Outcome
 PROTOCOL = load_protocol("nct06756087")
 # One zone of uniform dose for each structure, along x.
 CORE_MM = 7.0  # half-width of the core of the cord's zone: between two grid points
-ZONES = {"target": 0.0, "cord": -40.0, "prv": 40.0, "cauda": -80.0, "sac": 74.0, "organs": 96.0}
+ZONES = {
+    "target": 0.0,
+    "cord": -40.0,
+    "prv": 40.0,
+    "cauda": -80.0,
+    "sac": 74.0,
+    "organs": 96.0,
+}
 
 
 def zoned_dose(step_mm: float = 2.0, **doses_gy: float) -> DoseGrid:
@@ -41,7 +48,9 @@ def zoned_dose(step_mm: float = 2.0, **doses_gy: float) -> DoseGrid:
     About the core of the cord's zone lies the dose of the PRV.
     """
     centres = np.array(sorted(ZONES.values()))
-    values = np.array([doses_gy[name] for name, _ in sorted(ZONES.items(), key=lambda z: z[1])])
+    values = np.array(
+        [doses_gy[name] for name, _ in sorted(ZONES.items(), key=lambda z: z[1])]
+    )
 
     def field(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         zone = np.abs(np.subtract.outer(x, centres)).argmin(axis=-1)
@@ -52,13 +61,19 @@ def zoned_dose(step_mm: float = 2.0, **doses_gy: float) -> DoseGrid:
     return dose_grid(field, (-100, -40, -60), (100, 40, 60), step_mm)
 
 
-def in_zone(zone: str, name: str, low: float = -30, high: float = 30, half: float = 6) -> ROI:
+def in_zone(
+    zone: str, name: str, low: float = -30, high: float = 30, half: float = 6
+) -> ROI:
     x = ZONES[zone]
     return box(name, (x - half, -6, low), (x + half, 6, high), spacing_mm=2.0)
 
 
 def links(patient: Patient | None = None) -> tuple[Link, ...]:
-    rows = (("RT Plan", RT_PLAN), ("RT Structure Set", RT_STRUCTURE_SET), ("RT Dose", RT_DOSE))
+    rows = (
+        ("RT Plan", RT_PLAN),
+        ("RT Structure Set", RT_STRUCTURE_SET),
+        ("RT Dose", RT_DOSE),
+    )
     found = []
     for kind, sop_class in rows:
         header = instance(f"1.2.{sop_class[-1]}", sop_class, label="T8 SBRT")
@@ -81,7 +96,13 @@ def judge(
     **doses_gy: float,
 ) -> Verdict:
     rx_gy = 6.0 * fractions if rx_gy is None else rx_gy
-    doses = {"target": rx_gy * 1.1, "cord": 10.0, "prv": 10.0, "cauda": 10.0, "sac": 10.0}
+    doses = {
+        "target": rx_gy * 1.1,
+        "cord": 10.0,
+        "prv": 10.0,
+        "cauda": 10.0,
+        "sac": 10.0,
+    }
     doses["organs"] = 5.0
     target = () if target_name is None else (in_zone("target", target_name, -12, 12),)
     return check(
@@ -114,7 +135,9 @@ CANAL = in_zone("sac", "SpinalCanal")
 
 
 # Expected at some level, and so drawn in every case: small and far away.
-ORGANS = tuple(in_zone("organs", name, half=3) for name in ("Esophagus", "Bowel_Small", "Kidneys"))
+ORGANS = tuple(
+    in_zone("organs", name, half=3) for name in ("Esophagus", "Bowel_Small", "Kidneys")
+)
 
 
 def test_a_plan_that_keeps_everything_passes() -> None:
@@ -251,7 +274,9 @@ def test_the_sac_has_the_cord_limit_where_the_level_is_unknown() -> None:
     ],
 )
 def test_cauda_limits(fractions: int, cauda_gy: float, outcome: Outcome) -> None:
-    small = in_zone("cauda", "CaudaEquina", half=3)  # 4.3 cc: its volume limit cannot be broken
+    small = in_zone(
+        "cauda", "CaudaEquina", half=3
+    )  # 4.3 cc: its volume limit cannot be broken
     verdict = judge(small, target_name="PTV_L4", fractions=fractions, cauda=cauda_gy)
 
     rows = [f for f in verdict.findings if f.id == "limit.cauda"]
@@ -270,7 +295,9 @@ def test_cauda_limits(fractions: int, cauda_gy: float, outcome: Outcome) -> None
         (7, 34.6, FAIL),
     ],
 )
-def test_volume_limits_of_the_cauda(fractions: int, cauda_gy: float, outcome: Outcome) -> None:
+def test_volume_limits_of_the_cauda(
+    fractions: int, cauda_gy: float, outcome: Outcome
+) -> None:
     """D5cc of TG-101: 30 Gy in 5; 24.8, 32.4 and 34.5 Gy derived at 4, 6 and 7 fractions."""
     verdict = judge(CAUDA, target_name="PTV_L4", fractions=fractions, cauda=cauda_gy)
 
@@ -292,9 +319,16 @@ def test_a_cauda_smaller_than_5_cc_keeps_its_volume_limit_only_if_all_of_it_does
 
 @pytest.mark.parametrize(
     ("target", "outcome"),
-    [("PTV_T8", UNDECIDED), ("PTV_T11", UNDECIDED), ("PTV_T12", PASS), ("PTV_L2", PASS)],
+    [
+        ("PTV_T8", UNDECIDED),
+        ("PTV_T11", UNDECIDED),
+        ("PTV_T12", PASS),
+        ("PTV_L2", PASS),
+    ],
 )
-def test_cauda_alone_fills_the_extent_from_t12_on(target: str, outcome: Outcome) -> None:
+def test_cauda_alone_fills_the_extent_from_t12_on(
+    target: str, outcome: Outcome
+) -> None:
     verdict = judge(CAUDA, target_name=target)
 
     assert found(verdict, "neural.extent").outcome is outcome
@@ -311,7 +345,8 @@ def test_at_the_conus_any_neural_structure_fills_the_extent(level: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cord_gy", "outcome"), [(25.3, PASS), (25.4, UNDECIDED), (32.0, UNDECIDED), (32.1, FAIL)]
+    ("cord_gy", "outcome"),
+    [(25.3, PASS), (25.4, UNDECIDED), (32.0, UNDECIDED), (32.1, FAIL)],
 )
 def test_an_roi_called_cord_below_l2_is_asked_about_up_to_the_limit_of_the_cauda(
     cord_gy: float, outcome: Outcome
@@ -360,7 +395,9 @@ def test_a_cord_smaller_than_the_volume_asked_is_undecided() -> None:
     assert "less than the 0.035 cc" in str(finding.value.reason)
 
 
-def test_a_point_maximum_above_the_goal_is_said_although_the_near_maximum_keeps_it() -> None:
+def test_a_point_maximum_above_the_goal_is_said_although_the_near_maximum_keeps_it() -> (
+    None
+):
     """A spike of the cord reaches into the hot zone: 3 mm3 of it, up to 28.4 Gy."""
     cord = in_zone("cord", "SpinalCord")
     # The dose rises from 10 to 33 Gy between the grid points at x = -20 and -18 mm.
@@ -399,16 +436,22 @@ def test_the_cord_is_drawn_6_mm_beyond_the_target(
 
 def test_a_missing_plane_beside_the_target_is_undecided() -> None:
     cord = in_zone("cord", "SpinalCord")
-    holed = replace(cord, contours=tuple(c for c in cord.contours if abs(c.z_mm - 5) > 0.1))
+    holed = replace(
+        cord, contours=tuple(c for c in cord.contours if abs(c.z_mm - 5) > 0.1)
+    )
     verdict = judge(holed)
 
     assert verdict.outcome is UNDECIDED
-    assert "no contours between z = 4 and 6 mm" in str(found(verdict, "neural.extent").message)
+    assert "no contours between z = 4 and 6 mm" in str(
+        found(verdict, "neural.extent").message
+    )
 
 
 def test_a_missing_plane_far_from_the_target_is_not() -> None:
     cord = in_zone("cord", "SpinalCord")
-    holed = replace(cord, contours=tuple(c for c in cord.contours if abs(c.z_mm - 25) > 0.1))
+    holed = replace(
+        cord, contours=tuple(c for c in cord.contours if abs(c.z_mm - 25) > 0.1)
+    )
 
     assert judge(holed).outcome is PASS
 
@@ -446,7 +489,9 @@ def test_cord_and_cauda_together_pass_the_conus() -> None:
         (27, 3, FAIL),
     ],
 )
-def test_only_the_four_schemes_are_allowed(rx_gy: float, fractions: int, outcome: Outcome) -> None:
+def test_only_the_four_schemes_are_allowed(
+    rx_gy: float, fractions: int, outcome: Outcome
+) -> None:
     verdict = judge(CORD, rx_gy=rx_gy, fractions=fractions)
 
     assert found(verdict, "trial.scheme").outcome is outcome
@@ -456,11 +501,15 @@ def test_only_the_four_schemes_are_allowed(rx_gy: float, fractions: int, outcome
 def test_24_gy_per_fraction_has_its_own_sentence() -> None:
     verdict = judge(CORD, rx_gy=96, fractions=4)
 
-    assert "24 Gy PER FRACTION, 96 Gy in all" in str(found(verdict, "trial.scheme").message)
+    assert "24 Gy PER FRACTION, 96 Gy in all" in str(
+        found(verdict, "trial.scheme").message
+    )
     assert verdict.outcome is FAIL
 
 
-def reference(dose_gy: float | None, kind: str = "SITE", **changes: object) -> DoseReference:
+def reference(
+    dose_gy: float | None, kind: str = "SITE", **changes: object
+) -> DoseReference:
     row = DoseReference(
         number=1,
         structure_type=kind,
@@ -488,7 +537,9 @@ def with_references(*rows: DoseReference) -> Plan:
         [reference(30.0), reference(36.0, description="PTV_2")],
     ],
 )
-def test_without_one_stated_prescription_nothing_is_guessed(rows: list[DoseReference]) -> None:
+def test_without_one_stated_prescription_nothing_is_guessed(
+    rows: list[DoseReference],
+) -> None:
     verdict = judge(CORD, the_plan=with_references(*rows))
 
     assert verdict.prescription is None
@@ -497,7 +548,11 @@ def test_without_one_stated_prescription_nothing_is_guessed(rows: list[DoseRefer
 
 
 def test_a_region_comes_before_a_point() -> None:
-    rows = (reference(31.2, "COORDINATES"), reference(30.0, "SITE"), reference(29.0, "POINT"))
+    rows = (
+        reference(31.2, "COORDINATES"),
+        reference(30.0, "SITE"),
+        reference(29.0, "POINT"),
+    )
     verdict = judge(CORD, the_plan=with_references(*rows))
 
     assert verdict.prescription is not None
@@ -511,12 +566,17 @@ def test_the_last_reference_is_not_taken_for_the_prescription() -> None:
 
     assert verdict.prescription is not None
     assert verdict.prescription.dose_gy == 30.0
-    assert any("14 Gy" in str(f.message) for f in verdict.findings if f.id == "prescription.hint")
+    assert any(
+        "14 Gy" in str(f.message)
+        for f in verdict.findings
+        if f.id == "prescription.hint"
+    )
 
 
 def test_beam_doses_inform_and_never_grade() -> None:
     odd = replace(
-        plan(), fraction_groups=(replace(plan().fraction_groups[0], beam_doses_gy=(9.0,)),)
+        plan(),
+        fraction_groups=(replace(plan().fraction_groups[0], beam_doses_gy=(9.0,)),),
     )
     verdict = judge(CORD, the_plan=odd)
 
@@ -528,7 +588,9 @@ def test_beam_doses_inform_and_never_grade() -> None:
 
 
 def test_several_fraction_groups_are_undecided() -> None:
-    groups = tuple(FractionGroup(number=n, fractions=f) for n, f in ((1, 25), (2, 7), (3, 3)))
+    groups = tuple(
+        FractionGroup(number=n, fractions=f) for n, f in ((1, 25), (2, 7), (3, 3))
+    )
     verdict = judge(CORD, the_plan=replace(plan(), fraction_groups=groups))
 
     assert verdict.prescription is None
@@ -539,14 +601,18 @@ def test_several_fraction_groups_are_undecided() -> None:
 
 
 @pytest.mark.parametrize("groups", [(), (FractionGroup(number=1, fractions=None),)])
-def test_a_plan_without_fractions_is_undecided(groups: tuple[FractionGroup, ...]) -> None:
+def test_a_plan_without_fractions_is_undecided(
+    groups: tuple[FractionGroup, ...],
+) -> None:
     verdict = judge(CORD, the_plan=replace(plan(), fraction_groups=groups))
 
     assert "no number of fractions" in str(found(verdict, "prescription").message)
 
 
 def test_a_declared_prescription_fills_a_gap_and_is_named() -> None:
-    verdict = judge(CORD, the_plan=with_references(), declared=Declared(prescription=(30.0, 5)))
+    verdict = judge(
+        CORD, the_plan=with_references(), declared=Declared(prescription=(30.0, 5))
+    )
 
     assert verdict.outcome is PASS
     assert verdict.prescription is not None
@@ -554,7 +620,9 @@ def test_a_declared_prescription_fills_a_gap_and_is_named() -> None:
 
 
 @pytest.mark.parametrize("declared", [(24.0, 5), (30.0, 4)])
-def test_a_declared_prescription_does_not_overrule_the_plan(declared: tuple[float, int]) -> None:
+def test_a_declared_prescription_does_not_overrule_the_plan(
+    declared: tuple[float, int],
+) -> None:
     with pytest.raises(CaseError, match="does not overrule the plan"):
         judge(CORD, declared=Declared(prescription=declared))
 
@@ -579,7 +647,9 @@ def test_levels_are_t5_to_l5_and_at_most_two(target: str, outcome: Outcome) -> N
     verdict = judge(CORD, SAC, target_name=target)
 
     levels = max(
-        f.outcome or PASS for f in verdict.findings if f.id in ("trial.levels", "trial.vertebrae")
+        f.outcome or PASS
+        for f in verdict.findings
+        if f.id in ("trial.levels", "trial.vertebrae")
     )
     assert levels is outcome
 
@@ -678,7 +748,8 @@ def half_covered(percent: float) -> DoseGrid:
 
 
 @pytest.mark.parametrize(
-    ("percent", "outcome"), [(95, PASS), (91, PASS), (89, VARIATION), (81, VARIATION), (79, FAIL)]
+    ("percent", "outcome"),
+    [(95, PASS), (91, PASS), (89, VARIATION), (81, VARIATION), (79, FAIL)],
 )
 def test_coverage_is_graded_by_v100(percent: float, outcome: Outcome) -> None:
     case = Case(
@@ -690,7 +761,9 @@ def test_coverage_is_graded_by_v100(percent: float, outcome: Outcome) -> None:
     finding = found(check(case, PROTOCOL), "coverage")
 
     assert finding.value is not None
-    assert finding.value.value == pytest.approx(percent, abs=0.2)  # a fifth of a percent of x
+    assert finding.value.value == pytest.approx(
+        percent, abs=0.2
+    )  # a fifth of a percent of x
     assert finding.outcome is outcome
 
 
@@ -705,7 +778,9 @@ def test_every_target_is_graded() -> None:
     assert outcomes == {"PTV_T8": PASS, "PTV_T9": FAIL}
 
 
-@pytest.mark.parametrize("name", ["PTV_T8_eval", "PTV_T8-PRV", "PTV_T8!", "zPTV_T8", "PTV_opt"])
+@pytest.mark.parametrize(
+    "name", ["PTV_T8_eval", "PTV_T8-PRV", "PTV_T8!", "zPTV_T8", "PTV_opt"]
+)
 def test_derived_targets_never_stand_in_for_one(name: str) -> None:
     verdict = judge(CORD, target_name=name)
 
@@ -713,13 +788,16 @@ def test_derived_targets_never_stand_in_for_one(name: str) -> None:
     assert verdict.outcome is UNDECIDED
 
 
-def test_where_no_target_is_known_those_that_could_be_one_come_with_their_cure() -> None:
+def test_where_no_target_is_known_those_that_could_be_one_come_with_their_cure() -> (
+    None
+):
     """A point without contours can be no target, and is not offered."""
     point = ROI(name="rx 1: H&N PTV 50 Gy")
     names = ("PTV_T8-PRV", "H&N PTV_55 Gy")
 
     unclear, derived = (
-        found(judge(CORD, point, target_name=name), "coverage") for name in reversed(names)
+        found(judge(CORD, point, target_name=name), "coverage")
+        for name in reversed(names)
     )
 
     cure = 'if one of these is the target, add --alias "H&N PTV_55 Gy=PTV"'
@@ -728,7 +806,9 @@ def test_where_no_target_is_known_those_that_could_be_one_come_with_their_cure()
 
 
 def test_an_alias_makes_an_roi_the_target() -> None:
-    verdict = judge(CORD, target_name="T8 boost", declared=Declared(aliases={"T8 boost": "PTV"}))
+    verdict = judge(
+        CORD, target_name="T8 boost", declared=Declared(aliases={"T8 boost": "PTV"})
+    )
 
     assert found(verdict, "coverage").outcome is PASS
     row = next(r for r in verdict.structures if r.match.structure == "PTV")
@@ -740,9 +820,17 @@ def test_an_alias_makes_an_roi_the_target() -> None:
 
 @pytest.mark.parametrize(
     ("factor", "outcome"),
-    [(0.89, UNDECIDED), (1.24, PASS), (1.26, VARIATION), (1.59, VARIATION), (1.61, UNDECIDED)],
+    [
+        (0.89, UNDECIDED),
+        (1.24, PASS),
+        (1.26, VARIATION),
+        (1.59, VARIATION),
+        (1.61, UNDECIDED),
+    ],
 )
-def test_a_median_far_from_the_prescription_is_undecided(factor: float, outcome: Outcome) -> None:
+def test_a_median_far_from_the_prescription_is_undecided(
+    factor: float, outcome: Outcome
+) -> None:
     verdict = judge(CORD, target=30 * factor)
 
     finding = found(verdict, "dose.fits_prescription")
@@ -763,13 +851,17 @@ def test_one_target_that_fits_one_session_is_enough_to_refuse_the_dose() -> None
 
 
 def test_one_target_that_fits_the_prescription_proves_more_than_one_session() -> None:
-    verdict = judge(CORD, in_zone("sac", "PTV_T9", -12, 12), target=33.0, sac=6.5, cord=2.0)
+    verdict = judge(
+        CORD, in_zone("sac", "PTV_T9", -12, 12), target=33.0, sac=6.5, cord=2.0
+    )
 
     assert found(verdict, "dose.fits_prescription", "PTV: PTV_T8").outcome is PASS
     assert found(verdict, "dose.fits_prescription", "PTV: PTV_T9").outcome is UNDECIDED
 
 
-@pytest.mark.parametrize(("step_mm", "outcome"), [(2.0, PASS), (2.5, VARIATION), (4.0, UNDECIDED)])
+@pytest.mark.parametrize(
+    ("step_mm", "outcome"), [(2.0, PASS), (2.5, VARIATION), (4.0, UNDECIDED)]
+)
 def test_grid_spacing(step_mm: float, outcome: Outcome) -> None:
     verdict = judge(CORD, step_mm=step_mm)
 
@@ -782,9 +874,13 @@ def test_grid_spacing(step_mm: float, outcome: Outcome) -> None:
 LONG = in_zone("cord", "SpinalCord", -80, 80)
 
 
-def falling(verdict_of: float, *, per_mm: float = 0.2, top_mm: float = 60.0) -> DoseGrid:
+def falling(
+    verdict_of: float, *, per_mm: float = 0.2, top_mm: float = 60.0
+) -> DoseGrid:
     """Return a target zone and a cord zone whose dose falls along z, up and down."""
-    flat = zoned_dose(target=33.0, cord=verdict_of, prv=5.0, cauda=5.0, sac=5.0, organs=5.0)
+    flat = zoned_dose(
+        target=33.0, cord=verdict_of, prv=5.0, cauda=5.0, sac=5.0, organs=5.0
+    )
     kept = flat.z_mm <= top_mm
     z_mm = flat.z_mm[kept]
     share = np.clip(1 - per_mm / 10 * np.maximum(np.abs(z_mm) - 12, 0), 0.1, 1)
@@ -795,7 +891,9 @@ def judge_in(dose: DoseGrid, *rois: ROI) -> Verdict:
     return check(replace(judge(*rois).case, dose=dose), PROTOCOL)
 
 
-def test_a_cord_that_leaves_the_grid_far_from_the_target_is_judged_by_its_bound() -> None:
+def test_a_cord_that_leaves_the_grid_far_from_the_target_is_judged_by_its_bound() -> (
+    None
+):
     """The highest dose on the face is 33 Gy x 0.1: no dose outside can reach 25.3 Gy."""
     verdict = judge_in(falling(20.0, per_mm=0.4), LONG)
 
@@ -819,7 +917,11 @@ def test_a_bound_above_the_limit_decides_nothing() -> None:
 @pytest.mark.parametrize(
     ("top_mm", "per_mm", "outcome"),
     [
-        (30.0, 0.35, PASS),  # 18 mm off; at most 0.37 x 33 = 12.2 Gy, less than half of 25.3 Gy
+        (
+            30.0,
+            0.35,
+            PASS,
+        ),  # 18 mm off; at most 0.37 x 33 = 12.2 Gy, less than half of 25.3 Gy
         (30.0, 0.34, UNDECIDED),  # 0.388 x 33 = 12.8 Gy
         (22.0, 2.0, PASS),  # 10 mm off; at most 3.3 Gy
         (20.0, 2.0, UNDECIDED),  # 8 mm off
@@ -838,13 +940,17 @@ def test_a_face_within_2_cm_of_a_target_bounds_only_a_low_dose(
 def test_dose_that_rises_outward_bounds_nothing() -> None:
     dose = falling(20.0, per_mm=0.4)
     rising = np.where(np.abs(dose.z_mm) > 59, 3.0, 1.0)
-    verdict = judge_in(replace(dose, dose_gy=dose.dose_gy * rising[:, None, None]), LONG)
+    verdict = judge_in(
+        replace(dose, dose_gy=dose.dose_gy * rising[:, None, None]), LONG
+    )
 
     assert found(verdict, "limit.cord").outcome is UNDECIDED
 
 
 @pytest.mark.parametrize("risen", ["mean", "maximum"])
-def test_dose_that_rises_outward_in_mean_or_maximum_alone_bounds_nothing(risen: str) -> None:
+def test_dose_that_rises_outward_in_mean_or_maximum_alone_bounds_nothing(
+    risen: str,
+) -> None:
     dose = falling(20.0, per_mm=0.4)
     inner_gy = dose.dose_gy[-2]
     if risen == "mean":
@@ -884,7 +990,9 @@ def test_other_names_with_the_same_id_are_a_variation_and_not_shown() -> None:
 def test_a_dose_without_frame_of_reference_is_undecided() -> None:
     base = judge(CORD).case
     without: Instance = replace(base.links[2].instance, frame_of_reference_uid=None)
-    case = replace(base, links=(*base.links[:2], replace(base.links[2], instance=without)))
+    case = replace(
+        base, links=(*base.links[:2], replace(base.links[2], instance=without))
+    )
 
     assert found(check(case, PROTOCOL), "frame").outcome is UNDECIDED
 

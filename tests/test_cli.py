@@ -42,7 +42,9 @@ def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
         assert word in done.stderr
 
 
-@pytest.mark.parametrize("argument", [PASS_PLAN, PASS_PLAN.parent, PASS_PLAN.with_name("RD.dcm")])
+@pytest.mark.parametrize(
+    "argument", [PASS_PLAN, PASS_PLAN.parent, PASS_PLAN.with_name("RD.dcm")]
+)
 def test_plan_folder_and_dose_give_the_same_verdict(argument: Path) -> None:
     done = run(argument, "-q")
 
@@ -69,7 +71,11 @@ def test_options_may_stand_before_the_plan() -> None:
         ("t7_30gy5_no_level_undecided", ["--levels", "T7"], 0),
         ("t7_30gy5_no_level_undecided", ["--levels", "t7"], 0),
         ("t8_30gy5_wrong_rs", [], 2),
-        ("t8_30gy5_wrong_rs", ["--struct", SAMPLES / "t8_30gy5_wrong_rs" / "RS.dcm"], 0),
+        (
+            "t8_30gy5_wrong_rs",
+            ["--struct", SAMPLES / "t8_30gy5_wrong_rs" / "RS.dcm"],
+            0,
+        ),
         ("t8_30gy5_pass", ["--rx", "30Gy/5"], 0),
         ("t8_30gy5_pass", ["--rx", "24Gy/4"], 2),
         ("t8_30gy5_pass", ["--levels", "T9"], 2),
@@ -89,7 +95,11 @@ def test_exit_codes(sample: str, options: Sequence[object], code: int) -> None:
 
 
 def test_a_structure_set_given_by_hand_is_a_visible_variation() -> None:
-    done = run(SAMPLES / "t8_30gy5_wrong_rs", "--struct", SAMPLES / "t8_30gy5_wrong_rs" / "RS.dcm")
+    done = run(
+        SAMPLES / "t8_30gy5_wrong_rs",
+        "--struct",
+        SAMPLES / "t8_30gy5_wrong_rs" / "RS.dcm",
+    )
 
     assert "PASS WITH 1 VARIATION" in done.stdout
     assert "given by hand; the plan names" in done.stdout
@@ -185,7 +195,9 @@ def test_a_truncated_file(tmp_path: Path, name: str) -> None:
     assert tree_hash(tmp_path) == before
 
 
-def test_a_structure_set_without_contours_is_undecided_or_refused(tmp_path: Path) -> None:
+def test_a_structure_set_without_contours_is_undecided_or_refused(
+    tmp_path: Path,
+) -> None:
     write_case(tmp_path / "case", structure_set=structure_set([]))
 
     done = run(tmp_path / "case")
@@ -218,7 +230,9 @@ def test_oblique_contours_leave_their_target_undecided(tmp_path: Path) -> None:
 
     done = run(tmp_path / "case", "--json")
 
-    (found,) = (f for f in json.loads(done.stdout)["findings"] if f["id"] == "roi.readable")
+    (found,) = (
+        f for f in json.loads(done.stdout)["findings"] if f["id"] == "roi.readable"
+    )
     assert (found["outcome"], found["subject"]) == ("UNDECIDED", "PTV")
     assert "oblique plane (z spans 3.1 mm)" in found["message"]
     assert done.returncode == 1, "the cord is above its limit, whatever the target is"
@@ -243,7 +257,9 @@ def test_nan_in_a_decimal_string_leaves_the_cord_undecided(tmp_path: Path) -> No
 
     done = run(tmp_path / "case", "--json")
 
-    (found,) = (f for f in json.loads(done.stdout)["findings"] if f["id"] == "roi.readable")
+    (found,) = (
+        f for f in json.loads(done.stdout)["findings"] if f["id"] == "roi.readable"
+    )
     assert (found["outcome"], found["subject"]) == ("UNDECIDED", "SpinalCord")
     assert done.returncode != 0
 
@@ -267,13 +283,19 @@ def test_errors_hold_no_name_of_the_patient(tmp_path: Path) -> None:
     done = run(files.plan)
 
     assert_refused(done, "different patients")
-    assert not {"Doe", "Jane", "OTHER-77", "P-0815"} & set(done.stderr.replace("^", " ").split())
+    assert not {"Doe", "Jane", "OTHER-77", "P-0815"} & set(
+        done.stderr.replace("^", " ").split()
+    )
 
 
 def test_candidates_hold_no_name_of_the_patient(tmp_path: Path) -> None:
     for number in range(2):
         write_case(tmp_path / "x")
-        edit(tmp_path / "x" / "RP.dcm", SOPInstanceUID=f"1.2.3.{number}", RTPlanLabel="Doe T8")
+        edit(
+            tmp_path / "x" / "RP.dcm",
+            SOPInstanceUID=f"1.2.3.{number}",
+            RTPlanLabel="Doe T8",
+        )
         shutil.move(tmp_path / "x" / "RP.dcm", tmp_path / f"{number}.dcm")
 
     done = run(tmp_path)
@@ -286,7 +308,9 @@ def test_a_plan_in_another_frame_of_reference_than_its_dose(tmp_path: Path) -> N
     files = write_case(tmp_path / "case")
     edit(files.plan, FrameOfReferenceUID="1.2.3")
 
-    assert_refused(run(tmp_path / "case"), "plan and dose have different frames of reference")
+    assert_refused(
+        run(tmp_path / "case"), "plan and dose have different frames of reference"
+    )
 
 
 def test_a_name_that_is_too_long_for_a_file(tmp_path: Path) -> None:
@@ -372,6 +396,10 @@ def test_a_cold_cord_passes_end_to_end(tmp_path: Path) -> None:
 
     done = run(tmp_path / "case", "--json")
 
-    cord = next(f for f in json.loads(done.stdout)["findings"] if f["id"] == "limit.cord")
-    assert cord["value"] == pytest.approx(10.0, abs=33 / 65535)  # half a step of 16 bits, twice
+    cord = next(
+        f for f in json.loads(done.stdout)["findings"] if f["id"] == "limit.cord"
+    )
+    assert cord["value"] == pytest.approx(
+        10.0, abs=33 / 65535
+    )  # half a step of 16 bits, twice
     assert done.returncode == 3, "the 4 mm grid of this case is too coarse for a cord"

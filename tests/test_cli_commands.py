@@ -45,7 +45,9 @@ def test_structures_shows_what_each_roi_is_taken_for_and_why() -> None:
     done = run("structures", PASS_PLAN)
 
     assert done.returncode == 0
-    rows = {line.split()[0]: line for line in done.stdout.splitlines()[1:] if line.strip()}
+    rows = {
+        line.split()[0]: line for line in done.stdout.splitlines()[1:] if line.strip()
+    }
     assert "matches 'SpinalCord'" in rows["SpinalCord"]
     assert "2.38" in rows["SpinalCord"]
     assert "T8" in rows["PTV_T8"]
@@ -87,7 +89,9 @@ def test_names_of_the_patient_are_masked(tmp_path: Path, command: str) -> None:
     assert "doe" in run(command, files.plan, "--phi").stdout.lower()
 
 
-def test_labels_of_plans_to_choose_from_are_hidden_unless_asked_for(tmp_path: Path) -> None:
+def test_labels_of_plans_to_choose_from_are_hidden_unless_asked_for(
+    tmp_path: Path,
+) -> None:
     """The folder of an export may hold plans of other patients."""
     folder = tmp_path / "case"
     files = write_case(folder)
@@ -138,7 +142,10 @@ def test_lint_tells_a_sound_protocol_from_one_that_is_not(tmp_path: Path) -> Non
 
 def test_schemas_are_printed_as_json() -> None:
     assert "limits" in json.loads(run("protocol", "schema").stdout)["properties"]
-    assert "surgery_date" in json.loads(run("protocol", "schema", "--case").stdout)["properties"]
+    assert (
+        "surgery_date"
+        in json.loads(run("protocol", "schema", "--case").stdout)["properties"]
+    )
 
 
 def test_the_second_protocol_judges_without_trial_rules() -> None:
@@ -165,7 +172,9 @@ def test_alone_and_with_contradict_each_other() -> None:
 
 
 def test_a_missing_plan_to_add_is_named(tmp_path: Path) -> None:
-    assert_refused(run(PAIR[0], "--with", tmp_path / "none.dcm"), "--with: there is no such file")
+    assert_refused(
+        run(PAIR[0], "--with", tmp_path / "none.dcm"), "--with: there is no such file"
+    )
 
 
 def test_a_plan_to_add_without_dose_leaves_the_cord_undecided(tmp_path: Path) -> None:
@@ -174,7 +183,9 @@ def test_a_plan_to_add_without_dose_leaves_the_cord_undecided(tmp_path: Path) ->
 
     done = run(PAIR[0], "--with", folder / "RP.dcm", "--json")
 
-    (found,) = (f for f in json.loads(done.stdout)["findings"] if f["id"] == "course.unseen")
+    (found,) = (
+        f for f in json.loads(done.stdout)["findings"] if f["id"] == "course.unseen"
+    )
     assert (done.returncode, found["outcome"]) == (3, "UNDECIDED")
     assert "cannot be added: no RT Dose names it" in found["message"]
 
@@ -207,13 +218,17 @@ def test_case_facts_given_by_hand_come_first(case: Path, tmp_path: Path) -> None
 def test_a_slip_in_the_case_facts_is_refused_with_its_cure(case: Path) -> None:
     (case / "case.toml").write_text("sugery_date = 2026-01-02\n")
 
-    assert_refused(run(case / "RP.dcm"), "sugery_date: unknown key; did you mean surgery_date?")
+    assert_refused(
+        run(case / "RP.dcm"), "sugery_date: unknown key; did you mean surgery_date?"
+    )
 
 
 # --- Archives -----------------------------------------------------------------------------------
 
 
-def test_a_zip_archive_is_judged_and_leaves_nothing_behind(case: Path, tmp_path: Path) -> None:
+def test_a_zip_archive_is_judged_and_leaves_nothing_behind(
+    case: Path, tmp_path: Path
+) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for file in case.iterdir():
             archive.write(file, f"export/{file.name}")

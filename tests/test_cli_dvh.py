@@ -20,7 +20,9 @@ def box(name: str, size_mm: float) -> ROI:
 
 def even_dose() -> DoseGrid:
     axis = even_axis(-20, 20, 2)
-    return DoseGrid(dose_gy=np.full((axis.size,) * 3, 20.0), x_mm=axis, y_mm=axis, z_mm=axis)
+    return DoseGrid(
+        dose_gy=np.full((axis.size,) * 3, 20.0), x_mm=axis, y_mm=axis, z_mm=axis
+    )
 
 
 def test_dvh_shows_every_roi_and_judges_nothing() -> None:

@@ -28,7 +28,10 @@ def square(size_mm: float, x_mm: float = 0.0) -> FloatArray:
 
 
 def box(
-    *z_mm: float, size_mm: float = 10.0, x_mm: float = 0.0, spacing_mm: float | None = 2.0
+    *z_mm: float,
+    size_mm: float = 10.0,
+    x_mm: float = 0.0,
+    spacing_mm: float | None = 2.0,
 ) -> ROI:
     """Return a square column of 100 mm2 on these planes."""
     rings = tuple(Contour(points_mm=square(size_mm, x_mm), z_mm=z) for z in z_mm)
@@ -56,7 +59,10 @@ def test_boxes_that_overlap_count_what_they_share_once() -> None:
 
 
 def test_a_hole_of_one_roi_stays_where_no_other_fills_it() -> None:
-    shell = ROI(name="shell", contours=(*box(0, 2, 4).contours, *box(0, 2, 4, size_mm=4).contours))
+    shell = ROI(
+        name="shell",
+        contours=(*box(0, 2, 4).contours, *box(0, 2, 4, size_mm=4).contours),
+    )
     aside = box(0, 2, 4, x_mm=30)
     plug = box(0, 2, 4, size_mm=4)
 
@@ -70,12 +76,18 @@ def test_rois_that_follow_each_other_are_one_column() -> None:
     assert volume_cc(column) == pytest.approx(0.6 + 2.4, rel=EXACT)
 
 
-@given(shift_mm=st.floats(-2, 2), x_mm=st.floats(0, 20), spacing_mm=st.sampled_from([1, 1.25, 3]))
+@given(
+    shift_mm=st.floats(-2, 2),
+    x_mm=st.floats(0, 20),
+    spacing_mm=st.sampled_from([1, 1.25, 3]),
+)
 def test_a_union_holds_each_of_its_parts_wholly(
     shift_mm: float, x_mm: float, spacing_mm: float
 ) -> None:
     one = box(0, 2, 4, 6, 8)
-    other = box(*(shift_mm + spacing_mm * np.arange(5)), x_mm=x_mm, spacing_mm=spacing_mm)
+    other = box(
+        *(shift_mm + spacing_mm * np.arange(5)), x_mm=x_mm, spacing_mm=spacing_mm
+    )
     both = union_of([one, other], "both")
 
     assert share_of_within(one, both) == pytest.approx(1, abs=1e-5)
@@ -83,7 +95,9 @@ def test_a_union_holds_each_of_its_parts_wholly(
     together = volume_cc(one) + volume_cc(other)
     together -= overlap_cc(build_region(one), build_region(other))
     # At most one layer of a quarter spacing too much at each end of each part.
-    assert together * (1 - 1e-5) <= volume_cc(both) <= together + 0.1 * 4 * spacing_mm / 4
+    assert (
+        together * (1 - 1e-5) <= volume_cc(both) <= together + 0.1 * 4 * spacing_mm / 4
+    )
 
 
 def test_a_union_of_nothing_has_no_volume() -> None:
@@ -92,7 +106,9 @@ def test_a_union_of_nothing_has_no_volume() -> None:
 
 
 def test_a_union_with_nothing_is_the_roi() -> None:
-    assert volume_cc(union_of([box(0, 2, 4), NO_ROI], "one")) == pytest.approx(0.6, rel=EXACT)
+    assert volume_cc(union_of([box(0, 2, 4), NO_ROI], "one")) == pytest.approx(
+        0.6, rel=EXACT
+    )
 
 
 def test_a_union_fills_a_plane_that_another_part_has() -> None:
@@ -128,7 +144,9 @@ def test_single_planes_of_several_intervals_keep_their_thickness() -> None:
     part = build_region(between(box(*range(0, 42, 2)), [(0, 0), (20, 20), (40, 40)]))
 
     assert part.volume_cc == pytest.approx(0.6, rel=EXACT)
-    assert np.array(part.drawn_mm) == pytest.approx(np.array([(-1, 1), (19, 21), (39, 41)]))
+    assert np.array(part.drawn_mm) == pytest.approx(
+        np.array([(-1, 1), (19, 21), (39, 41)])
+    )
 
 
 def test_between_keeps_holes_and_says_nothing_of_what_is_not_there() -> None:
@@ -151,7 +169,9 @@ def test_the_volume_within_an_interval_is_area_times_common_height(
 
 
 def test_intervals_that_overlap_count_once() -> None:
-    assert volume_within_cc(box(0, 2, 4, 6, 8), [(0, 4), (2, 6)]) == pytest.approx(0.6, rel=EXACT)
+    assert volume_within_cc(box(0, 2, 4, 6, 8), [(0, 4), (2, 6)]) == pytest.approx(
+        0.6, rel=EXACT
+    )
 
 
 # --- carried on ---
@@ -169,12 +189,16 @@ def test_what_is_carried_on_is_grown_by_what_is_missing() -> None:
 
     # 10 mm squares grown by 4 mm: a square, four sides, a disc of 32 corners.
     disc_mm2 = 16 * 32 / 2 * np.sin(2 * np.pi / 32)
-    assert region.volume_cc == pytest.approx(4 * (100 + 160 + disc_mm2) / 1000, rel=EXACT)
+    assert region.volume_cc == pytest.approx(
+        4 * (100 + 160 + disc_mm2) / 1000, rel=EXACT
+    )
     assert (region.low_mm, region.high_mm) == pytest.approx((5, 9))
 
 
 @pytest.mark.parametrize("missing_mm", [0.2, 0.5, 1.0, 1.9])
-def test_what_is_carried_on_is_a_whole_plane_and_at_least_2_mm_wider(missing_mm: float) -> None:
+def test_what_is_carried_on_is_a_whole_plane_and_at_least_2_mm_wider(
+    missing_mm: float,
+) -> None:
     """Also where less than half a spacing is missing, so that the plane lies beyond it."""
     region = build_region(continued(box(0, 2, 4), -1 - missing_mm, 5))
 
@@ -199,16 +223,24 @@ def test_a_cylinder_in_a_wider_one_lies_wholly_in_it() -> None:
     assert share_of_within(wide, thin) == pytest.approx(25 / 64, rel=1e-6)
     assert volume_outside_cc(thin, wide, [(-20, 20)]) == pytest.approx(0, abs=1e-9)
     ring_cc = np.pi * (64 - 25) / 1000
-    assert volume_outside_cc(wide, thin, [(-5, 5)]) == pytest.approx(10 * ring_cc, rel=1e-6)
+    assert volume_outside_cc(wide, thin, [(-5, 5)]) == pytest.approx(
+        10 * ring_cc, rel=1e-6
+    )
 
 
 def test_nothing_lies_in_nothing() -> None:
     assert share_of_within(NO_ROI, box(0, 2)) is None
     assert share_of_within(box(0, 2), NO_ROI) == 0
-    assert volume_outside_cc(box(0, 2), NO_ROI, [(-9, 9)]) == pytest.approx(0.4, rel=EXACT)
+    assert volume_outside_cc(box(0, 2), NO_ROI, [(-9, 9)]) == pytest.approx(
+        0.4, rel=EXACT
+    )
 
 
-@given(x_mm=st.floats(-15, 15), z_mm=st.floats(-15, 15), step_mm=st.sampled_from([0.7, 2.0, 3.0]))
+@given(
+    x_mm=st.floats(-15, 15),
+    z_mm=st.floats(-15, 15),
+    step_mm=st.sampled_from([0.7, 2.0, 3.0]),
+)
 def test_two_boxes_share_the_product_of_what_their_sides_share(
     x_mm: float, z_mm: float, step_mm: float
 ) -> None:

@@ -20,7 +20,8 @@ def square(size_mm: float, x_mm: float = 0.0, y_mm: float = 0.0) -> FloatArray:
 def flat(*rings: ArrayLike, xor: bool = False) -> Region:
     """Return the region of rings in one plane, 1 mm thick: its volume in mm3 is the area."""
     contours = tuple(
-        Contour(points_mm=np.asarray(ring, dtype=float), z_mm=0.0, xor=xor) for ring in rings
+        Contour(points_mm=np.asarray(ring, dtype=float), z_mm=0.0, xor=xor)
+        for ring in rings
     )
     return build_region(ROI(name="flat", contours=contours, plane_spacing_mm=1.0))
 
@@ -29,7 +30,9 @@ def area_mm2(region: Region) -> float:
     return sum(slab.area_mm2 for slab in region.slabs)
 
 
-def stack(*z_mm: float, ring: FloatArray | None = None, spacing_mm: float | None = None) -> ROI:
+def stack(
+    *z_mm: float, ring: FloatArray | None = None, spacing_mm: float | None = None
+) -> ROI:
     """Return a 10 mm square (100 mm2) on these planes."""
     points = square(10) if ring is None else ring
     return ROI(
@@ -87,12 +90,16 @@ def test_two_holes_in_one_ring_both_count() -> None:
 
 
 def test_rings_apart_add_up() -> None:
-    assert area_mm2(flat(square(10), square(4, x_mm=20))) == pytest.approx(116, rel=1e-12)
+    assert area_mm2(flat(square(10), square(4, x_mm=20))) == pytest.approx(
+        116, rel=1e-12
+    )
 
 
 def test_overlapping_rings_are_a_union() -> None:
     """Two squares of 100 mm2 that share 50 mm2 (platipy#244: XOR where union is right)."""
-    assert area_mm2(flat(square(10), square(10, x_mm=5))) == pytest.approx(150, rel=1e-12)
+    assert area_mm2(flat(square(10), square(10, x_mm=5))) == pytest.approx(
+        150, rel=1e-12
+    )
 
 
 def test_three_overlapping_rings_are_a_union() -> None:
@@ -120,7 +127,9 @@ def test_xor_rings_that_overlap_leave_out_what_they_share() -> None:
 
 
 def test_xor_rings_inside_one_another_leave_a_hole() -> None:
-    assert area_mm2(flat(square(10), square(4), xor=True)) == pytest.approx(84, rel=1e-12)
+    assert area_mm2(flat(square(10), square(4), xor=True)) == pytest.approx(
+        84, rel=1e-12
+    )
 
 
 def test_xor_rings_that_cancel_out_are_noted() -> None:
@@ -166,7 +175,9 @@ def test_a_bow_tie_keeps_both_lobes_and_is_noted() -> None:
 
 
 def test_a_ring_that_winds_twice_counts_once_and_is_noted() -> None:
-    region = flat(np.concatenate([square(10), square(10)[:1], square(6), square(6)[:1]]))
+    region = flat(
+        np.concatenate([square(10), square(10)[:1], square(6), square(6)[:1]])
+    )
 
     assert area_mm2(region) == pytest.approx(100, rel=1e-12)
     assert "1 self-crossing contours repaired (make_valid)" in notes(region)
@@ -191,7 +202,9 @@ def test_a_keyhole_of_rounded_corners_is_a_hole() -> None:
     """Two decimals let the two sides of the bridge cross by some micrometres."""
     outline, hole = square(10) + 0.003, square(4)[::-1] - 0.004
     back = np.array([[0.01, 0.0]])
-    keyhole = np.concatenate([outline, outline[:1] + back, hole, hole[:1] + back[:, ::-1]])
+    keyhole = np.concatenate(
+        [outline, outline[:1] + back, hole, hole[:1] + back[:, ::-1]]
+    )
 
     # The bridge is 4 mm long and 0.01 mm wide.
     assert area_mm2(flat(keyhole.round(2))) == pytest.approx(84, abs=0.08)
@@ -225,7 +238,10 @@ def test_an_roi_of_nothing_but_degenerate_rings_has_no_volume() -> None:
 def test_an_roi_without_contours_has_no_volume() -> None:
     region = build_region(ROI(name="empty"))
 
-    assert (region.volume_cc, notes(region)) == (None, ["the ROI has no closed contours"])
+    assert (region.volume_cc, notes(region)) == (
+        None,
+        ["the ROI has no closed contours"],
+    )
 
 
 # --- planes and slabs ---
@@ -237,7 +253,8 @@ def test_volume_is_area_times_thickness() -> None:
 
     assert region.volume_cc == pytest.approx(0.1 * 9, rel=1e-12)
     assert region.volume_cc == pytest.approx(
-        sum(slab.area_mm2 * slab.thickness_mm for slab in region.slabs) / 1000, rel=1e-12
+        sum(slab.area_mm2 * slab.thickness_mm for slab in region.slabs) / 1000,
+        rel=1e-12,
     )
 
 
@@ -263,15 +280,23 @@ def test_a_spacing_of_one_and_a_half_is_no_gap() -> None:
 
 
 @pytest.mark.parametrize(("next_mm", "missing"), [(7.1, 1), (8, 1), (10, 2), (10.9, 2)])
-def test_a_gap_of_one_or_two_planes_is_filled_and_reported(next_mm: float, missing: int) -> None:
+def test_a_gap_of_one_or_two_planes_is_filled_and_reported(
+    next_mm: float, missing: int
+) -> None:
     """Planes 2 mm apart, then one 3.1 to 6.9 mm further on."""
     region = build_region(stack(0, 2, 4, next_mm))
 
     (gap,) = region.gaps
-    assert (gap.low_mm, gap.high_mm, gap.missing, gap.filled) == (4, next_mm, missing, True)
+    assert (gap.low_mm, gap.high_mm, gap.missing, gap.filled) == (
+        4,
+        next_mm,
+        missing,
+        True,
+    )
     assert region.volume_cc == pytest.approx(0.1 * (next_mm + 2), rel=1e-12)
-    assert f"{missing} contour planes are missing between z = 4 and {next_mm:g} mm: filled" in (
-        notes(region)
+    assert (
+        f"{missing} contour planes are missing between z = 4 and {next_mm:g} mm: filled"
+        in (notes(region))
     )
 
 
@@ -281,11 +306,16 @@ def test_three_missing_planes_part_the_roi() -> None:
     (gap,) = region.gaps
     assert (gap.missing, gap.filled) == (3, False)
     assert limits(region)[2:4] == [(3, 5), (11, 13)]
-    assert "no contours between z = 4 and 12 mm: taken as separate pieces" in notes(region)
+    assert "no contours between z = 4 and 12 mm: taken as separate pieces" in notes(
+        region
+    )
 
 
 def test_a_gap_between_outlines_that_do_not_overlap_parts_the_roi() -> None:
-    contours = (*stack(0, 2, 4).contours, *stack(8, 10, ring=square(10, x_mm=30)).contours)
+    contours = (
+        *stack(0, 2, 4).contours,
+        *stack(8, 10, ring=square(10, x_mm=30)).contours,
+    )
 
     region = build_region(ROI(name="two", contours=contours))
 
@@ -354,14 +384,19 @@ def test_a_single_plane_of_unknown_thickness_has_no_volume() -> None:
     region = build_region(stack(5))
 
     assert region.volume_cc is None
-    assert notes(region)[-1] == "the ROI has a single contour plane and no known plane spacing"
+    assert (
+        notes(region)[-1]
+        == "the ROI has a single contour plane and no known plane spacing"
+    )
 
 
 def test_planes_wider_apart_than_elsewhere_in_the_structure_set_are_noted() -> None:
     """Drawn on every fifth image only: its own spacing hides that planes are missing."""
     region = build_region(stack(0, 15, 30, spacing_mm=3.0))
 
-    assert "the contour planes lie 15 mm apart, those of other ROIs 3 mm" in notes(region)
+    assert "the contour planes lie 15 mm apart, those of other ROIs 3 mm" in notes(
+        region
+    )
 
 
 def test_notes_of_the_reader_are_kept() -> None:
@@ -396,15 +431,21 @@ def test_thousands_of_planes_are_one_solid() -> None:
     [
         pytest.param([], None, id="none"),
         pytest.param([2.0], 2.0, id="one"),
-        pytest.param([0.1, 1.9, 0.1, 0.1, 1.9, 0.1, 1.9], 1.9, id="tiny steps are commoner"),
+        pytest.param(
+            [0.1, 1.9, 0.1, 0.1, 1.9, 0.1, 1.9], 1.9, id="tiny steps are commoner"
+        ),
         pytest.param([3, 3, 6], 3.0, id="a tie"),
         pytest.param([3, 3, 6, 6], 6.0, id="most of the length"),
         pytest.param([2.4991, 2.4992, 2.4991], 2.4991, id="rounding"),
         pytest.param([2] * 6 + [34] + [2] * 6, 2.0, id="a gap longer than all else"),
         pytest.param([2] * 6 + [34] + [2] * 6 + [34] + [2] * 6, 2.0, id="two gaps"),
         pytest.param([2, 2, 30, 2, 2], 2.0, id="a gap between short pieces"),
-        pytest.param([0.32, 0.32, 1.7, 0.32, 0.32, 1.7], 1.7, id="as far as rings scatter"),
-        pytest.param([0.33, 0.33, 1.7, 0.33, 0.33, 1.7], 0.33, id="further than rings scatter"),
+        pytest.param(
+            [0.32, 0.32, 1.7, 0.32, 0.32, 1.7], 1.7, id="as far as rings scatter"
+        ),
+        pytest.param(
+            [0.33, 0.33, 1.7, 0.33, 0.33, 1.7], 0.33, id="further than rings scatter"
+        ),
         pytest.param([1.7, 2.3, 1.8, 2.2], 2.0, id="scattered"),
     ],
 )
@@ -413,7 +454,9 @@ def test_the_main_spacing(steps_mm: list[float], spacing_mm: float | None) -> No
 
 
 @pytest.mark.parametrize("usual_mm", [None, 2.0])
-def test_a_gap_does_not_become_the_spacing_of_two_short_pieces(usual_mm: float | None) -> None:
+def test_a_gap_does_not_become_the_spacing_of_two_short_pieces(
+    usual_mm: float | None,
+) -> None:
     region = build_region(stack(0, 2, 36, 38, spacing_mm=usual_mm))
 
     assert region.spacing_mm == 2
@@ -422,7 +465,11 @@ def test_a_gap_does_not_become_the_spacing_of_two_short_pieces(usual_mm: float |
 
 
 def scattered(
-    scatter_mm: float, seed: int, *, nominal_mm: float = 2.0, usual_mm: float | None = None
+    scatter_mm: float,
+    seed: int,
+    *,
+    nominal_mm: float = 2.0,
+    usual_mm: float | None = None,
 ) -> ROI:
     """Return 25 planes, each of three rings side by side on heights of their own."""
     away_mm = np.random.default_rng(seed).uniform(-scatter_mm, scatter_mm, (25, 3))
@@ -456,8 +503,13 @@ def test_the_order_of_scattered_rings_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(("near_mm", "planes"), [(0.66, 4), (0.67, 5)])
-def test_planes_closer_than_a_third_of_the_spacing_are_one(near_mm: float, planes: int) -> None:
-    contours = (*stack(0, 2, 4, 6).contours, *stack(4 + near_mm, ring=square(10, x_mm=5)).contours)
+def test_planes_closer_than_a_third_of_the_spacing_are_one(
+    near_mm: float, planes: int
+) -> None:
+    contours = (
+        *stack(0, 2, 4, 6).contours,
+        *stack(4 + near_mm, ring=square(10, x_mm=5)).contours,
+    )
     region = build_region(ROI(name="near", contours=contours, plane_spacing_mm=2.0))
 
     assert len(region.planes_mm) == planes
@@ -516,8 +568,14 @@ def test_a_skin_stays_a_skin_unless_told_otherwise(scale: float) -> None:
 
 
 def test_a_ring_drawn_three_times_smaller_and_smaller_is_one_ring() -> None:
-    rings = [Contour(points_mm=square(size), z_mm=z) for z in (0, 2) for size in (10, 9.9, 9.8)]
-    region = build_region(ROI(name="thrice", contours=tuple(rings), fills_thin_holes=True))
+    rings = [
+        Contour(points_mm=square(size), z_mm=z)
+        for z in (0, 2)
+        for size in (10, 9.9, 9.8)
+    ]
+    region = build_region(
+        ROI(name="thrice", contours=tuple(rings), fills_thin_holes=True)
+    )
 
     assert region.volume_cc == pytest.approx(0.4, rel=1e-12)
 
@@ -546,7 +604,11 @@ LINE = np.array([[0.0, 0], [0, 2], [0, 5]])
     ],
 )
 def test_planes_that_enclose_nothing_are_not_drawn(nothing: list[FloatArray]) -> None:
-    empty = [Contour(points_mm=p, z_mm=float(z), xor=True) for z in (6, 8, 10) for p in nothing]
+    empty = [
+        Contour(points_mm=p, z_mm=float(z), xor=True)
+        for z in (6, 8, 10)
+        for p in nothing
+    ]
     contours = (*stack(0, 2, 4, 12, 14).contours, *empty)
     region = build_region(ROI(name="nothing", contours=contours, plane_spacing_mm=2.0))
 

@@ -5,7 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from builders import DOSE_UID, FRAME_UID, STRUCTURE_SET_UID, instance, plan, structure_set
+from builders import (
+    DOSE_UID,
+    FRAME_UID,
+    STRUCTURE_SET_UID,
+    instance,
+    plan,
+    structure_set,
+)
 from sbrtcheck import Declared, Outcome, Verdict, check
 from sbrtcheck.dicom import RT_PLAN
 from sbrtcheck.dossier import Sibling
@@ -21,7 +28,10 @@ OTHER_UID = "1.2.826.0.1.3680043.10.999.71"
 def other_plan(target: str = "PTV_T8", **changes: object) -> Plan:
     base = plan(target=target)
     reference = DoseReference(
-        structure_type="SITE", type="TARGET", description=target, target_prescription_dose_gy=30.0
+        structure_type="SITE",
+        type="TARGET",
+        description=target,
+        target_prescription_dose_gy=30.0,
     )
     header = replace(base.instance, sop_instance_uid=OTHER_UID, label=f"{target} SBRT")
     return replace(base, instance=header, dose_references=(reference,), **changes)  # type: ignore[arg-type]
@@ -47,7 +57,9 @@ def other(
     )
 
 
-def judged(*others: Sibling, declared: Declared | None = None, **doses_gy: float) -> Verdict:
+def judged(
+    *others: Sibling, declared: Declared | None = None, **doses_gy: float
+) -> Verdict:
     case = replace(judge(CORD, **doses_gy).case, siblings=others)  # type: ignore[arg-type]
     return check(case, PROTOCOL, declared)
 
@@ -104,7 +116,9 @@ def test_each_other_plan_is_one_finding_that_tells_it_by_uid_and_date() -> None:
     rows = [f for f in judged(other(), *near).findings if f.id == "course.unseen"]
 
     assert [f.outcome for f in rows] == [UNDECIDED] * 4
-    for finding, uid in zip(rows, ("….10.999.71", "…0.999.71.1", "…0.999.71.2"), strict=False):
+    for finding, uid in zip(
+        rows, ("….10.999.71", "…0.999.71.1", "…0.999.71.2"), strict=False
+    ):
         assert f"{uid} of 20260105, APPROVED" in str(finding.message)
 
 
@@ -114,7 +128,10 @@ def test_labels_of_other_plans_are_hidden_unless_asked_for() -> None:
     named = other(replace(value, instance=replace(value.instance, label="AHMAD")))
     verdict = judged(named)
 
-    for render in (render_json, lambda v, phi: render_text(v, Page(verbose=True, phi=phi))):
+    for render in (
+        render_json,
+        lambda v, phi: render_text(v, Page(verbose=True, phi=phi)),
+    ):
         assert "AHMAD" not in render(verdict, phi=False)
     assert "AHMAD" in render_json(verdict, phi=True)
 
@@ -137,7 +154,9 @@ def target(low: float, high: float, name: str = "PTV_T8") -> ROI:
         (-4, 4, False),  # a third of the larger: a boost adds its dose
     ],
 )
-def test_targets_that_share_half_are_one_target(low: float, high: float, *, revision: bool) -> None:
+def test_targets_that_share_half_are_one_target(
+    low: float, high: float, *, revision: bool
+) -> None:
     """Their names state no level; the other plan is not approved, so this one stands."""
     name = "PTV_2"
     verdict = judged(other(unapproved(other_plan(name)), [target(low, high, name)]))
@@ -190,11 +209,15 @@ def test_the_approved_plan_of_one_target_stands(
         siblings=(other(value, rois=[target(-12, 12)]),),
     )
 
-    rows = [f.outcome for f in check(case, PROTOCOL).findings if f.id == "course.superseded"]
+    rows = [
+        f.outcome for f in check(case, PROTOCOL).findings if f.id == "course.superseded"
+    ]
     assert rows == ([] if outcome is None else [outcome])
 
 
-@pytest.mark.parametrize(("date", "superseded"), [("20260104", False), ("20260106", True)])
+@pytest.mark.parametrize(
+    ("date", "superseded"), [("20260104", False), ("20260106", True)]
+)
 def test_of_unapproved_plans_of_one_target_the_latest_stands(
     date: str, *, superseded: bool
 ) -> None:
@@ -216,7 +239,9 @@ def test_without_its_structure_set_a_plan_may_be_a_part() -> None:
 def test_a_plan_in_another_frame_of_reference_is_no_revision() -> None:
     """Its target states no level, so that only the place could tell."""
     value = other_plan("PTV_2")
-    moved = replace(value, instance=replace(value.instance, frame_of_reference_uid="1.2.3.4"))
+    moved = replace(
+        value, instance=replace(value.instance, frame_of_reference_uid="1.2.3.4")
+    )
     verdict = judged(other(moved, [target(-12, 12, "PTV_2")]))
 
     assert found(verdict, "course.unseen").outcome is UNDECIDED
@@ -229,8 +254,12 @@ def test_a_qa_plan_is_no_part_of_the_course() -> None:
     assert verdict.outcome is PASS
 
 
-@pytest.mark.parametrize(("status", "outcome"), [("REJECTED", PASS), ("UNAPPROVED", UNDECIDED)])
-def test_a_rejected_plan_is_no_part_of_the_course(status: str, outcome: Outcome) -> None:
+@pytest.mark.parametrize(
+    ("status", "outcome"), [("REJECTED", PASS), ("UNAPPROVED", UNDECIDED)]
+)
+def test_a_rejected_plan_is_no_part_of_the_course(
+    status: str, outcome: Outcome
+) -> None:
     """One that is not rejected is: here its dose cannot be placed, and the cord stays open."""
     header = replace(other_plan("PTV_T10").instance, approval_status=status)
     second = replace(other_plan("PTV_T10"), instance=header)
@@ -256,12 +285,17 @@ def test_the_target_of_the_other_plan_is_not_this_plans() -> None:
     )
 
     rows = {f.roi: f for f in verdict.findings if f.id == "coverage"}
-    assert {name: f.outcome for name, f in rows.items()} == {"PTV_T8": PASS, "PTV_T10": None}
+    assert {name: f.outcome for name, f in rows.items()} == {
+        "PTV_T8": PASS,
+        "PTV_T10": None,
+    }
     assert verdict.levels == ("T8",)
     assert "the target of another plan" in str(rows["PTV_T10"].message)
 
 
-def test_a_target_named_by_a_plan_of_another_structure_set_in_one_frame_is_that_plans() -> None:
+def test_a_target_named_by_a_plan_of_another_structure_set_in_one_frame_is_that_plans() -> (
+    None
+):
     second = in_zone("prv", "PTV_T10", -12, 12)
     elsewhere = other_plan("PTV_T10", structure_set_uid=STRUCTURE_SET_UID + ".9")
     case = replace(judge(CORD, second).case, siblings=(other(elsewhere, [second]),))
@@ -275,7 +309,9 @@ def test_a_target_named_by_a_plan_of_another_structure_set_in_one_frame_is_that_
 def test_a_target_that_no_plan_names_is_graded_and_asked_about() -> None:
     second = in_zone("prv", "PTV_T10", -12, 12)
     case = judge(CORD, second).case
-    verdict = check(replace(case, siblings=(other(other_plan("PTV_T12"), [second]),)), PROTOCOL)
+    verdict = check(
+        replace(case, siblings=(other(other_plan("PTV_T12"), [second]),)), PROTOCOL
+    )
 
     rows = {f.subject: f.outcome for f in verdict.findings if f.id == "coverage"}
     assert rows == {"PTV: PTV_T8": PASS, "PTV: PTV_T10": UNDECIDED}
@@ -296,13 +332,15 @@ def second_case(
     name = f"PTV_{level}"
     group = FractionGroup(number=1, fractions=fractions, beam_numbers=(1,))
     value = replace(
-        other_plan(name, fraction_groups=(group,)), structure_set_uid=STRUCTURE_SET_UID + ".2"
+        other_plan(name, fraction_groups=(group,)),
+        structure_set_uid=STRUCTURE_SET_UID + ".2",
     )
     value = replace(value, instance=replace(value.instance, sop_instance_uid=uid))
     dose = judge(cord=gy, prv=gy).case.dose
     assert dose.header is not None
     header = replace(
-        instance(DOSE_UID + ".2", "1.2.840.10008.5.1.4.1.1.481.2"), frame_of_reference_uid=frame
+        instance(DOSE_UID + ".2", "1.2.840.10008.5.1.4.1.1.481.2"),
+        frame_of_reference_uid=frame,
     )
     dose = replace(dose, header=replace(dose.header, instance=header))
     return other(value, [in_zone("target", name, -12, 12)], dose, asked_for=True)
@@ -319,10 +357,16 @@ def test_the_cord_gets_the_sum_and_the_target_its_own_plan() -> None:
     assert limit.value is not None
     assert limit.value.value == pytest.approx(24.0)
     assert limit.outcome is PASS
-    near = next(f for f in verdict.findings if f.id == "report.target" and str(f.metric) == "Dmax")
+    near = next(
+        f
+        for f in verdict.findings
+        if f.id == "report.target" and str(f.metric) == "Dmax"
+    )
     assert near.value is not None
     assert near.value.value == pytest.approx(33.0)
-    assert "assumed to be given on the same days" in str(found(verdict, "course").message)
+    assert "assumed to be given on the same days" in str(
+        found(verdict, "course").message
+    )
 
 
 def test_a_sum_above_the_limit_fails() -> None:
@@ -337,7 +381,9 @@ def test_a_sum_above_the_limit_fails() -> None:
     ],
     ids=["fractions", "frame"],
 )
-def test_what_cannot_be_added_leaves_the_cord_undecided(part: Sibling, why: str) -> None:
+def test_what_cannot_be_added_leaves_the_cord_undecided(
+    part: Sibling, why: str
+) -> None:
     verdict = summed(part)
 
     assert found(verdict, "limit.cord").outcome is UNDECIDED
@@ -348,7 +394,9 @@ def test_what_cannot_be_added_leaves_the_cord_undecided(part: Sibling, why: str)
 
 
 @pytest.mark.parametrize("stated", ["neither", "this plan", "the part"])
-def test_doses_are_not_added_where_one_states_no_frame_of_reference(stated: str) -> None:
+def test_doses_are_not_added_where_one_states_no_frame_of_reference(
+    stated: str,
+) -> None:
     own = FRAME_UID if stated == "this plan" else None
     case = judge(CORD).case
     header = replace(case.links[2].instance, frame_of_reference_uid=own)
@@ -381,7 +429,8 @@ def test_a_further_plan_leaves_a_sum_undecided_unless_it_fails() -> None:
     third = other(replace(other_plan(), instance=instance(OTHER_UID + ".3", RT_PLAN)))
 
     low, high = (
-        check(replace(base, siblings=(second_case(gy=gy), third)), PROTOCOL) for gy in (10.0, 16.0)
+        check(replace(base, siblings=(second_case(gy=gy), third)), PROTOCOL)
+        for gy in (10.0, 16.0)
     )
 
     assert found(low, "limit.cord").outcome is UNDECIDED

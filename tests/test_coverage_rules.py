@@ -140,7 +140,10 @@ def test_declared_levels_leave_a_target_out(gy: float) -> None:
 def test_what_the_plan_prescribes_to_has_to_be_judged(
     targets: tuple[str, ...], *, asked: bool
 ) -> None:
-    inner, bone = in_zone("target", "Inner", -6, 6, half=4), in_zone("sac", "Bone", -6, 6)
+    inner, bone = (
+        in_zone("target", "Inner", -6, 6, half=4),
+        in_zone("sac", "Bone", -6, 6),
+    )
     verdict = judge(CORD, inner, bone, the_plan=prescribing(*targets))
 
     rows = [f.outcome for f in verdict.findings if f.id == "target.prescribed"]
@@ -197,7 +200,14 @@ def test_a_ctv_beside_a_target_is_reported_and_not_graded() -> None:
 
 @pytest.mark.parametrize(
     ("share", "are_told"),
-    [(0.0, True), (0.0005, True), (0.002, False), (0.04, False), (0.98, False), (0.995, True)],
+    [
+        (0.0, True),
+        (0.0005, True),
+        (0.002, False),
+        (0.04, False),
+        (0.98, False),
+        (0.995, True),
+    ],
 )
 def test_all_targets_are_told_together_unless_some_overlap_in_part(
     share: float, *, are_told: bool

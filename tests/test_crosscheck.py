@@ -17,7 +17,15 @@ import numpy as np
 import pydicom.dicomio
 import pytest
 
-from builders import Files, box, cylinder, linear_dose, structure_set, uniform_dose, write_case
+from builders import (
+    Files,
+    box,
+    cylinder,
+    linear_dose,
+    structure_set,
+    uniform_dose,
+    write_case,
+)
 from sbrtcheck import Verdict, check, compute_band, load_protocol
 from sbrtcheck.crosscheck import CrossCheck, Difference, Opinion, cross_check
 from sbrtcheck.crosscheck.compare import HERE, Other, compare
@@ -45,13 +53,19 @@ def curve(shift_gy: float = 0.0, *, volume_cc: float = CC) -> ExportedDVH:
     middles_gy = np.linspace(WIDTH_GY / 2, (BINS - 0.5) * WIDTH_GY, BINS)
     share = np.clip((HIGH_GY + shift_gy - middles_gy) / (HIGH_GY - LOW_GY), 0, 1)
     return ExportedDVH(
-        bin_widths=np.full(BINS, WIDTH_GY), volumes=volume_cc * share, included=(PTV_NUMBER,)
+        bin_widths=np.full(BINS, WIDTH_GY),
+        volumes=volume_cc * share,
+        included=(PTV_NUMBER,),
     )
 
 
-def written(folder: Path, *dvhs: ExportedDVH, structures: StructureSet | None = None) -> Files:
+def written(
+    folder: Path, *dvhs: ExportedDVH, structures: StructureSet | None = None
+) -> Files:
     files = write_case(
-        folder / "case", structure_set=structures or structure_set((PTV, CORD)), dose=RISING
+        folder / "case",
+        structure_set=structures or structure_set((PTV, CORD)),
+        dose=RISING,
     )
     save_dose(RISING, files.dose, dvhs=dvhs)
     return files
@@ -88,7 +102,9 @@ def test_a_curve_of_the_same_contours_and_dose_is_explained(tmp_path: Path) -> N
     assert [row.beyond for row in rows.values()] == [0.0] * 5
 
 
-def test_a_curve_of_another_dose_is_beyond_by_what_no_reading_explains(tmp_path: Path) -> None:
+def test_a_curve_of_another_dose_is_beyond_by_what_no_reading_explains(
+    tmp_path: Path,
+) -> None:
     """2 Gy more: what is beyond is 2 Gy less our interval and half a bin."""
     row = by_metric(of_planning_system(tmp_path, curve(2.0)))["Dmean"]
 
@@ -96,7 +112,9 @@ def test_a_curve_of_another_dose_is_beyond_by_what_no_reading_explains(tmp_path:
     assert row.beyond is not None
     assert row.ours.high is not None
     assert row.theirs is not None
-    assert row.beyond == pytest.approx(row.theirs - row.ours.high - WIDTH_GY / 2, abs=1e-3)
+    assert row.beyond == pytest.approx(
+        row.theirs - row.ours.high - WIDTH_GY / 2, abs=1e-3
+    )
     assert row.beyond > 1
 
 
@@ -133,7 +151,9 @@ def test_what_is_not_understood_is_not_comparable(tmp_path: Path) -> None:
     assert found.differences == ()
 
 
-def test_a_cumulative_curve_is_preferred_to_one_that_is_not_understood(tmp_path: Path) -> None:
+def test_a_cumulative_curve_is_preferred_to_one_that_is_not_understood(
+    tmp_path: Path,
+) -> None:
     natural = replace(curve(), kind="NATURAL")
 
     assert of_planning_system(tmp_path, natural, curve()).differences
@@ -183,13 +203,18 @@ def test_damaged_curves_stop_nothing(tmp_path: Path) -> None:
 def test_what_is_made_here_is_not_compared(tmp_path: Path) -> None:
     """The PRV does not hold the cord: one of cord + 2 mm, which lies in no file, is graded beside it."""
     narrow = cylinder("SpinalCord_PRV", (0, 24), 3, -30, 30)
-    second = asked(written(tmp_path, structures=structure_set((PTV, CORD, narrow))).plan)[1]
+    second = asked(
+        written(tmp_path, structures=structure_set((PTV, CORD, narrow))).plan
+    )[1]
 
     assert "SpinalCord_PRV (SpinalCord + 2 mm) is not compared" in notes_of(second)
 
 
 def test_a_sum_of_doses_is_not_compared() -> None:
-    pair = SAMPLES / "pair_sum_fail_t7" / "RP.dcm", SAMPLES / "pair_sum_fail_t8" / "RP.dcm"
+    pair = (
+        SAMPLES / "pair_sum_fail_t7" / "RP.dcm",
+        SAMPLES / "pair_sum_fail_t8" / "RP.dcm",
+    )
 
     second = asked(pair[0], with_plans=[pair[1]])[1]
 
@@ -249,7 +274,9 @@ def test_whole_voxels_are_counted_as_grid_points_inside() -> None:
 
 
 @pytest.mark.parametrize("heights", [[0.0], [-60.0, 0.0]])
-def test_a_single_plane_or_one_beyond_the_grid_has_no_whole_voxels(heights: list[float]) -> None:
+def test_a_single_plane_or_one_beyond_the_grid_has_no_whole_voxels(
+    heights: list[float],
+) -> None:
     assert whole_voxels(pipe("pipe", np.array(heights)), uniform_dose()) is None
 
 
@@ -351,9 +378,14 @@ def test_a_bug_in_the_second_opinion_does_not_stop_the_first(
         ("t10_30gy5_no_cord_undecided", 3),
     ],
 )
-def test_it_moves_no_finding_no_outcome_and_no_exit_code(sample: str, code: int) -> None:
+def test_it_moves_no_finding_no_outcome_and_no_exit_code(
+    sample: str, code: int
+) -> None:
     """But for its own key, the JSON is the same."""
-    plain, more = run(SAMPLES / sample, "--json"), run(SAMPLES / sample, "--json", "--crosscheck")
+    plain, more = (
+        run(SAMPLES / sample, "--json"),
+        run(SAMPLES / sample, "--json", "--crosscheck"),
+    )
 
     document = json.loads(more.stdout)
     jsonschema.validate(document, load_schema())
@@ -384,7 +416,9 @@ def test_the_page_shows_differences_and_what_they_come_to(tmp_path: Path) -> Non
 
     assert page.index("Checks") < page.index("Second opinion (never the verdict)")
     assert page.index("Second opinion (never the verdict)") < page.index("Not checked")
-    row = next(line for line in page.splitlines() if re.match("PTV_T8 +planning system", line))
+    row = next(
+        line for line in page.splitlines() if re.match("PTV_T8 +planning system", line)
+    )
     assert "+2.00" in row
     assert "beyond" in row
     assert "-0.00" not in page
@@ -410,11 +444,18 @@ def test_the_verbose_page_names_the_nearest_readings(tmp_path: Path) -> None:
 def test_names_are_masked_and_escaped(tmp_path: Path) -> None:
     verdict, second = asked(written(tmp_path).plan)
     named = Opinion(
-        source="planning system", roi_name="Doe\x1b[2J", reason=Text("of {name}", name="Jane\x1b")
+        source="planning system",
+        roi_name="Doe\x1b[2J",
+        reason=Text("of {name}", name="Jane\x1b"),
     )
-    odd = replace(second, opinions=(named,), notes=(Text("{roi} is made", roi="doe\x07"),))
+    odd = replace(
+        second, opinions=(named,), notes=(Text("{roi} is made", roi="doe\x07"),)
+    )
 
-    for text in (render_text(verdict, Page(), second=odd), render_json(verdict, second=odd)):
+    for text in (
+        render_text(verdict, Page(), second=odd),
+        render_json(verdict, second=odd),
+    ):
         assert "***" in text
         assert not re.search("doe|jane", text.casefold())
         assert not set(text) & {"\x1b", "\x07"}

@@ -28,14 +28,18 @@ def sampled(field: DoseField, step_mm: float) -> DoseGrid:
 
 @pytest.mark.parametrize("grid_mm", [even_axis(-20, 20, 2.5), UNEVEN])
 @pytest.mark.parametrize("power", [0, 1, 2, 3])
-def test_cubic_weights_are_exact_for_polynomials(grid_mm: FloatArray, power: int) -> None:
+def test_cubic_weights_are_exact_for_polynomials(
+    grid_mm: FloatArray, power: int
+) -> None:
     """Any polynomial of third degree, away from the outermost steps, on even and uneven grids."""
     place_mm = np.linspace(grid_mm[1], grid_mm[-2], 57)[:-1]
 
     tap = taps(place_mm, grid_mm, "cubic")
 
     points = grid_mm[tap.first + np.arange(4)[:, None]]
-    assert (tap.weights * points**power).sum(axis=0) == pytest.approx(place_mm**power, abs=1e-6)
+    assert (tap.weights * points**power).sum(axis=0) == pytest.approx(
+        place_mm**power, abs=1e-6
+    )
     slope = power * place_mm ** max(power - 1, 0)
     assert (tap.slopes * points**power).sum(axis=0) == pytest.approx(slope, abs=1e-6)
 
@@ -58,7 +62,9 @@ def test_linear_dose_is_read_alike(axis: Axis) -> None:
     one, other = compute_dvh(roi, dose), compute_dvh(roi, dose, convention=CUBIC)
 
     assert one.mean_gy == pytest.approx(other.mean_gy, abs=1e-6)
-    assert one.dose_at_volume_gy(0.035) == pytest.approx(other.dose_at_volume_gy(0.035), abs=0.01)
+    assert one.dose_at_volume_gy(0.035) == pytest.approx(
+        other.dose_at_volume_gy(0.035), abs=0.01
+    )
 
 
 def test_the_peak_of_a_small_sphere_is_read_closer_to_its_truth() -> None:
@@ -69,7 +75,10 @@ def test_the_peak_of_a_small_sphere_is_read_closer_to_its_truth() -> None:
     dose = sampled(gaussian_dose(max_gy=30, sigma_mm=5), 1.0)
 
     linear, cubic = (
-        abs((compute_dvh(roi, dose, convention=c).volume_at_dose_cc(20) or 0) / truth_cc - 1)
+        abs(
+            (compute_dvh(roi, dose, convention=c).volume_at_dose_cc(20) or 0) / truth_cc
+            - 1
+        )
         for c in (Convention(), CUBIC)
     )
 
@@ -77,7 +86,9 @@ def test_the_peak_of_a_small_sphere_is_read_closer_to_its_truth() -> None:
 
 
 @pytest.mark.parametrize("middle_mm", [-6.0, -3.0, 0.0, 3.0])
-def test_a_cord_in_a_penumbra_is_read_within_three_thousandths(middle_mm: float) -> None:
+def test_a_cord_in_a_penumbra_is_read_within_three_thousandths(
+    middle_mm: float,
+) -> None:
     """Radius 5 mm, 10 % of 40 Gy a mm, 2.5 mm grid; truth by the segment beyond a chord."""
     radius_mm, length_mm = 5.0, 40.0
     field = logistic_dose(max_gy=40, axis="x", middle_mm=middle_mm, percent_per_mm=10)
@@ -85,7 +96,9 @@ def test_a_cord_in_a_penumbra_is_read_within_three_thousandths(middle_mm: float)
     chord_mm = solid.coordinate_mm("x", 0.035)
     truth_gy = float(field.dose_gy_at(np.array(chord_mm), np.zeros(1), np.zeros(1))[()])
 
-    dvh = compute_dvh(solid.roi("cord", spacing_mm=2), sampled(field, 2.5), convention=CUBIC)
+    dvh = compute_dvh(
+        solid.roi("cord", spacing_mm=2), sampled(field, 2.5), convention=CUBIC
+    )
 
     assert dvh.dose_at_volume_gy(0.035) == pytest.approx(truth_gy, rel=5e-3)
 

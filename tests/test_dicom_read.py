@@ -58,10 +58,15 @@ from sbrtcheck.model import (
     Text,
 )
 
-LOADERS: tuple[Callable[[Path], object], ...] = (load_plan, load_structure_set, load_dose)
+LOADERS: tuple[Callable[[Path], object], ...] = (
+    load_plan,
+    load_structure_set,
+    load_dose,
+)
 KINDS = pytest.mark.parametrize("kind", [0, 1, 2], ids=["RP", "RS", "RD"])
 SYNTAXES = pytest.mark.parametrize(
-    "syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian]
+    "syntax",
+    [ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian],
 )
 
 
@@ -72,7 +77,9 @@ def intact(tmp_path_factory: pytest.TempPathFactory) -> Files:
         box("PTV_T8", (-3, -3, -3), (3, 3, 3)),
         box("SpinalCord", (-3, 5, -3), (3, 8, 3)),
     ]
-    dose = dose_grid(lambda x, y, z: 20 + 0.1 * x + 0.2 * y + 0.3 * z, (-8, -8, -8), (8, 8, 8))
+    dose = dose_grid(
+        lambda x, y, z: 20 + 0.1 * x + 0.2 * y + 0.3 * z, (-8, -8, -8), (8, 8, 8)
+    )
     folder = tmp_path_factory.mktemp("intact")
     return write_case(folder, structure_set=structure_set(rois), dose=dose)
 
@@ -127,7 +134,9 @@ def facts(value: object) -> object:
         return [facts(part) for part in value]
     if dataclasses.is_dataclass(value):
         names = (field.name for field in dataclasses.fields(value))
-        return {name: facts(getattr(value, name)) for name in names if name not in HASHES}
+        return {
+            name: facts(getattr(value, name)) for name in names if name not in HASHES
+        }
     return value
 
 
@@ -137,7 +146,8 @@ def is_left_of(part: object, whole: object) -> bool:
         return True
     if isinstance(part, dict) and isinstance(whole, dict):
         return all(
-            name in ("notes", "problem") or is_left_of(part[name], whole[name]) for name in part
+            name in ("notes", "problem") or is_left_of(part[name], whole[name])
+            for name in part
         )
     if isinstance(part, list) and isinstance(whole, list):
         return len(part) == len(whole) and all(map(is_left_of, part, whole))
@@ -166,7 +176,9 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path, syntax: str) -> None:
 @SYNTAXES
 def test_a_structure_set_is_read_as_it_was_written(tmp_path: Path, syntax: str) -> None:
     rois = (
-        replace(box("PTV_T8", (-3, -3, -3), (3, 3, 3)), number=7, interpreted_type="PTV"),
+        replace(
+            box("PTV_T8", (-3, -3, -3), (3, 3, 3)), number=7, interpreted_type="PTV"
+        ),
         replace(box("SpinalCord", (-3, 5, -9), (3, 8, 9)), number=3),
     )
     written = structure_set(rois)
@@ -177,7 +189,9 @@ def test_a_structure_set_is_read_as_it_was_written(tmp_path: Path, syntax: str) 
 
 @SYNTAXES
 @pytest.mark.parametrize("bits", [16, 32])
-def test_a_dose_is_read_to_half_a_scaling_step(tmp_path: Path, syntax: str, bits: int) -> None:
+def test_a_dose_is_read_to_half_a_scaling_step(
+    tmp_path: Path, syntax: str, bits: int
+) -> None:
     written = linear_dose(20.0, (0.1, 0.2, -0.05))
     save_dose(written, tmp_path / "a", bits=bits, transfer_syntax=syntax)
 
@@ -238,15 +252,22 @@ def test_chinese_names_are_read(tmp_path: Path, character_set: str) -> None:
     rois = [box("脊髓", (0, 0, 0), (9, 9, 9)), box("计划靶区PTV", (0, 0, 0), (9, 9, 9))]
     save_structure_set(structure_set(rois), tmp_path / "a", character_set=character_set)
 
-    assert [roi.name for roi in load_structure_set(tmp_path / "a").rois] == ["脊髓", "计划靶区PTV"]
+    assert [roi.name for roi in load_structure_set(tmp_path / "a").rois] == [
+        "脊髓",
+        "计划靶区PTV",
+    ]
 
 
 def test_a_contour_of_more_than_64_kb_is_read_whole(tmp_path: Path) -> None:
     """Explicit VR has 16 bits for the length of a decimal string; beyond, it is written as UN."""
     angle = np.linspace(0, 2 * np.pi, 5000, endpoint=False)
-    ring = Contour(points_mm=np.column_stack([np.cos(angle), np.sin(angle)]).round(3), z_mm=1.0)
+    ring = Contour(
+        points_mm=np.column_stack([np.cos(angle), np.sin(angle)]).round(3), z_mm=1.0
+    )
     roi = replace(box("Body", (0, 0, 0), (3, 3, 3)), contours=(ring,))
-    save_structure_set(structure_set([roi]), tmp_path / "a", transfer_syntax=ImplicitVRLittleEndian)
+    save_structure_set(
+        structure_set([roi]), tmp_path / "a", transfer_syntax=ImplicitVRLittleEndian
+    )
     dataset = pydicom.dcmread(tmp_path / "a")
     element = dataset.ROIContourSequence[0].ContourSequence[0]["ContourData"]
     assert len(element.value) == 15000
@@ -266,12 +287,18 @@ def test_setup_beams_are_told_apart(tmp_path: Path) -> None:
     )
     save_plan(replace(plan(), beams=beams), tmp_path / "a")
 
-    assert [beam.treats for beam in load_plan(tmp_path / "a").beams] == [True, False, False]
+    assert [beam.treats for beam in load_plan(tmp_path / "a").beams] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_dose_references_keep_their_kind_and_their_doses_apart(tmp_path: Path) -> None:
     references = (
-        DoseReference(number=1, structure_type="SITE", type="TARGET", description="PTV_T8"),
+        DoseReference(
+            number=1, structure_type="SITE", type="TARGET", description="PTV_T8"
+        ),
         DoseReference(
             number=2,
             structure_type="VOLUME",
@@ -310,19 +337,30 @@ def test_each_fraction_group_keeps_its_beams(tmp_path: Path) -> None:
 
 
 def test_a_fraction_number_that_is_not_whole_is_refused(files: Files) -> None:
-    edit(files.plan, lambda d: d.FractionGroupSequence[0].__setattr__("FractionGroupNumber", 12345))
+    edit(
+        files.plan,
+        lambda d: d.FractionGroupSequence[0].__setattr__("FractionGroupNumber", 12345),
+    )
     replace_bytes(files.plan, b"12345", b"5.5  ")
 
-    with pytest.raises(ReadError, match=r"Fraction Group Number holds 5\.5, which is not a whole"):
+    with pytest.raises(
+        ReadError, match=r"Fraction Group Number holds 5\.5, which is not a whole"
+    ):
         load_plan(files.plan)
 
 
-@pytest.mark.parametrize("value", [b"NaN   ", b"abc   ", b"1e999 ", b"3_0   ", b"30\\25 "])
-def test_a_prescription_that_is_not_one_number_is_refused(files: Files, value: bytes) -> None:
+@pytest.mark.parametrize(
+    "value", [b"NaN   ", b"abc   ", b"1e999 ", b"3_0   ", b"30\\25 "]
+)
+def test_a_prescription_that_is_not_one_number_is_refused(
+    files: Files, value: bytes
+) -> None:
     """Python reads '3_0' as 30; DICOM does not."""
     edit(
         files.plan,
-        lambda d: d.DoseReferenceSequence[0].__setattr__("TargetPrescriptionDose", "24.753"),
+        lambda d: d.DoseReferenceSequence[0].__setattr__(
+            "TargetPrescriptionDose", "24.753"
+        ),
     )
     replace_bytes(files.plan, b"24.753", value)
 
@@ -354,7 +392,8 @@ def test_a_plan_in_a_private_sop_class_is_read_and_noted(files: Files) -> None:
     read = load_plan(files.plan)
 
     assert is_left_of(
-        facts(replace(read, instance=replace(read.instance, sop_class_uid=""))), expected
+        facts(replace(read, instance=replace(read.instance, sop_class_uid=""))),
+        expected,
     )
     assert [str(note) for note in read.notes] == [
         f"the plan is of a vendor's own SOP class ({PRIVATE_PLAN}): read as RT Plan"
@@ -418,7 +457,9 @@ X, Y, Z = AXES = (Axis(-10, 2, 6), Axis(-33, 3, 5), Axis(100, 4, 4))
 
 
 @pytest.mark.parametrize("position", POSITIONS)
-def test_every_patient_position_gives_the_same_dose(files: Files, position: str) -> None:
+def test_every_patient_position_gives_the_same_dose(
+    files: Files, position: str
+) -> None:
     """One physical field, three slopes: a swapped or mirrored axis changes a value somewhere."""
     row, column = np.array(POSITIONS[position]).reshape(2, 3)
     normal = np.cross(row, column)
@@ -452,7 +493,9 @@ def test_every_patient_position_gives_the_same_dose(files: Files, position: str)
     assert grid.x_mm.tolist() == X.points_mm
     assert grid.y_mm.tolist() == Y.points_mm
     assert grid.z_mm.tolist() == Z.points_mm
-    truth = 5000 + 7 * grid.x_mm + 11 * grid.y_mm[:, None] + 13 * grid.z_mm[:, None, None]
+    truth = (
+        5000 + 7 * grid.x_mm + 11 * grid.y_mm[:, None] + 13 * grid.z_mm[:, None, None]
+    )
     assert grid.dose_gy.tolist() == (truth * 0.001).tolist()
 
 
@@ -470,7 +513,9 @@ def store(path: Path, stored: np.ndarray, **values: object) -> Path:
     )
 
 
-def three_frames(path: Path, offsets_mm: list[float], z_mm: float, **values: object) -> Path:
+def three_frames(
+    path: Path, offsets_mm: list[float], z_mm: float, **values: object
+) -> Path:
     """Store frames of 1, 2 and 3 Gy, the first at `z_mm`, at these frame offsets."""
     stored = np.full((3, 2, 2), np.array([1000, 2000, 3000])[:, None, None])
     return store(
@@ -513,7 +558,10 @@ def test_frame_offsets_place_the_frames(
 @pytest.mark.parametrize(
     ("offsets_mm", "sentence"),
     [
-        ([10, 13, 16], r"starts at 10, which is neither 0 \(relative\) nor .* z of 50 mm"),
+        (
+            [10, 13, 16],
+            r"starts at 10, which is neither 0 \(relative\) nor .* z of 50 mm",
+        ),
         ([-50, -47, -44], r"starts at -50, which is neither 0"),
         ([0.0101, 3, 6], r"starts at 0.0101, which is neither 0"),
         ([50.051, 53, 56], r"starts at 50.05, which is neither 0"),
@@ -543,12 +591,16 @@ def test_absolute_offsets_may_be_rounded_apart_from_the_origin(
 ) -> None:
     offsets_mm = [z_mm + away_mm for z_mm in (50, 53, 56)]
 
-    assert load_dose(three_frames(files.dose, offsets_mm, 50)).z_mm.tolist() == offsets_mm
+    assert (
+        load_dose(three_frames(files.dose, offsets_mm, 50)).z_mm.tolist() == offsets_mm
+    )
 
 
 def test_absolute_frame_offsets_feet_first_are_refused(files: Files) -> None:
     """PS3.3 C.8.8.3.2 has them for orientation 1,0,0,0,1,0 only; here up and down are a guess."""
-    three_frames(files.dose, [50, 53, 56], 50, ImageOrientationPatient=list(POSITIONS["FFS"]))
+    three_frames(
+        files.dose, [50, 53, 56], 50, ImageOrientationPatient=list(POSITIONS["FFS"])
+    )
 
     with pytest.raises(ReadError, match="starts at 50, which is neither 0"):
         load_dose(files.dose)
@@ -566,7 +618,9 @@ def test_a_single_plane_row_or_column_is_declined(
     files: Files, shape: tuple[int, int, int]
 ) -> None:
     store(
-        files.dose, np.ones(shape), GridFrameOffsetVector=[3 * frame for frame in range(shape[0])]
+        files.dose,
+        np.ones(shape),
+        GridFrameOffsetVector=[3 * frame for frame in range(shape[0])],
     )
 
     with pytest.raises(UnsupportedError, match="single plane, row or column"):
@@ -630,8 +684,14 @@ def test_a_grid_that_lies_nowhere_is_refused(
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"PixelSpacing": ["1e-300", "3"]}, "y_mm needs at least two strictly ascending"),
-        ({"ImagePositionPatient": ["1e300", "0", "0"]}, "x_mm needs at least two strictly"),
+        (
+            {"PixelSpacing": ["1e-300", "3"]},
+            "y_mm needs at least two strictly ascending",
+        ),
+        (
+            {"ImagePositionPatient": ["1e300", "0", "0"]},
+            "x_mm needs at least two strictly",
+        ),
         ({"DoseGridScaling": "1e305"}, "dose_gy must be finite everywhere"),
     ],
 )
@@ -689,7 +749,10 @@ def test_negative_dose_is_refused(files: Files) -> None:
     stored = np.full(125, 1000, dtype="<i2")
     stored[60] = -1
     set_values(
-        files.dose, PixelRepresentation=1, PixelData=stored.tobytes(), DoseGridScaling="0.001"
+        files.dose,
+        PixelRepresentation=1,
+        PixelData=stored.tobytes(),
+        DoseGridScaling="0.001",
     )
 
     with pytest.raises(ReadError, match=r"negative dose \(-0\.001 Gy\)"):
@@ -699,10 +762,16 @@ def test_negative_dose_is_refused(files: Files) -> None:
 def test_signed_dose_that_is_nowhere_negative_is_read(files: Files) -> None:
     stored = np.full(125, 1000, dtype="<i2")
     set_values(
-        files.dose, PixelRepresentation=1, PixelData=stored.tobytes(), DoseGridScaling="0.001"
+        files.dose,
+        PixelRepresentation=1,
+        PixelData=stored.tobytes(),
+        DoseGridScaling="0.001",
     )
 
-    assert load_dose(files.dose).dose_gy.tolist() == np.full((5, 5, 5), 1000 * 0.001).tolist()
+    assert (
+        load_dose(files.dose).dose_gy.tolist()
+        == np.full((5, 5, 5), 1000 * 0.001).tolist()
+    )
 
 
 @pytest.mark.parametrize("length", [2, 248, 250 + 1026])
@@ -775,7 +844,9 @@ def test_dose_in_the_lower_bits_is_read_and_noted(files: Files) -> None:
     expected = load_dose(files.dose)
 
     def widen(dataset: Dataset) -> None:
-        dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype("<u4").tobytes()
+        dataset.PixelData = (
+            np.frombuffer(dataset.PixelData, "<u2").astype("<u4").tobytes()
+        )
         dataset.BitsAllocated = 32
 
     edit(files.dose, widen)
@@ -789,7 +860,9 @@ def test_dose_in_the_lower_bits_is_read_and_noted(files: Files) -> None:
 def test_values_beyond_the_stored_bits_are_refused(files: Files) -> None:
     set_values(files.dose, BitsStored=12, HighBit=11)
 
-    with pytest.raises(ReadError, match="12 of 16 bits are stored, and High Bit or the values"):
+    with pytest.raises(
+        ReadError, match="12 of 16 bits are stored, and High Bit or the values"
+    ):
         load_dose(files.dose)
 
 
@@ -808,9 +881,12 @@ def test_missing_pixel_data_is_refused(files: Files) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keyword", "value"), [("BitsAllocated", 8), ("SamplesPerPixel", 3), ("PixelRepresentation", 7)]
+    ("keyword", "value"),
+    [("BitsAllocated", 8), ("SamplesPerPixel", 3), ("PixelRepresentation", 7)],
 )
-def test_pixels_that_are_no_dose_are_refused(files: Files, keyword: str, value: int) -> None:
+def test_pixels_that_are_no_dose_are_refused(
+    files: Files, keyword: str, value: int
+) -> None:
     set_values(files.dose, **{keyword: value})
 
     with pytest.raises(ReadError, match="bits a value cannot be read"):
@@ -826,14 +902,18 @@ def test_compressed_dose_is_declined(files: Files) -> None:
 
     edit(files.dose, compress)
 
-    with pytest.raises(UnsupportedError, match=r"compressed \(JPEG-LS.*\); export it uncompr"):
+    with pytest.raises(
+        UnsupportedError, match=r"compressed \(JPEG-LS.*\); export it uncompr"
+    ):
         load_dose(files.dose)
 
 
 def run_length_encode(dataset: Dataset) -> None:
     """Encode as PS3.5 G has it, in literal runs: one segment a byte, the highest first."""
     size = dataset.BitsAllocated // 8
-    frames = np.frombuffer(dataset.PixelData, "u1").reshape(dataset.NumberOfFrames, -1, size)
+    frames = np.frombuffer(dataset.PixelData, "u1").reshape(
+        dataset.NumberOfFrames, -1, size
+    )
     encoded = []
     for frame in frames:
         segments = [
@@ -865,13 +945,18 @@ def test_run_length_encoded_dose_is_read(files: Files, bits: int) -> None:
 
 def test_damaged_run_lengths_are_refused(files: Files) -> None:
     edit(files.dose, run_length_encode)
-    edit(files.dose, lambda d: setattr(d, "PixelData", encapsulate([b"\1\0\0\0" * 30] * 5)))
+    edit(
+        files.dose,
+        lambda d: setattr(d, "PixelData", encapsulate([b"\1\0\0\0" * 30] * 5)),
+    )
 
     with pytest.raises(ReadError, match=r"Pixel Data \(RLE\)"):
         load_dose(files.dose)
 
 
-def test_more_dose_than_run_lengths_can_hold_is_refused_without_memory(files: Files) -> None:
+def test_more_dose_than_run_lengths_can_hold_is_refused_without_memory(
+    files: Files,
+) -> None:
     def inflate(dataset: Dataset) -> None:
         run_length_encode(dataset)
         dataset.Rows = dataset.Columns = 65535
@@ -883,7 +968,9 @@ def test_more_dose_than_run_lengths_can_hold_is_refused_without_memory(files: Fi
 
 
 @pytest.mark.parametrize(("keyword", "value"), [("BitsStored", 12), ("HighBit", 11)])
-def test_dose_that_leaves_bits_unused_is_refused(files: Files, keyword: str, value: int) -> None:
+def test_dose_that_leaves_bits_unused_is_refused(
+    files: Files, keyword: str, value: int
+) -> None:
     set_values(files.dose, **{keyword: value})
 
     with pytest.raises(ReadError, match="export the dose with all bits"):
@@ -891,7 +978,9 @@ def test_dose_that_leaves_bits_unused_is_refused(files: Files, keyword: str, val
 
 
 def test_an_unknown_transfer_syntax_is_declined(files: Files) -> None:
-    replace_bytes(files.dose, b"1.2.840.10008.1.2.1\0\x02", b"1.2.840.10008.1.2.7\0\x02")
+    replace_bytes(
+        files.dose, b"1.2.840.10008.1.2.1\0\x02", b"1.2.840.10008.1.2.7\0\x02"
+    )
 
     with pytest.raises(
         UnsupportedError, match=r"1\.2\.840\.10008\.1\.2\.7.*export it uncompressed"
@@ -900,7 +989,9 @@ def test_an_unknown_transfer_syntax_is_declined(files: Files) -> None:
 
 
 @pytest.mark.parametrize("offsets", [5, 100_000])
-def test_a_huge_declared_size_is_refused_without_memory(files: Files, offsets: int) -> None:
+def test_a_huge_declared_size_is_refused_without_memory(
+    files: Files, offsets: int
+) -> None:
     """65535 x 65535 x 100000 doses would take 3 PB."""
     dataset = pydicom.dcmread(files.dose)
     dataset.Rows = dataset.Columns = 65535
@@ -910,7 +1001,9 @@ def test_a_huge_declared_size_is_refused_without_memory(files: Files, offsets: i
     pydicom.dcmwrite(files.dose, dataset, implicit_vr=True, little_endian=True)
 
     tracemalloc.start()
-    with pytest.raises(ReadError, match=r"places 5 frames, the dose has 100000|values of 16 bits"):
+    with pytest.raises(
+        ReadError, match=r"places 5 frames, the dose has 100000|values of 16 bits"
+    ):
         load_dose(files.dose)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -928,8 +1021,13 @@ def first_ring(dataset: Dataset) -> Dataset:
 
 
 @pytest.mark.parametrize("kind", ["POINT", "OPEN_PLANAR", "OPEN_NONPLANAR"])
-def test_contours_that_enclose_nothing_are_counted_not_read(files: Files, kind: str) -> None:
-    edit(files.structure_set, lambda d: first_ring(d).__setattr__("ContourGeometricType", kind))
+def test_contours_that_enclose_nothing_are_counted_not_read(
+    files: Files, kind: str
+) -> None:
+    edit(
+        files.structure_set,
+        lambda d: first_ring(d).__setattr__("ContourGeometricType", kind),
+    )
 
     ptv = load_structure_set(files.structure_set).roi("PTV_T8")
 
@@ -949,7 +1047,9 @@ def test_exclusive_or_rings_are_marked(files: Files) -> None:
 
 
 def test_a_ring_without_type_is_assumed_closed_and_noted(files: Files) -> None:
-    edit(files.structure_set, lambda d: first_ring(d).__delattr__("ContourGeometricType"))
+    edit(
+        files.structure_set, lambda d: first_ring(d).__delattr__("ContourGeometricType")
+    )
 
     ptv = load_structure_set(files.structure_set).roi("PTV_T8")
 
@@ -970,7 +1070,10 @@ def problem_of(path: Path) -> str:
 
 
 def test_a_ring_of_unknown_type_is_a_problem_of_its_roi(files: Files) -> None:
-    edit(files.structure_set, lambda d: first_ring(d).__setattr__("ContourGeometricType", "BLOB"))
+    edit(
+        files.structure_set,
+        lambda d: first_ring(d).__setattr__("ContourGeometricType", "BLOB"),
+    )
 
     assert problem_of(files.structure_set) == (
         "a contour is of unknown type 'BLOB'; export it as CLOSED_PLANAR"
@@ -1015,7 +1118,9 @@ def test_a_contour_that_leaves_its_plane_by_more_than_rounding_is_oblique(
 
     edit(files.structure_set, tilt)
 
-    problems = [str(roi.problem) for roi in load_structure_set(files.structure_set).rois]
+    problems = [
+        str(roi.problem) for roi in load_structure_set(files.structure_set).rois
+    ]
     assert any("oblique" in problem for problem in problems) is is_oblique
 
 
@@ -1049,7 +1154,9 @@ def test_an_oblique_contour_is_a_problem_of_its_roi(files: Files) -> None:
     )
 
 
-@pytest.mark.parametrize("word", [b"NaN   ", b"abc   ", b"inf   ", b"1_0   ", b"      "])
+@pytest.mark.parametrize(
+    "word", [b"NaN   ", b"abc   ", b"inf   ", b"1_0   ", b"      "]
+)
 def test_a_coordinate_that_is_not_a_number_is_a_problem_of_its_roi(
     files: Files, word: bytes
 ) -> None:
@@ -1071,21 +1178,29 @@ def test_a_ring_that_lost_its_points_is_a_problem_of_its_roi(files: Files) -> No
     """Left out, it would take a plane of the ROI with it."""
     edit(files.structure_set, lambda d: first_ring(d).__delattr__("ContourData"))
 
-    assert "holds 0 numbers where 4 points are declared" in problem_of(files.structure_set)
+    assert "holds 0 numbers where 4 points are declared" in problem_of(
+        files.structure_set
+    )
 
 
 @pytest.mark.parametrize("count", [10, 9, 15])
 def test_a_ring_of_another_length_than_declared_is_a_problem_of_its_roi(
     files: Files, count: int
 ) -> None:
-    edit(files.structure_set, lambda d: first_ring(d).__setattr__("ContourData", [1.0] * count))
+    edit(
+        files.structure_set,
+        lambda d: first_ring(d).__setattr__("ContourData", [1.0] * count),
+    )
 
     problem = problem_of(files.structure_set)
     assert f"holds {count} numbers where 4 points are declared" in problem
 
 
 def test_two_rois_with_one_number_are_refused(files: Files) -> None:
-    edit(files.structure_set, lambda d: d.StructureSetROISequence[1].__setattr__("ROINumber", 1))
+    edit(
+        files.structure_set,
+        lambda d: d.StructureSetROISequence[1].__setattr__("ROINumber", 1),
+    )
 
     with pytest.raises(ReadError, match="ROI number 1 is used twice"):
         load_structure_set(files.structure_set)
@@ -1093,10 +1208,13 @@ def test_two_rois_with_one_number_are_refused(files: Files) -> None:
 
 def test_two_rois_with_one_name_are_both_kept(files: Files) -> None:
     edit(
-        files.structure_set, lambda d: d.StructureSetROISequence[1].__setattr__("ROIName", "PTV_T8")
+        files.structure_set,
+        lambda d: d.StructureSetROISequence[1].__setattr__("ROIName", "PTV_T8"),
     )
 
-    assert [roi.name for roi in load_structure_set(files.structure_set).rois] == ["PTV_T8"] * 2
+    assert [roi.name for roi in load_structure_set(files.structure_set).rois] == [
+        "PTV_T8"
+    ] * 2
 
 
 def test_contours_without_a_name_are_noted(files: Files) -> None:
@@ -1128,10 +1246,17 @@ def test_each_roi_keeps_its_own_frame_of_reference(files: Files) -> None:
 @KINDS
 @pytest.mark.parametrize(
     "content",
-    [b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(500), b"# plan\n" * 100, b"\0" * 300, b"x"],
+    [
+        b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(500),
+        b"# plan\n" * 100,
+        b"\0" * 300,
+        b"x",
+    ],
     ids=["jpeg", "text", "zeros", "byte"],
 )
-def test_what_is_not_dicom_is_refused_as_such(tmp_path: Path, kind: int, content: bytes) -> None:
+def test_what_is_not_dicom_is_refused_as_such(
+    tmp_path: Path, kind: int, content: bytes
+) -> None:
     path = tmp_path / "a"
     path.write_bytes(content)
 
@@ -1204,7 +1329,9 @@ def root_element_ends(path: Path) -> set[int]:
     content = path.read_bytes()
     starts = set()
     for tag in list(dataset.keys())[1:]:
-        group_element = tag.group.to_bytes(2, "little") + tag.element.to_bytes(2, "little")
+        group_element = tag.group.to_bytes(2, "little") + tag.element.to_bytes(
+            2, "little"
+        )
         tell = dataset.get_item(tag)
         offset = tell.value_tell if hasattr(tell, "value_tell") else tell.file_tell
         starts.add(content.rfind(group_element, 0, offset))
@@ -1212,10 +1339,16 @@ def root_element_ends(path: Path) -> set[int]:
 
 
 def test_a_plan_cut_at_any_byte_is_refused_or_lacks_a_part(tmp_path: Path) -> None:
-    small = replace(plan(), beams=(), fraction_groups=plan().fraction_groups[:1], name="")
+    small = replace(
+        plan(), beams=(), fraction_groups=plan().fraction_groups[:1], name=""
+    )
     path = tmp_path / "a"
     save_plan(small, path)
-    whole, content, ends = facts(load_plan(path)), path.read_bytes(), root_element_ends(path)
+    whole, content, ends = (
+        facts(load_plan(path)),
+        path.read_bytes(),
+        root_element_ends(path),
+    )
 
     for cut in range(132, len(content)):
         path.write_bytes(content[:cut])
@@ -1228,13 +1361,17 @@ def test_a_truncated_file_is_called_truncated(files: Files) -> None:
     content = files.dose.read_bytes()
     files.dose.write_bytes(content[:-20])
 
-    with pytest.raises(ReadError, match="truncated: Pixel Data holds 230 of 250 bytes; export it"):
+    with pytest.raises(
+        ReadError, match="truncated: Pixel Data holds 230 of 250 bytes; export it"
+    ):
         load_dose(files.dose)
 
 
 def test_a_truncated_deflated_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    save_structure_set(structure_set(), path, transfer_syntax=DeflatedExplicitVRLittleEndian)
+    save_structure_set(
+        structure_set(), path, transfer_syntax=DeflatedExplicitVRLittleEndian
+    )
     content = path.read_bytes()
 
     for cut in range(400, len(content) - 8, len(content) // 50):
@@ -1243,7 +1380,9 @@ def test_a_truncated_deflated_file_is_refused(tmp_path: Path) -> None:
             load_structure_set(path)
 
 
-def elements(dataset: Dataset, route: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def elements(
+    dataset: Dataset, route: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
     """Yield the way to every attribute at the top and in first items."""
     for element in dataset:
         yield (*route, element.keyword)
@@ -1253,7 +1392,9 @@ def elements(dataset: Dataset, route: tuple[str, ...] = ()) -> Iterator[tuple[st
 
 @KINDS
 @pytest.mark.parametrize("how", ["missing", "empty"])
-def test_any_attribute_may_be_missing_or_empty(files: Files, kind: int, how: str) -> None:
+def test_any_attribute_may_be_missing_or_empty(
+    files: Files, kind: int, how: str
+) -> None:
     """De-identification removes what it likes: a sentence or a value, and no other value."""
     path = files[kind]
     whole = facts(LOADERS[kind](path))

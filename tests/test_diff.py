@@ -15,13 +15,21 @@ from builders import Files, box, cylinder, linear_dose, plan, structure_set, wri
 from sbrtcheck import ReadError, check, load_case, load_protocol
 from sbrtcheck.model import Declared
 from sbrtcheck.report.as_json import render_json
-from sbrtcheck.report.diff import Differences, Kind, compare_recorded, diff_json, diff_text
+from sbrtcheck.report.diff import (
+    Differences,
+    Kind,
+    compare_recorded,
+    diff_json,
+    diff_text,
+)
 from sbrtcheck.report.recorded import read_recorded
 from test_cli import SAMPLES, assert_refused, run
 
 PROTOCOL = load_protocol("nct06756087")
 PTV = box("PTV_T8", (-12, -12, -12), (12, 12, 12))
-FALLING = linear_dose(33.0, (0.0, -0.5, 0.0))  # 33 Gy in the target's middle, 21 Gy 24 mm behind
+FALLING = linear_dose(
+    33.0, (0.0, -0.5, 0.0)
+)  # 33 Gy in the target's middle, 21 Gy 24 mm behind
 
 Document = dict[str, Any]
 
@@ -36,13 +44,17 @@ def judged(folder: Path, y_mm: float = 30.0, **options: Any) -> str:
     In a folder of its own, so that plans of other tests do not lie beside it.
     """
     files = write_case(
-        folder / "export" / "case", structure_set=structure_set((PTV, cord(y_mm))), dose=FALLING
+        folder / "export" / "case",
+        structure_set=structure_set((PTV, cord(y_mm))),
+        dose=FALLING,
     )
     return render_json(check(load_case(files.plan), PROTOCOL, Declared(**options)))
 
 
 def compared(before: str, after: str) -> Differences:
-    return compare_recorded(read_recorded(before.encode()), read_recorded(after.encode()))
+    return compare_recorded(
+        read_recorded(before.encode()), read_recorded(after.encode())
+    )
 
 
 def edited(text: str, edit: Callable[[Document], object]) -> str:
@@ -128,12 +140,20 @@ def moved(verdict: str, edit: Callable[[Document], object]) -> Differences:
     ("edit", "kind", "words"),
     [
         (lambda f: f.update(outcome="FAIL"), Kind.OUTCOME, "UNDECIDED -> FAIL"),
-        (lambda f: f.update(limit="<= 23 Gy"), Kind.LIMIT, "limit <= 25.3 Gy -> <= 23 Gy"),
+        (
+            lambda f: f.update(limit="<= 23 Gy"),
+            Kind.LIMIT,
+            "limit <= 25.3 Gy -> <= 23 Gy",
+        ),
         (lambda f: f.update(value=f["value"] + 0.001), Kind.VALUE, "(+0.001"),
         (lambda f: f.update(value=None), Kind.VALUE, "-> not known"),
         (lambda f: f.update(low=1.0), Kind.INTERVAL, "-> 1 to"),
         (lambda f: f.update(message="else"), Kind.WORDS, "-> 'else'"),
-        (lambda f: f.update(basis="convention"), Kind.WORDS, "'published' -> 'convention'"),
+        (
+            lambda f: f.update(basis="convention"),
+            Kind.WORDS,
+            "'published' -> 'convention'",
+        ),
     ],
 )
 def test_each_kind_of_change_is_told(
@@ -154,7 +174,9 @@ def test_what_is_gone_and_what_is_new_differ_in_outcome(verdict: str) -> None:
 
 
 def test_a_reported_row_that_is_new_moves_no_outcome(verdict: str) -> None:
-    found = moved(verdict, lambda d: d["findings"].append({"id": "report.new", "subject": "PTV"}))
+    found = moved(
+        verdict, lambda d: d["findings"].append({"id": "report.new", "subject": "PTV"})
+    )
 
     assert found.same_outcomes
     assert "report.new PTV: not graded" in diff_text(found)
@@ -179,7 +201,11 @@ def test_the_verdict_alone_may_differ(verdict: str) -> None:
 def test_important_changes_come_first(verdict: str) -> None:
     def edit(document: Document) -> None:
         graded = [row for row in document["findings"] if row["outcome"] == "PASS"]
-        reported = [row for row in document["findings"] if row["outcome"] is None and row["value"]]
+        reported = [
+            row
+            for row in document["findings"]
+            if row["outcome"] is None and row["value"]
+        ]
         reported[0]["value"] *= 3
         graded[0]["outcome"], graded[1]["outcome"] = "VARIATION", "FAIL"
         coverage = finding(document, "coverage")
@@ -253,7 +279,9 @@ def test_identity_is_shown_by_neither_side(tmp_path: Path) -> None:
     assert "Doe" in shown
 
     same = compared(masked, shown)
-    moved_too = compared(shown, edited(shown, lambda d: d["plans"][0].update(label="Doe again")))
+    moved_too = compared(
+        shown, edited(shown, lambda d: d["plans"][0].update(label="Doe again"))
+    )
 
     assert not same.changes
     assert not same.inputs
@@ -265,7 +293,12 @@ def test_identity_is_shown_by_neither_side(tmp_path: Path) -> None:
 
 def test_labels_of_other_plans_are_never_shown(verdict: str) -> None:
     """With --phi they are in the file, and may name a patient whom no mask knows."""
-    other = {"kind": "RT Plan", "sop_instance_uid": "1.2", "where": "beside", "label": "AHMAD"}
+    other = {
+        "kind": "RT Plan",
+        "sop_instance_uid": "1.2",
+        "where": "beside",
+        "label": "AHMAD",
+    }
 
     found = compared(
         edited(verdict, lambda d: d.update(others=[])),
@@ -300,7 +333,9 @@ BROKEN: dict[str, Callable[[Document], object]] = {
     "'protocol' cannot be read": lambda d: d.pop("protocol"),
     "'value' cannot be read": lambda d: finding(d, "limit.cord").update(value="16"),
     "'message' cannot be read": lambda d: finding(d, "limit.cord").update(message=7),
-    "two findings limit.cord SpinalCord": lambda d: d["findings"].append(finding(d, "limit.cord")),
+    "two findings limit.cord SpinalCord": lambda d: d["findings"].append(
+        finding(d, "limit.cord")
+    ),
 }
 
 
@@ -358,8 +393,12 @@ def test_exit_codes_are_those_of_diff(files: tuple[Path, Path], tmp_path: Path) 
     assert "No finding moved" in same.stdout
     assert other.stdout.startswith("Verdict: PASS -> FAIL")
     assert "plan 1 prescription dose gy: 30 -> 42" in other.stdout
-    assert_refused(run("diff", files[0], tmp_path / "none.json"), "none.json: cannot be opened")
-    assert_refused(run("diff", SAMPLES / "t8_30gy5_pass" / "RP.dcm", files[1]), "RP.dcm", "JSON")
+    assert_refused(
+        run("diff", files[0], tmp_path / "none.json"), "none.json: cannot be opened"
+    )
+    assert_refused(
+        run("diff", SAMPLES / "t8_30gy5_pass" / "RP.dcm", files[1]), "RP.dcm", "JSON"
+    )
 
 
 def test_json_of_the_differences_is_valid_by_its_schema(
@@ -386,5 +425,7 @@ def test_no_input_is_written_over(files: tuple[Path, Path], tmp_path: Path) -> N
     before = [file.read_bytes() for file in own]
 
     assert run("diff", "--json", *own).returncode == 2
-    assert_refused(run("diff", "--json", own[0], *own), "is one of the files to be compared")
+    assert_refused(
+        run("diff", "--json", own[0], *own), "is one of the files to be compared"
+    )
     assert [file.read_bytes() for file in own] == before

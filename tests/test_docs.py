@@ -10,7 +10,9 @@ DVH = (ROOT / "docs" / "dvh.md").read_text(encoding="utf-8")
 
 
 def test_the_rows_of_the_validation_table_are_those_of_the_benchmarks() -> None:
-    results = (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8").splitlines()
+    results = (
+        (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8").splitlines()
+    )
     shown = DVH.partition("<!-- results -->")[2].partition("<!-- end of results -->")[0]
     rows = [line for line in shown.splitlines() if line.startswith("|")]
 

@@ -15,7 +15,15 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from builders import Files, box, cylinder, structure_set, uniform_dose, write_case
-from sbrtcheck import CaseError, Declared, Outcome, Verdict, check, load_case, load_protocol
+from sbrtcheck import (
+    CaseError,
+    Declared,
+    Outcome,
+    Verdict,
+    check,
+    load_case,
+    load_protocol,
+)
 from sbrtcheck.dicom import RT_ION_PLAN
 from sbrtcheck.dicom.write import save_plan
 from sbrtcheck.model import Patient
@@ -95,7 +103,9 @@ def test_each_file_of_the_patient_is_parsed_once(
     assert parsed == dict.fromkeys(WHOLE, 1)
 
 
-def test_files_of_both_plans_of_a_course_are_parsed_once(pair: Path, parsed: Counter[str]) -> None:
+def test_files_of_both_plans_of_a_course_are_parsed_once(
+    pair: Path, parsed: Counter[str]
+) -> None:
     judged(pair, with_plans=[pair / OTHER / "RP.dcm"])
 
     assert len(parsed) == 6
@@ -190,7 +200,9 @@ def test_a_second_plan_that_cannot_be_read_leaves_the_cord_undecided(
 
 
 @pytest.mark.parametrize("way", ["deflated", "without file meta"])
-def test_a_copy_that_was_written_in_another_way_is_one_file(files: Files, way: str) -> None:
+def test_a_copy_that_was_written_in_another_way_is_one_file(
+    files: Files, way: str
+) -> None:
     copies = files.plan.parent / "copies"
     copies.mkdir()
     for path in files:
@@ -201,7 +213,9 @@ def test_a_copy_that_was_written_in_another_way_is_one_file(files: Files, way: s
         else:
             bare = Dataset()
             bare.update(dataset)
-            pydicom.dcmwrite(copies / path.name, bare, implicit_vr=True, little_endian=True)
+            pydicom.dcmwrite(
+                copies / path.name, bare, implicit_vr=True, little_endian=True
+            )
 
     case = load_case(files.plan.parent)
 
@@ -209,11 +223,15 @@ def test_a_copy_that_was_written_in_another_way_is_one_file(files: Files, way: s
     assert (case.siblings, case.unknown, case.notes) == ((), (), ())
 
 
-def test_two_contents_of_another_plan_leave_the_other_plans_unknown(files: Files) -> None:
+def test_two_contents_of_another_plan_leave_the_other_plans_unknown(
+    files: Files,
+) -> None:
     for number, label in enumerate("AB"):
         other = other_plan(OTHER_UID)
         instance = replace(other.instance, label=label)
-        save_plan(replace(other, instance=instance), files.plan.with_name(f"other {number}"))
+        save_plan(
+            replace(other, instance=instance), files.plan.with_name(f"other {number}")
+        )
 
     assert any(
         "two RT Plans carry the UID" in str(why) and "differ in content" in str(why)
@@ -237,7 +255,9 @@ def test_within_a_folder_that_does_not_hold_the_plan_is_refused(
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
 
-    with pytest.raises(CaseError, match="--within: the plan does not lie below this folder"):
+    with pytest.raises(
+        CaseError, match="--within: the plan does not lie below this folder"
+    ):
         load_case(files.plan, within=tmp_path / "elsewhere")
     with pytest.raises(CaseError, match="--within: there is no such folder"):
         load_case(files.plan, within=tmp_path / "nowhere")
@@ -267,7 +287,9 @@ def test_structures_and_dose_are_read_without_a_photon_plan(
         files.plan.unlink()
     else:
         dataset = pydicom.dcmread(files.plan)
-        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID(RT_ION_PLAN)
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID(
+            RT_ION_PLAN
+        )
         dataset.save_as(files.plan)
 
     done = run(command, files.plan.parent)
@@ -277,7 +299,10 @@ def test_structures_and_dose_are_read_without_a_photon_plan(
 
 
 def test_an_roi_that_leaves_the_grid_has_bounds_to_both_sides(tmp_path: Path) -> None:
-    rois = [box("PTV_T8", (-12, -12, -12), (12, 12, 12)), cylinder("Cord", (0, 24), 5, -30, 90)]
+    rois = [
+        box("PTV_T8", (-12, -12, -12), (12, 12, 12)),
+        cylinder("Cord", (0, 24), 5, -30, 90),
+    ]
     path = tmp_path / "around" / "case"
     files = write_case(path, structure_set=structure_set(rois), dose=uniform_dose(20.0))
     files.plan.unlink()

@@ -18,7 +18,14 @@ PASS, VARIATION, UNDECIDED, FAIL = Outcome
 
 @pytest.mark.parametrize(
     "name",
-    ["Cord_T8", "Spinal Cord Final", "SpinalCrod", "cord_new", "脊髓(修)", "MedullaSpinalis2"],
+    [
+        "Cord_T8",
+        "Spinal Cord Final",
+        "SpinalCrod",
+        "cord_new",
+        "脊髓(修)",
+        "MedullaSpinalis2",
+    ],
 )
 def test_a_hot_roi_that_is_called_almost_like_a_cord_is_asked_about(name: str) -> None:
     verdict = judge(CORD, in_zone("target", name, half=4))
@@ -37,7 +44,9 @@ def test_one_that_keeps_the_limit_of_the_cord_is_not_asked_about(name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["z_Cord", "Cord_opt", "Lung_L", "Chordoma"])
-def test_a_hot_roi_that_is_derived_or_something_else_is_not_asked_about(name: str) -> None:
+def test_a_hot_roi_that_is_derived_or_something_else_is_not_asked_about(
+    name: str,
+) -> None:
     verdict = judge(CORD, in_zone("target", name, half=4))
 
     assert not [f for f in verdict.findings if f.id == "neural.unclear"]
@@ -55,7 +64,9 @@ def test_a_hot_margin_of_the_cord_is_not_asked_about() -> None:
 # --- Levels -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["VB_T9", "T9", "胸9", "VB_T4", "VB_L1", "GTV_T9", "CTV_T9"])
+@pytest.mark.parametrize(
+    "name", ["VB_T9", "T9", "胸9", "VB_T4", "VB_L1", "GTV_T9", "CTV_T9"]
+)
 def test_a_level_that_no_target_names_is_asked_about(name: str) -> None:
     """The ROI fills the target that is called T8."""
     verdict = judge(CORD, in_zone("target", name, -12, 12))
@@ -77,9 +88,12 @@ def test_a_vertebra_of_which_the_target_holds_less_than_half_says_nothing() -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "outcome"), [("SBRT of L1", UNDECIDED), ("SBRT of T8", PASS), ("SBRT", PASS)]
+    ("text", "outcome"),
+    [("SBRT of L1", UNDECIDED), ("SBRT of T8", PASS), ("SBRT", PASS)],
 )
-def test_the_description_of_the_plan_is_read_as_its_label_is(text: str, outcome: Outcome) -> None:
+def test_the_description_of_the_plan_is_read_as_its_label_is(
+    text: str, outcome: Outcome
+) -> None:
     verdict = judge(CORD, the_plan=replace(plan(), description=text))
 
     assert found(verdict, "trial.levels").outcome is outcome
@@ -115,7 +129,9 @@ def test_a_hole_beside_which_the_cord_goes_on_is_no_end_of_it(side: int) -> None
 
 @pytest.mark.parametrize("side", [-1, 1])
 def test_an_end_that_is_a_little_short_is_carried_on(side: int) -> None:
-    short = replace(CORD, contours=tuple(c for c in CORD.contours if side * c.z_mm < 16.5))
+    short = replace(
+        CORD, contours=tuple(c for c in CORD.contours if side * c.z_mm < 16.5)
+    )
     assert np.ptp(short.z_mm) > 30
 
     verdict = judge(short)
@@ -128,7 +144,11 @@ def test_planes_every_2_mm_are_fine_enough_beside_a_target_of_1_mm(
     every: int, outcome: Outcome
 ) -> None:
     fine = box("SpinalCord", (-44, -6, -30), (-36, 6, 30), spacing_mm=1.0)
-    kept = tuple(ring for number, ring in enumerate(fine.contours) if number % every == 0)
-    cord = replace(fine, contours=kept, plane_spacing_mm=1.0)  # that of the structure set
+    kept = tuple(
+        ring for number, ring in enumerate(fine.contours) if number % every == 0
+    )
+    cord = replace(
+        fine, contours=kept, plane_spacing_mm=1.0
+    )  # that of the structure set
 
     assert found(judge(cord), "neural.extent").outcome is outcome

@@ -57,7 +57,9 @@ def sampled(
 
 
 def rising(axis: Axis, step_mm: float = 2.0) -> DoseGrid:
-    return sampled(linear_dose(gradient_gy_per_mm=1, axis=axis, at_origin_gy=AT_ORIGIN_GY), step_mm)
+    return sampled(
+        linear_dose(gradient_gy_per_mm=1, axis=axis, at_origin_gy=AT_ORIGIN_GY), step_mm
+    )
 
 
 def uniform(dose_gy: float) -> DoseGrid:
@@ -85,7 +87,9 @@ def true_doses_gy(solid: Solid, axis: Axis) -> dict[str, float]:
         "D2%": 0.02 * solid.volume_cc,
         "D0.035cc": 0.035,
     }
-    return {name: true_dose_gy(solid, axis, volume_cc) for name, volume_cc in asked.items()}
+    return {
+        name: true_dose_gy(solid, axis, volume_cc) for name, volume_cc in asked.items()
+    }
 
 
 # --- closed forms ---
@@ -148,7 +152,9 @@ def test_a_sphere_is_its_slabs(spacing_mm: float, step_mm: float) -> None:
         c_mm = MIDDLE["x"] + beyond_mm
         truth_cc = sum(slab.volume_beyond_cc("x", c_mm) for slab in slabs)
         # A third of a bin of 0.01 mm, times the cross section of 314 mm2.
-        assert dvh.volume_at_dose_cc(AT_ORIGIN_GY + c_mm) == pytest.approx(truth_cc, abs=0.001)
+        assert dvh.volume_at_dose_cc(AT_ORIGIN_GY + c_mm) == pytest.approx(
+            truth_cc, abs=0.001
+        )
 
 
 @pytest.mark.parametrize("step_mm", STEPS)
@@ -168,7 +174,9 @@ def test_metrics_of_round_solids_are_within_the_slab_convention(
     for metric in ("D95%", "D50%"):
         assert found[metric] == pytest.approx(truth[metric], abs=0.06)
     for metric in ("D2%", "D0.035cc"):
-        assert found[metric] == pytest.approx(truth[metric], abs=0.25 if axis == "z" else 0.03)
+        assert found[metric] == pytest.approx(
+            truth[metric], abs=0.25 if axis == "z" else 0.03
+        )
     # Midpoint rule: s^2 / 8 r^2 on a sphere, up to 0.35 (s / r)^1.5 where an end face is flat.
     assert dvh.volume_cc == pytest.approx(solid.volume_cc, rel=0.011)
 
@@ -195,7 +203,9 @@ def cord_in_a_fall_off(
     cord = Cylinder(radius_mm=radius_mm, length_mm=40)
     field = logistic_dose(max_gy=40, axis="y", middle_mm=middle_mm, percent_per_mm=-10)
     dose = sampled(field, step_mm)
-    y_mm = -cord.coordinate_mm("y", 0.035)  # a cylinder is as large on its hot as on its cold side
+    y_mm = -cord.coordinate_mm(
+        "y", 0.035
+    )  # a cylinder is as large on its hot as on its cold side
     return compute_dvh(cord.roi("cord", spacing_mm=2), dose), field, dose, y_mm
 
 
@@ -249,7 +259,8 @@ def test_half_a_voxel_of_shift_changes_nothing() -> None:
     field = linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=AT_ORIGIN_GY)
 
     found = [
-        doses_gy(compute_dvh(roi, sampled(field, 2.5, low_mm=low_mm))) for low_mm in (-30, -31.25)
+        doses_gy(compute_dvh(roi, sampled(field, 2.5, low_mm=low_mm)))
+        for low_mm in (-30, -31.25)
     ]
 
     # Linear doses are read exactly on either grid; the ends of dose intervals are kept to a
@@ -299,7 +310,8 @@ def test_a_volume_at_just_the_maximum_receives_at_least_that_dose() -> None:
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 @pytest.mark.parametrize(
-    ("name", "half_mm"), [("cylinder", (6, 6, 12)), ("tube", (8, 8, 12)), ("box", (4.5, 7, 12))]
+    ("name", "half_mm"),
+    [("cylinder", (6, 6, 12)), ("tube", (8, 8, 12)), ("box", (4.5, 7, 12))],
 )
 def test_extremes_are_those_of_the_surface(
     name: str, half_mm: tuple[float, float, float], axis: Axis
@@ -319,7 +331,9 @@ def test_a_hot_grid_point_just_inside_the_wall_is_the_maximum(offset_mm: float) 
     dose_gy[10, 10, 15] = 60.0  # at x = 10, y = z = 0
     roi = Box(size_mm=(20 + 2 * offset_mm, 20, 20)).roi("box", spacing_mm=2)
 
-    dvh = compute_dvh(roi, DoseGrid(dose_gy=dose_gy, x_mm=axis_mm, y_mm=axis_mm, z_mm=axis_mm))
+    dvh = compute_dvh(
+        roi, DoseGrid(dose_gy=dose_gy, x_mm=axis_mm, y_mm=axis_mm, z_mm=axis_mm)
+    )
 
     assert dvh.max_gy == 60
 
@@ -330,7 +344,9 @@ def test_a_cold_grid_point_in_a_hole_is_not_the_minimum() -> None:
     dose_gy[:, 10, 10] = 0.0
     roi = Tube(radius_mm=8, hole_radius_mm=4, length_mm=20).roi("ring", spacing_mm=2)
 
-    dvh = compute_dvh(roi, DoseGrid(dose_gy=dose_gy, x_mm=axis_mm, y_mm=axis_mm, z_mm=axis_mm))
+    dvh = compute_dvh(
+        roi, DoseGrid(dose_gy=dose_gy, x_mm=axis_mm, y_mm=axis_mm, z_mm=axis_mm)
+    )
 
     assert dvh.min_gy == 50
 
@@ -368,10 +384,16 @@ def test_one_hot_voxel_leaves_the_metrics_of_the_bulk_alone(hot_gy: float) -> No
     """
     roi = PRISMS["box"].roi("box", spacing_mm=2)
 
-    hot, without = compute_dvh(roi, with_hot_voxel(hot_gy)), compute_dvh(roi, rising("z"))
+    hot, without = (
+        compute_dvh(roi, with_hot_voxel(hot_gy)),
+        compute_dvh(roi, rising("z")),
+    )
 
     for percent in (95, 50):
-        found, expected = hot.dose_at_percent_gy(percent), without.dose_at_percent_gy(percent)
+        found, expected = (
+            hot.dose_at_percent_gy(percent),
+            without.dose_at_percent_gy(percent),
+        )
         assert found == pytest.approx(expected, abs=0.71)
     assert hot.volume_cc == without.volume_cc
 
@@ -394,7 +416,9 @@ def test_a_body_of_15_litres_takes_little_memory() -> None:
 
 def test_small_pieces_far_apart_take_little_memory() -> None:
     """Sub-cells of 0.3 mm over all of 40 x 40 cm would be millions on each plane."""
-    pieces = [Cylinder(centre_mm=(x, x, 0), radius_mm=3, length_mm=6) for x in (-200.0, 200.0)]
+    pieces = [
+        Cylinder(centre_mm=(x, x, 0), radius_mm=3, length_mm=6) for x in (-200.0, 200.0)
+    ]
     contours = [c for piece in pieces for c in piece.roi("", spacing_mm=2).contours]
     axis_mm = even_axis(-210, 210, 5.0)
     dose = linear_dose(gradient_gy_per_mm=0.1, axis="x", at_origin_gy=40).sampled(
@@ -407,7 +431,9 @@ def test_small_pieces_far_apart_take_little_memory() -> None:
     tracemalloc.stop()
 
     assert dvh.volume_cc == pytest.approx(2 * pieces[0].volume_cc, rel=1e-12)
-    assert dvh.dose_at_percent_gy(75) == pytest.approx(20, abs=0.01)  # the middle of one piece
+    assert dvh.dose_at_percent_gy(75) == pytest.approx(
+        20, abs=0.01
+    )  # the middle of one piece
     assert peak_bytes < 100e6
 
 
@@ -416,7 +442,9 @@ def test_small_pieces_far_apart_take_little_memory() -> None:
 
 @pytest.mark.parametrize("width_mm", [0.02, 0.3, 2.0])
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
-def test_a_sheet_thinner_than_a_voxel_has_its_own_dvh(axis: Axis, width_mm: float) -> None:
+def test_a_sheet_thinner_than_a_voxel_has_its_own_dvh(
+    axis: Axis, width_mm: float
+) -> None:
     """From D98% to D2% lie 96 % of its width, however few cells it spans."""
     size_mm = {"x": 40.0, "y": 40.0, "z": 40.0} | {axis: width_mm}
     sheet = Box(centre_mm=CENTRE, size_mm=(size_mm["x"], size_mm["y"], size_mm["z"]))
@@ -427,7 +455,9 @@ def test_a_sheet_thinner_than_a_voxel_has_its_own_dvh(axis: Axis, width_mm: floa
     assert dvh.volume_cc == pytest.approx(sheet.volume_cc, rel=1e-9)
     for percent in (98, 50, 2):
         truth_gy = true_dose_gy(sheet, axis, sheet.volume_cc * percent / 100)
-        assert dvh.dose_at_percent_gy(percent) == pytest.approx(truth_gy, abs=width_mm / 100)
+        assert dvh.dose_at_percent_gy(percent) == pytest.approx(
+            truth_gy, abs=width_mm / 100
+        )
 
 
 def test_an_roi_within_one_voxel_has_a_dvh() -> None:
@@ -436,7 +466,9 @@ def test_an_roi_within_one_voxel_has_a_dvh() -> None:
     dvh = compute_dvh(tiny.roi("tiny", spacing_mm=0.3), rising("x", 3.0))
 
     assert dvh.volume_cc == pytest.approx(0.00015, rel=1e-9)
-    assert dvh.dose_at_percent_gy(50) == pytest.approx(AT_ORIGIN_GY + CENTRE[0], abs=0.001)
+    assert dvh.dose_at_percent_gy(50) == pytest.approx(
+        AT_ORIGIN_GY + CENTRE[0], abs=0.001
+    )
 
 
 def test_a_contour_on_voxel_edges_has_a_dvh() -> None:
@@ -461,7 +493,9 @@ def test_doses_of_a_small_roi_fall_from_d96_to_d100(radius_mm: float) -> None:
     assert small.volume_cc < 0.5
 
     dvh = compute_dvh(small.roi("small", spacing_mm=1), rising("z", 2.5))
-    found = [dvh.dose_at_percent_gy(percent) or 0.0 for percent in np.arange(90, 100.01, 0.5)]
+    found = [
+        dvh.dose_at_percent_gy(percent) or 0.0 for percent in np.arange(90, 100.01, 0.5)
+    ]
 
     assert (np.diff(found) <= 0).all()
     assert found[-1] == dvh.min_gy
@@ -473,7 +507,9 @@ def test_doses_of_a_small_roi_fall_from_d96_to_d100(radius_mm: float) -> None:
 
 def test_an_roi_smaller_than_the_asked_volume_has_no_dose_there() -> None:
     """1.5 cc at a uniform 50 Gy: D2cc is not 0 Gy, it is not known."""
-    dvh = compute_dvh(Box(size_mm=(10, 10, 15)).roi("organ", spacing_mm=3), uniform(50.0))
+    dvh = compute_dvh(
+        Box(size_mm=(10, 10, 15)).roi("organ", spacing_mm=3), uniform(50.0)
+    )
 
     assert dvh.dose_at_volume_gy(2.0) is None
     assert dvh.dose_at_volume_gy(1.5) == pytest.approx(50, rel=1e-12)
@@ -631,7 +667,9 @@ def test_gaps_and_notes_of_the_contours_are_handed_on() -> None:
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1])
-def test_an_roi_that_touches_the_grid_from_outside_has_volume_and_no_dose(slope: float) -> None:
+def test_an_roi_that_touches_the_grid_from_outside_has_volume_and_no_dose(
+    slope: float,
+) -> None:
     roi = box("outside", (-6, -6, 48), (6, 6, 60))
     dose = dose_grid(lambda x, y, z: 20 + slope * (x + y + z))
 

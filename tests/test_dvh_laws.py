@@ -33,9 +33,13 @@ LAW = settings(
 
 def star(random: np.random.Generator, corners: int) -> FloatArray:
     """Return a ring around the origin of 3 to 9 mm, with notches, in tenths of a millimetre."""
-    turn = 2 * np.pi * (np.arange(corners) + random.uniform(-0.3, 0.3, corners)) / corners
+    turn = (
+        2 * np.pi * (np.arange(corners) + random.uniform(-0.3, 0.3, corners)) / corners
+    )
     radius_mm = random.uniform(3, 9, corners)
-    return np.stack([radius_mm * np.cos(turn), radius_mm * np.sin(turn)], axis=1).round(1)
+    return np.stack([radius_mm * np.cos(turn), radius_mm * np.sin(turn)], axis=1).round(
+        1
+    )
 
 
 @st.composite
@@ -59,7 +63,9 @@ def doses(draw: st.DrawFn) -> DoseGrid:
     """Return a grid that holds all `rois`: a slope, hills and noise, 10 to 60 Gy."""
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     steps_mm = [draw(st.sampled_from([1.7, 2.0, 2.5, 3.0])) for _ in range(3)]
-    x_mm, y_mm, z_mm = (even_axis(-25 + random.uniform(0, 1), 25, step) for step in steps_mm)
+    x_mm, y_mm, z_mm = (
+        even_axis(-25 + random.uniform(0, 1), 25, step) for step in steps_mm
+    )
     shape = (z_mm.size, y_mm.size, x_mm.size)
     slope = np.add.outer(np.add.outer(z_mm, y_mm), x_mm) / 10
     dose_gy = 30 + slope + random.uniform(0, 2, shape)
@@ -77,7 +83,9 @@ def with_points(roi: ROI, points_mm: list[FloatArray]) -> ROI:
 def assert_same(one: DVH, other: DVH, *, part: float = SAME, gy: float = 1e-9) -> None:
     """Compare two DVHs: volumes over the whole range to a part of the volume, extremes in Gy."""
     assert one.volume_cc == pytest.approx(other.volume_cc, rel=1e-9)
-    assert (one.min_gy, one.max_gy) == pytest.approx((other.min_gy, other.max_gy), abs=gy)
+    assert (one.min_gy, one.max_gy) == pytest.approx(
+        (other.min_gy, other.max_gy), abs=gy
+    )
     assert one.mean_gy == pytest.approx(other.mean_gy, abs=max(gy, part))
     assert other.min_gy is not None
     assert other.max_gy is not None
@@ -150,7 +158,9 @@ def test_where_the_patient_lies_does_not_matter(
             for c in roi.contours
         ),
     )
-    moved_dose = replace(dose, x_mm=dose.x_mm + x_mm, y_mm=dose.y_mm + y_mm, z_mm=dose.z_mm + z_mm)
+    moved_dose = replace(
+        dose, x_mm=dose.x_mm + x_mm, y_mm=dose.y_mm + y_mm, z_mm=dose.z_mm + z_mm
+    )
 
     # 500 mm cost three digits of the coordinates.
     assert_same(compute_dvh(moved, moved_dose), compute_dvh(roi, dose), part=1e-5)
@@ -158,8 +168,12 @@ def test_where_the_patient_lies_does_not_matter(
 
 @LAW
 @given(rois(), doses(), st.integers(1, 11))
-def test_the_start_of_a_ring_does_not_matter(roi: ROI, dose: DoseGrid, start: int) -> None:
-    rolled = with_points(roi, [np.roll(c.points_mm, start, axis=0) for c in roi.contours])
+def test_the_start_of_a_ring_does_not_matter(
+    roi: ROI, dose: DoseGrid, start: int
+) -> None:
+    rolled = with_points(
+        roi, [np.roll(c.points_mm, start, axis=0) for c in roi.contours]
+    )
 
     assert_same(compute_dvh(rolled, dose), compute_dvh(roi, dose))
 
@@ -174,11 +188,16 @@ def test_the_direction_of_a_ring_does_not_matter(roi: ROI, dose: DoseGrid) -> No
 
 @LAW
 @given(rois(), doses(), st.randoms())
-def test_the_order_of_contours_does_not_matter(roi: ROI, dose: DoseGrid, random: Random) -> None:
+def test_the_order_of_contours_does_not_matter(
+    roi: ROI, dose: DoseGrid, random: Random
+) -> None:
     contours = list(roi.contours)
     random.shuffle(contours)
 
-    assert_same(compute_dvh(replace(roi, contours=tuple(contours)), dose), compute_dvh(roi, dose))
+    assert_same(
+        compute_dvh(replace(roi, contours=tuple(contours)), dose),
+        compute_dvh(roi, dose),
+    )
 
 
 @LAW
@@ -209,15 +228,21 @@ def test_a_ring_in_two_halves_that_share_an_edge_is_the_ring(
 @given(rois(), doses())
 def test_a_mirrored_patient_has_the_same_dvh(roi: ROI, dose: DoseGrid) -> None:
     mirrored = with_points(roi, [c.points_mm * np.array([-1, 1]) for c in roi.contours])
-    mirrored_dose = replace(dose, x_mm=-dose.x_mm[::-1], dose_gy=dose.dose_gy[:, :, ::-1])
+    mirrored_dose = replace(
+        dose, x_mm=-dose.x_mm[::-1], dose_gy=dose.dose_gy[:, :, ::-1]
+    )
 
     assert_same(compute_dvh(mirrored, mirrored_dose), compute_dvh(roi, dose))
 
 
 @LAW
 @given(rois(), doses())
-def test_a_patient_mirrored_head_to_foot_has_the_same_dvh(roi: ROI, dose: DoseGrid) -> None:
-    mirrored = replace(roi, contours=tuple(replace(c, z_mm=-c.z_mm) for c in roi.contours))
+def test_a_patient_mirrored_head_to_foot_has_the_same_dvh(
+    roi: ROI, dose: DoseGrid
+) -> None:
+    mirrored = replace(
+        roi, contours=tuple(replace(c, z_mm=-c.z_mm) for c in roi.contours)
+    )
     mirrored_dose = replace(dose, z_mm=-dose.z_mm[::-1], dose_gy=dose.dose_gy[::-1])
 
     assert_same(compute_dvh(mirrored, mirrored_dose), compute_dvh(roi, dose))
@@ -236,7 +261,9 @@ def test_exchanging_x_and_y_changes_nothing(roi: ROI, dose: DoseGrid) -> None:
 
 @LAW
 @given(rois(), doses(), st.floats(0.01, 3))
-def test_scaling_the_dose_scales_the_dvh(roi: ROI, dose: DoseGrid, factor: float) -> None:
+def test_scaling_the_dose_scales_the_dvh(
+    roi: ROI, dose: DoseGrid, factor: float
+) -> None:
     dvh = compute_dvh(roi, dose)
     scaled = compute_dvh(roi, replace(dose, dose_gy=dose.dose_gy * factor))
 

@@ -25,7 +25,9 @@ TESTED = {
 
 def run(script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, str(ROOT / "examples" / script), *map(str, words)]
-    return subprocess.run(program, capture_output=True, check=True, text=True, encoding="utf-8")
+    return subprocess.run(
+        program, capture_output=True, check=True, text=True, encoding="utf-8"
+    )
 
 
 def test_every_example_is_run_here() -> None:
@@ -57,7 +59,9 @@ def test_two_plans_are_compared() -> None:
     done = run("compare_plans.py", PASS_PLAN, SAMPLES / "t6_42gy7_cord_fail")
 
     row = next(
-        r for r in done.stdout.splitlines() if r.startswith("SpinalCord  ") and "D0.035" in r
+        r
+        for r in done.stdout.splitlines()
+        if r.startswith("SpinalCord  ") and "D0.035" in r
     )
     assert float(row.split()[2]) < 25.3 < float(row.split()[3])
     assert row.endswith("clear")
@@ -77,7 +81,9 @@ def test_eqd2_of_a_course_is_that_on_paper_and_the_sum_is_no_less() -> None:
 
     told = [float(line.split()[-2]) for line in done.stdout.splitlines()]
     case = load_case(first)
-    near_gy = compute_dvh(case.structure_set.roi("SpinalCord"), case.dose).dose_at_volume_gy(0.035)
+    near_gy = compute_dvh(
+        case.structure_set.roi("SpinalCord"), case.dose
+    ).dose_at_volume_gy(0.035)
     assert near_gy is not None
     # EQD2 is convex in dose: read between grid points it is a little more than that of the dose.
     on_paper = near_gy * (near_gy / 5 + 2) / 4
@@ -93,7 +99,9 @@ def test_the_near_maximum_lies_in_its_interval_by_each_convention() -> None:
     low, high = float(words[-4]), float(words[-2])
     found = [float(row.split()[3]) for row in rows]
     case = load_case(PASS_PLAN)
-    value = compute_band(case.structure_set.roi("SpinalCord"), case.dose).dose_at_volume_gy(0.035)
+    value = compute_band(
+        case.structure_set.roi("SpinalCord"), case.dose
+    ).dose_at_volume_gy(0.035)
     assert found[0] == pytest.approx(value.value, abs=1e-3)
     assert len(found) == 4
     assert all(low - 1e-3 <= near_gy <= high + 1e-3 for near_gy in found)

@@ -22,13 +22,17 @@ CC, GY, BINS = 10.0, 20.0, 200
 WIDTH_GY = GY / BINS
 MIDDLES_GY = np.linspace(WIDTH_GY / 2, GY - WIDTH_GY / 2, BINS)
 RAMP = ExportedDVH(
-    bin_widths=np.full(BINS, WIDTH_GY), volumes=CC * (1 - MIDDLES_GY / GY), included=(3,)
+    bin_widths=np.full(BINS, WIDTH_GY),
+    volumes=CC * (1 - MIDDLES_GY / GY),
+    included=(3,),
 )
 DIFFERENTIAL = replace(RAMP, kind="DIFFERENTIAL", volumes=np.full(BINS, CC / BINS))
 PERCENT = replace(RAMP, volume_units="PERCENT", volumes=RAMP.volumes / CC * 100)
 
 
-def as_written(exported: ExportedDVH, folder: Path, *, volume_cc: float | None = None) -> DVH:
+def as_written(
+    exported: ExportedDVH, folder: Path, *, volume_cc: float | None = None
+) -> DVH:
     """Return the DVH by way of a file."""
     save_dose(uniform_dose(), folder / "RD.dcm", dvhs=[exported])
     return DVH.from_dicom(folder / "RD.dcm", 3, roi_name="cord", volume_cc=volume_cc)
@@ -40,7 +44,9 @@ def assert_ramp(dvh: DVH) -> None:
     assert dvh.mean_gy == pytest.approx(GY / 2, rel=0.003)
     for percent in (2, 50, 95):
         expected = GY * (1 - percent / 100)
-        assert dvh.dose_at_percent_gy(percent) == pytest.approx(expected, abs=WIDTH_GY / 2)
+        assert dvh.dose_at_percent_gy(percent) == pytest.approx(
+            expected, abs=WIDTH_GY / 2
+        )
     assert dvh.volume_at_dose_cc(5.0) == pytest.approx(CC * 0.75, rel=0.003)
 
 
@@ -65,15 +71,21 @@ def assert_ramp(dvh: DVH) -> None:
     ],
     ids=["plain", "differential", "dose scaling", "relative", "percent of dose"],
 )
-def test_every_form_of_one_curve_is_one_dvh(exported: ExportedDVH, tmp_path: Path) -> None:
+def test_every_form_of_one_curve_is_one_dvh(
+    exported: ExportedDVH, tmp_path: Path
+) -> None:
     """Lesson 24: the scaling is of doses, never of volumes."""
     assert_ramp(as_written(exported, tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["CUMULATIVE", "DIFFERENTIAL"])
-def test_volumes_in_percent_become_cc_by_a_stated_assumption(kind: str, tmp_path: Path) -> None:
+def test_volumes_in_percent_become_cc_by_a_stated_assumption(
+    kind: str, tmp_path: Path
+) -> None:
     source = RAMP if kind == "CUMULATIVE" else DIFFERENTIAL
-    exported = replace(source, volume_units="PERCENT", volumes=source.volumes / CC * 100)
+    exported = replace(
+        source, volume_units="PERCENT", volumes=source.volumes / CC * 100
+    )
 
     dvh = as_written(exported, tmp_path, volume_cc=CC)
 
@@ -81,7 +93,9 @@ def test_volumes_in_percent_become_cc_by_a_stated_assumption(kind: str, tmp_path
     assert "cc by our volume of 10 cc" in str(dvh.notes[-1])
 
 
-def test_a_percent_curve_of_a_part_of_the_roi_names_no_dose_of_the_whole(tmp_path: Path) -> None:
+def test_a_percent_curve_of_a_part_of_the_roi_names_no_dose_of_the_whole(
+    tmp_path: Path,
+) -> None:
     """Lesson 5: 80 % are in the curve; no dose is known of the rest, and none is named."""
     exported = replace(PERCENT, volumes=PERCENT.volumes * 0.8)
 
@@ -106,7 +120,9 @@ def test_a_first_width_of_zero_puts_volumes_at_the_ends_of_bins(tmp_path: Path) 
 
 def test_wide_bins_are_read_to_half_a_bin(tmp_path: Path) -> None:
     """A step of 12 Gy in bins of 5 Gy: whatever end the system meant, 12 is within half a bin."""
-    exported = replace(RAMP, bin_widths=np.full(4, 5.0), volumes=np.array([CC, CC, CC, 0.0]))
+    exported = replace(
+        RAMP, bin_widths=np.full(4, 5.0), volumes=np.array([CC, CC, CC, 0.0])
+    )
 
     dose_gy = as_written(exported, tmp_path).dose_at_percent_gy(50)
 
@@ -119,18 +135,24 @@ def test_stated_doses_in_percent_are_not_used_and_said(tmp_path: Path) -> None:
     dvh = as_written(replace(RAMP, stated_mean=50.0, stated_maximum=20.0), tmp_path)
 
     (note,) = dvh.notes
-    assert str(note).startswith("its stated mean of 50 is not used: by its own curve it is 10.0")
+    assert str(note).startswith(
+        "its stated mean of 50 is not used: by its own curve it is 10.0"
+    )
 
 
 def test_negative_rounding_counts_as_nothing(tmp_path: Path) -> None:
-    dvh = as_written(replace(RAMP, volumes=np.append(RAMP.volumes[:-1], -1e-13)), tmp_path)
+    dvh = as_written(
+        replace(RAMP, volumes=np.append(RAMP.volumes[:-1], -1e-13)), tmp_path
+    )
 
     assert dvh.volume_cc_at_dose.min() == 0
     assert "rounding" in str(dvh.notes[0])
 
 
 def test_a_last_bin_without_width_ends_the_curve_where_it_is(tmp_path: Path) -> None:
-    exported = replace(RAMP, bin_widths=np.array([10.0, 0.0]), volumes=np.array([CC, CC]))
+    exported = replace(
+        RAMP, bin_widths=np.array([10.0, 0.0]), volumes=np.array([CC, CC])
+    )
 
     dvh = as_written(exported, tmp_path)
 
@@ -175,7 +197,9 @@ def test_what_is_not_understood_is_refused_and_never_guessed(
 
 def test_more_than_all_of_an_roi_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="starts at 150 %"):
-        dvh_of_exported(replace(PERCENT, volumes=PERCENT.volumes * 1.50376), volume_cc=CC)
+        dvh_of_exported(
+            replace(PERCENT, volumes=PERCENT.volumes * 1.50376), volume_cc=CC
+        )
 
 
 def test_all_attributes_come_back_from_the_file(tmp_path: Path) -> None:
@@ -223,7 +247,9 @@ def test_an_odd_number_of_values_is_damage(tmp_path: Path) -> None:
 
 
 def test_a_value_that_is_no_number_is_quoted(tmp_path: Path) -> None:
-    save_dose(uniform_dose(), tmp_path / "RD.dcm", dvhs=[replace(RAMP, dose_scaling=0.125)])
+    save_dose(
+        uniform_dose(), tmp_path / "RD.dcm", dvhs=[replace(RAMP, dose_scaling=0.125)]
+    )
     content = (tmp_path / "RD.dcm").read_bytes()
     (tmp_path / "RD.dcm").write_bytes(content.replace(b"0.125", b"0,125"))
 

@@ -58,19 +58,30 @@ def test_every_fact_may_be_absent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("sugery_date = 2026-01-02", "sugery_date: unknown key; did you mean surgery_date?"),
+        (
+            "sugery_date = 2026-01-02",
+            "sugery_date: unknown key; did you mean surgery_date?",
+        ),
         ("colour = 3", "colour: unknown key"),
         ('surgery_date = "yesterday"', "surgery_date: "),
         ("surgery_date = 0206-01-02", "is before 1990-01-01"),
         ('operated_levels = ["T13"]', "operated_levels: "),
         ('prior_rt = "maybe"', "prior_rt: "),
         ('conus_level = "L9"', "conus_level: "),
-        ("first_fraction = 2026-02-01\nlast_fraction = 2026-01-01", "is before first_fraction"),
-        ("surgery_date = 2026-02-01\nfirst_fraction = 2026-01-01", "is before surgery_date"),
+        (
+            "first_fraction = 2026-02-01\nlast_fraction = 2026-01-01",
+            "is before first_fraction",
+        ),
+        (
+            "surgery_date = 2026-02-01\nfirst_fraction = 2026-01-01",
+            "is before surgery_date",
+        ),
         ("centre = ", "not valid TOML"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, problem: str) -> None:
+def test_what_is_wrong_is_said_with_its_place(
+    tmp_path: Path, text: str, problem: str
+) -> None:
     with pytest.raises(CaseError, match="case facts: ") as caught:
         read(tmp_path, text)
 
@@ -87,7 +98,9 @@ def test_all_problems_are_listed(tmp_path: Path) -> None:
 def test_the_schema_takes_what_is_read() -> None:
     schema = facts_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate({"surgery_date": "2026-01-02", "operated_levels": ["T8"]}, schema)
+    jsonschema.validate(
+        {"surgery_date": "2026-01-02", "operated_levels": ["T8"]}, schema
+    )
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"surgery": "2026-01-02"}, schema)
     assert json.loads(json.dumps(schema)) == schema
@@ -108,8 +121,12 @@ def test_the_file_beside_a_plan_is_found(tmp_path: Path) -> None:
     ("first", "outcome"),
     [(15, VARIATION), (16, PASS), (23, PASS), (24, VARIATION)],
 )
-def test_14_to_21_days_from_surgery_agree_with_both_wordings(first: int, outcome: Outcome) -> None:
-    facts = CaseFacts(surgery_date=date(2026, 1, 2), first_fraction_date=date(2026, 1, first))
+def test_14_to_21_days_from_surgery_agree_with_both_wordings(
+    first: int, outcome: Outcome
+) -> None:
+    facts = CaseFacts(
+        surgery_date=date(2026, 1, 2), first_fraction_date=date(2026, 1, first)
+    )
 
     finding = found(with_facts(facts), "surgery_interval")
 
@@ -126,8 +143,12 @@ def test_the_planning_image_must_follow_surgery(day: int, outcome: Outcome) -> N
 
 
 @pytest.mark.parametrize(("last", "outcome"), [(4, PASS), (16, PASS), (17, VARIATION)])
-def test_a_long_course_is_a_variation_and_a_short_one_is_not(last: int, outcome: Outcome) -> None:
-    facts = CaseFacts(first_fraction_date=date(2026, 1, 1), last_fraction_date=date(2026, 1, last))
+def test_a_long_course_is_a_variation_and_a_short_one_is_not(
+    last: int, outcome: Outcome
+) -> None:
+    facts = CaseFacts(
+        first_fraction_date=date(2026, 1, 1), last_fraction_date=date(2026, 1, last)
+    )
 
     assert found(with_facts(facts), "course_length").outcome is outcome
 
@@ -138,13 +159,17 @@ def test_a_long_course_is_a_variation_and_a_short_one_is_not(last: int, outcome:
 def test_the_operated_vertebrae_are_the_treated_ones(
     operated: tuple[str, ...], outcome: Outcome
 ) -> None:
-    assert found(with_facts(CaseFacts(operated_levels=operated)), "operated_levels").outcome is (
-        outcome
-    )
+    assert found(
+        with_facts(CaseFacts(operated_levels=operated)), "operated_levels"
+    ).outcome is (outcome)
 
 
-@pytest.mark.parametrize(("born", "outcome"), [("20080105", PASS), ("20080106", FAIL), ("", None)])
-def test_a_patient_is_18_on_the_day_of_the_plan(born: str, outcome: Outcome | None) -> None:
+@pytest.mark.parametrize(
+    ("born", "outcome"), [("20080105", PASS), ("20080106", FAIL), ("", None)]
+)
+def test_a_patient_is_18_on_the_day_of_the_plan(
+    born: str, outcome: Outcome | None
+) -> None:
     """The plan is of 2026-01-05."""
     case = judge(CORD).case
     patient = replace(case.plan.instance.patient, birth_date=born or None)
@@ -159,7 +184,12 @@ def test_a_patient_is_18_on_the_day_of_the_plan(born: str, outcome: Outcome | No
 def test_facts_that_are_not_provided_move_nothing() -> None:
     verdict = judge(CORD)
 
-    for name in ("surgery_interval", "planning_image", "course_length", "operated_levels"):
+    for name in (
+        "surgery_interval",
+        "planning_image",
+        "course_length",
+        "operated_levels",
+    ):
         finding = found(verdict, name)
         assert finding.outcome is None
         assert str(finding.message) == "not provided"
@@ -170,7 +200,11 @@ def test_facts_that_are_not_provided_move_nothing() -> None:
     ("prior", "outcome", "banner"),
     [
         (None, None, "if no earlier irradiation at this level (not provided)"),
-        (PriorRadiotherapy.UNKNOWN, None, "if no earlier irradiation at this level (declared unk"),
+        (
+            PriorRadiotherapy.UNKNOWN,
+            None,
+            "if no earlier irradiation at this level (declared unk",
+        ),
         (PriorRadiotherapy.NONE, None, "VERDICT: √ PASS\n"),
         (PriorRadiotherapy.YES, UNDECIDED, "UNDECIDED"),
     ],

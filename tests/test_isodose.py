@@ -14,10 +14,15 @@ LAW = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 PTV = box("PTV", (-4, -4, -4), (4, 4, 4), spacing_mm=2)
 
 
-def tent(half_mm: float = 30.0, *, top_gy: float = 40.0, step_mm: float = 2.0) -> DoseGrid:
+def tent(
+    half_mm: float = 30.0, *, top_gy: float = 40.0, step_mm: float = 2.0
+) -> DoseGrid:
     """Return a dose that falls by 1 Gy per mm of |x| + |y| + |z|: its isodoses are octahedra."""
     return dose_grid(
-        lambda x, y, z: top_gy - abs(x) - abs(y) - abs(z), (-half_mm,) * 3, (half_mm,) * 3, step_mm
+        lambda x, y, z: top_gy - abs(x) - abs(y) - abs(z),
+        (-half_mm,) * 3,
+        (half_mm,) * 3,
+        step_mm,
     )
 
 
@@ -45,7 +50,9 @@ def isodose(rx_gy: float, dose: DoseGrid, external: ROI | None = None) -> Isodos
 
 def targets_at(*centres_mm: float) -> dict[str, ROI]:
     return {
-        f"PTV{number}": box(f"PTV{number}", (x - 4, -4, -4), (x + 4, 4, 4), spacing_mm=2)
+        f"PTV{number}": box(
+            f"PTV{number}", (x - 4, -4, -4), (x + 4, 4, 4), spacing_mm=2
+        )
         for number, x in enumerate(centres_mm)
     }
 
@@ -53,29 +60,42 @@ def targets_at(*centres_mm: float) -> dict[str, ROI]:
 # --- volume ---
 
 
-@pytest.mark.parametrize(("reach_mm", "tolerance"), [(20, 2e-4), (21.3, 2e-4), (5, 1e-3)])
+@pytest.mark.parametrize(
+    ("reach_mm", "tolerance"), [(20, 2e-4), (21.3, 2e-4), (5, 1e-3)]
+)
 def test_an_octahedron_has_its_volume(reach_mm: float, tolerance: float) -> None:
     """Trilinear reading of the tent is exact, so all of the error is that of cutting cells."""
     dose = tent(top_gy=30 + reach_mm)
 
-    assert isodose(30, dose).full.volume_cc == pytest.approx(octahedron_cc(reach_mm), rel=tolerance)
+    assert isodose(30, dose).full.volume_cc == pytest.approx(
+        octahedron_cc(reach_mm), rel=tolerance
+    )
 
 
 @pytest.mark.parametrize(("radius_mm", "tolerance"), [(20, 2e-3), (5, 1e-2)])
 @pytest.mark.parametrize("shift_mm", [0.0, 0.3, 0.9])
-def test_a_sphere_has_its_volume(radius_mm: float, tolerance: float, shift_mm: float) -> None:
+def test_a_sphere_has_its_volume(
+    radius_mm: float, tolerance: float, shift_mm: float
+) -> None:
     """A Gaussian of sigma r / sqrt 3 has no Laplacian at r: trilinear reading keeps the radius."""
     dose = dose_grid(
         lambda x, y, z: (
             30
-            * np.exp(1.5 - 1.5 * ((x - shift_mm) ** 2 + (y + shift_mm) ** 2 + z**2) / radius_mm**2)
+            * np.exp(
+                1.5
+                - 1.5
+                * ((x - shift_mm) ** 2 + (y + shift_mm) ** 2 + z**2)
+                / radius_mm**2
+            )
         ),
         (-44,) * 3,
         (44,) * 3,
         2.0,
     )
 
-    assert isodose(30, dose).full.volume_cc == pytest.approx(ball_cc(radius_mm), rel=tolerance)
+    assert isodose(30, dose).full.volume_cc == pytest.approx(
+        ball_cc(radius_mm), rel=tolerance
+    )
 
 
 def test_full_and_half_are_those_of_a_dose_that_falls_with_distance() -> None:
@@ -106,14 +126,20 @@ def test_steps_need_not_be_even() -> None:
     dose = DoseGrid(dose_gy=gy, x_mm=x, y_mm=y, z_mm=z)
 
     # Cells of up to 9 mm at the corners of an octahedron of 20 mm.
-    assert isodose(20, dose).full.volume_cc == pytest.approx(octahedron_cc(20), rel=3e-3)
+    assert isodose(20, dose).full.volume_cc == pytest.approx(
+        octahedron_cc(20), rel=3e-3
+    )
 
 
 @LAW
 @given(st.floats(5, 30), st.floats(0.1, 10))
-def test_dose_and_prescription_in_another_unit_change_no_volume(rx_gy: float, scale: float) -> None:
+def test_dose_and_prescription_in_another_unit_change_no_volume(
+    rx_gy: float, scale: float
+) -> None:
     dose = tent(top_gy=30)
-    scaled = DoseGrid(dose_gy=dose.dose_gy * scale, x_mm=dose.x_mm, y_mm=dose.y_mm, z_mm=dose.z_mm)
+    scaled = DoseGrid(
+        dose_gy=dose.dose_gy * scale, x_mm=dose.x_mm, y_mm=dose.y_mm, z_mm=dose.z_mm
+    )
 
     found, other = isodose(rx_gy, dose).full, isodose(rx_gy * scale, scaled).full
 
@@ -155,7 +181,9 @@ def test_every_face_of_the_dose_grid_is_a_border(axis: int, side: int) -> None:
     dose = tent(30)
     hot = dose.dose_gy.copy()
     np.moveaxis(hot, axis, 0)[side, 15, 15] = 50
-    found = isodose(35, DoseGrid(dose_gy=hot, x_mm=dose.x_mm, y_mm=dose.y_mm, z_mm=dose.z_mm))
+    found = isodose(
+        35, DoseGrid(dose_gy=hot, x_mm=dose.x_mm, y_mm=dose.y_mm, z_mm=dose.z_mm)
+    )
 
     assert found.full.volume_cc is None
 
@@ -197,7 +225,10 @@ def test_a_body_without_volume_leaves_the_isodose_unknown() -> None:
     ("body", "note"),
     [
         (box("BODY", (-60, -60, -60), (60, 60, 60)), ""),
-        (None, "no body contour is drawn: isodose volumes count in the whole dose grid"),
+        (
+            None,
+            "no body contour is drawn: isodose volumes count in the whole dose grid",
+        ),
         (
             ROI(name="BODY"),
             "no body contour is drawn: isodose volumes count in the whole dose grid",
@@ -226,7 +257,10 @@ def test_of_several_targets_near_the_skin_no_volume_is_known() -> None:
 
 def pair(rx_gy: float, apart_mm: float) -> Isodoses:
     return compute_isodoses(
-        rx_gy, two_tents(apart_mm=apart_mm), targets_at(-apart_mm / 2, apart_mm / 2), None
+        rx_gy,
+        two_tents(apart_mm=apart_mm),
+        targets_at(-apart_mm / 2, apart_mm / 2),
+        None,
     )
 
 
@@ -243,7 +277,9 @@ def test_targets_with_isodoses_apart_have_their_own() -> None:
 
     assert found.union.full.volume_cc == pytest.approx(2 * octahedron_cc(10), rel=1e-3)
     for target in ("PTV0", "PTV1"):
-        assert found.by_target[target].full.volume_cc == pytest.approx(octahedron_cc(10), rel=1e-3)
+        assert found.by_target[target].full.volume_cc == pytest.approx(
+            octahedron_cc(10), rel=1e-3
+        )
 
 
 def test_whether_targets_are_separable_is_decided_at_each_dose() -> None:
@@ -251,9 +287,14 @@ def test_whether_targets_are_separable_is_decided_at_each_dose() -> None:
     found = pair(30, 40)
 
     for target in ("PTV0", "PTV1"):
-        assert found.by_target[target].full.volume_cc == pytest.approx(octahedron_cc(10), rel=1e-3)
+        assert found.by_target[target].full.volume_cc == pytest.approx(
+            octahedron_cc(10), rel=1e-3
+        )
         assert found.by_target[target].half.volume_cc is None
-        assert str(found.by_target[target].half.reason) == "not separable from another target's"
+        assert (
+            str(found.by_target[target].half.reason)
+            == "not separable from another target's"
+        )
     assert found.union.half.volume_cc is not None
 
 
@@ -275,19 +316,28 @@ def test_a_target_between_grid_points_is_found() -> None:
     found = compute_isodoses(30, tent(44), {"thin": thin, "PTV": other}, None)
 
     for target in ("thin", "PTV"):
-        assert str(found.by_target[target].full.reason) == "not separable from another target's"
+        assert (
+            str(found.by_target[target].full.reason)
+            == "not separable from another target's"
+        )
 
 
 def test_a_target_that_no_isodose_reaches_has_none() -> None:
     found = compute_isodoses(30, two_tents(apart_mm=60), targets_at(-30, 0), None)
 
     assert found.by_target["PTV1"].full.volume_cc == 0
-    assert found.by_target["PTV0"].full.volume_cc == pytest.approx(octahedron_cc(10), rel=1e-3)
+    assert found.by_target["PTV0"].full.volume_cc == pytest.approx(
+        octahedron_cc(10), rel=1e-3
+    )
 
 
 def test_a_target_beyond_the_isodose_grid_box_shares_nothing() -> None:
     far = Sphere(radius_mm=5, centre_mm=(70, 30, 300)).roi("far", spacing_mm=2)
-    found = compute_isodoses(30, two_tents(apart_mm=60), targets_at(-30) | {"far": far}, None)
+    found = compute_isodoses(
+        30, two_tents(apart_mm=60), targets_at(-30) | {"far": far}, None
+    )
 
     assert found.by_target["far"].full.volume_cc == 0
-    assert found.by_target["PTV0"].full.volume_cc == pytest.approx(octahedron_cc(10), rel=1e-3)
+    assert found.by_target["PTV0"].full.volume_cc == pytest.approx(
+        octahedron_cc(10), rel=1e-3
+    )

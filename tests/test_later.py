@@ -25,7 +25,9 @@ def without_meterset() -> Plan:
 
 
 def with_isocentre_far_away() -> Plan:
-    beams = tuple(replace(beam, isocentre_mm=(300.0, 0.0, 0.0)) for beam in plan().beams)
+    beams = tuple(
+        replace(beam, isocentre_mm=(300.0, 0.0, 0.0)) for beam in plan().beams
+    )
     return replace(plan(), beams=beams)
 
 

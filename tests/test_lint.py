@@ -29,10 +29,22 @@ def test_protocols_are_shipped() -> None:
     ("old", "new", "problem"),
     [
         ('"D0.035cc <= 27.2Gy"', '"D0.035cc <= 20.0Gy"', "is stricter than the goal"),
-        ('aliases = ["Duodenum",', 'aliases = ["Duodenum", "DUODENUM",', "Duodenum twice"),
-        ('aliases = ["Liver",', 'aliases = ["Liver", "Heart",', "stands in Heart and Liver"),
+        (
+            'aliases = ["Duodenum",',
+            'aliases = ["Duodenum", "DUODENUM",',
+            "Duodenum twice",
+        ),
+        (
+            'aliases = ["Liver",',
+            'aliases = ["Liver", "Heart",',
+            "stands in Heart and Liver",
+        ),
         ('aliases = ["Liver",', 'aliases = ["Liver", "zLiver",', "never_match has"),
-        ('aliases = ["Liver",', 'aliases = ["Liver", "Cord 2",', "of SpinalCord comes first"),
+        (
+            'aliases = ["Liver",',
+            'aliases = ["Liver", "Cord 2",',
+            "of SpinalCord comes first",
+        ),
         ('"V23.0Gy <= 66.6%"', '"V23.0Gy[cc] <= 66.6cc"', "% and cc mixed up"),
         ('"D5cc <= 18.6Gy"', '"D5% <= 18.6Gy"', "% and cc mixed up"),
         ('"V100% >= 90%"', '"CI >= 0.9"', "name the formula: CI.rtog or CI.paddick"),
@@ -40,7 +52,9 @@ def test_protocols_are_shipped() -> None:
         ('source = "RTOG 0631', 'sorce = "RTOG 0631', "Field required"),
     ],
 )
-def test_a_doubt_is_said_with_its_place(tmp_path: Path, old: str, new: str, problem: str) -> None:
+def test_a_doubt_is_said_with_its_place(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
     problems = lint_edited(tmp_path, old, new)
 
     assert any(problem in row for row in problems), problems

@@ -21,7 +21,9 @@ def rounded_rod_cc(radius_mm: float, length_mm: float, margin_mm: float) -> floa
 
 @pytest.mark.parametrize("spacing_mm", [1.0, 2.0, 2.5, 3.0, 5.0])
 @pytest.mark.parametrize("margin_mm", [2.0, 3.0, 5.0])
-def test_a_straight_cord_grows_to_its_rounded_rod(spacing_mm: float, margin_mm: float) -> None:
+def test_a_straight_cord_grows_to_its_rounded_rod(
+    spacing_mm: float, margin_mm: float
+) -> None:
     """Half a per cent, at any plane spacing that half-slice caps make whole."""
     cord = Cylinder(radius_mm=5, length_mm=60).roi("cord", spacing_mm=spacing_mm)
 
@@ -40,7 +42,8 @@ def test_a_leaning_cord_grows_across_its_own_axis(spacing_mm: float, tilt: int) 
     ring = np.stack([across * np.cos(turn), 5 * np.sin(turn)], axis=1)
     heights = np.arange(-40, 40 + 1e-9, spacing_mm)
     contours = tuple(
-        Contour(points_mm=ring + np.array([lean * z, 0]), z_mm=float(z)) for z in heights
+        Contour(points_mm=ring + np.array([lean * z, 0]), z_mm=float(z))
+        for z in heights
     )
     roi = ROI(name="cord", contours=contours, plane_spacing_mm=spacing_mm)
 
@@ -59,8 +62,12 @@ def test_a_sphere_grows_and_shrinks_to_spheres(radius_mm: float) -> None:
 
     larger, smaller = grown(sphere, 2), grown(sphere, -2)
 
-    assert volume_cc(larger) == pytest.approx(Sphere(radius_mm=radius_mm + 2).volume_cc, rel=0.01)
-    assert volume_cc(smaller) == pytest.approx(Sphere(radius_mm=radius_mm - 2).volume_cc, rel=0.03)
+    assert volume_cc(larger) == pytest.approx(
+        Sphere(radius_mm=radius_mm + 2).volume_cc, rel=0.01
+    )
+    assert volume_cc(smaller) == pytest.approx(
+        Sphere(radius_mm=radius_mm - 2).volume_cc, rel=0.03
+    )
 
 
 def test_a_box_shrinks_to_a_box() -> None:
@@ -113,7 +120,9 @@ def test_outlines_that_fold_between_planes_are_mended() -> None:
     for plane in range(4):
         radius_mm = np.clip(random.uniform(6, 22, turn.size), 6, None)
         outer = np.stack([radius_mm * np.cos(turn), radius_mm * np.sin(turn)], axis=1)
-        contours += [Contour(points_mm=outer * size, z_mm=3.0 * plane) for size in (1.0, 0.8)]
+        contours += [
+            Contour(points_mm=outer * size, z_mm=3.0 * plane) for size in (1.0, 0.8)
+        ]
     roi = ROI(name="ring", contours=tuple(contours), plane_spacing_mm=3.0)
 
     made = grown(roi, 2)
@@ -145,6 +154,8 @@ def test_no_margin_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("margin_mm", [(1.0, -1.0, 0.0), float("nan")])
-def test_margins_of_both_signs_are_refused(margin_mm: float | tuple[float, float, float]) -> None:
+def test_margins_of_both_signs_are_refused(
+    margin_mm: float | tuple[float, float, float],
+) -> None:
     with pytest.raises(ValueError, match="margin_mm must be finite and of one sign"):
         grown(Sphere(radius_mm=4).roi("s", spacing_mm=1), margin_mm)

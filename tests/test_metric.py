@@ -36,7 +36,9 @@ def rising(high_mm: float = 20.0) -> DoseGrid:
 
 def box(*, high_mm: float = 20.0) -> DVH:
     """Return the DVH of a box of 2 cc, from 30 to 50 Gy in `rising`."""
-    return compute_dvh(Box(size_mm=(20, 10, 10)).roi("box", spacing_mm=2), rising(high_mm))
+    return compute_dvh(
+        Box(size_mm=(20, 10, 10)).roi("box", spacing_mm=2), rising(high_mm)
+    )
 
 
 def answer(text: str, dvh: DVH | None = None, *, rx: Prescription | None = RX) -> Value:
@@ -88,7 +90,17 @@ def test_a_constraint_printed_and_read_again_is_the_same(
 
 @pytest.mark.parametrize(
     "text",
-    ["D0.035cc", "D95%", "V100%", "V20Gy", "V20Gy[cc]", "D95%[%]", "Dmax", "Dmean[%]", "volume"],
+    [
+        "D0.035cc",
+        "D95%",
+        "V100%",
+        "V20Gy",
+        "V20Gy[cc]",
+        "D95%[%]",
+        "Dmax",
+        "Dmean[%]",
+        "volume",
+    ],
 )
 def test_a_metric_prints_as_it_was_written(text: str) -> None:
     assert str(parse_metric(text)) == text
@@ -96,7 +108,12 @@ def test_a_metric_prints_as_it_was_written(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("written", "printed"),
-    [("  V20Gy ", "V20Gy"), ("D2.0%", "D2%"), ("D.5cc", "D0.5cc"), ("V20Gy[%]", "V20Gy")],
+    [
+        ("  V20Gy ", "V20Gy"),
+        ("D2.0%", "D2%"),
+        ("D.5cc", "D0.5cc"),
+        ("V20Gy[%]", "V20Gy"),
+    ],
 )
 def test_a_metric_prints_in_its_plain_form(written: str, printed: str) -> None:
     assert str(parse_metric(written)) == printed
@@ -104,7 +121,13 @@ def test_a_metric_prints_in_its_plain_form(written: str, printed: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(25.3, "25.3"), (90.0, "90"), (0.035, "0.035"), (1e-05, "0.00001"), (1e22, "1" + 22 * "0")],
+    [
+        (25.3, "25.3"),
+        (90.0, "90"),
+        (0.035, "0.035"),
+        (1e-05, "0.00001"),
+        (1e22, "1" + 22 * "0"),
+    ],
 )
 def test_numbers_print_without_exponents(number: float, text: str) -> None:
     """`1e-05` would not parse."""
@@ -151,7 +174,9 @@ def test_the_answer_of_v_is_in_per_cent_unless_asked_otherwise() -> None:
         ("D95% <= 3Gy", 5, "expected nothing more here"),
     ],
 )
-def test_the_caret_stands_under_what_does_not_parse(text: str, column: int, expected: str) -> None:
+def test_the_caret_stands_under_what_does_not_parse(
+    text: str, column: int, expected: str
+) -> None:
     with pytest.raises(MetricError) as caught:
         parse_metric(text)
 
@@ -207,7 +232,9 @@ def test_a_metric_error_is_a_value_error_too() -> None:
         ("V20Gy[cc] <= 10cc", "V20Gy[cc] <= 10cc"),
     ],
 )
-def test_a_limit_in_another_unit_asks_the_metric_for_it(text: str, printed: str) -> None:
+def test_a_limit_in_another_unit_asks_the_metric_for_it(
+    text: str, printed: str
+) -> None:
     assert str(parse_constraint(text)) == printed
 
 
@@ -277,7 +304,9 @@ def test_per_cent_of_dose_is_unknown_without_a_prescription(text: str) -> None:
     assert str(value.reason) == "the prescription is not known"
 
 
-@pytest.mark.parametrize("text", ["D95%", "D0.035cc", "V20Gy", "V20Gy[cc]", "Dmean", "volume"])
+@pytest.mark.parametrize(
+    "text", ["D95%", "D0.035cc", "V20Gy", "V20Gy[cc]", "Dmean", "volume"]
+)
 def test_other_metrics_need_no_prescription(text: str) -> None:
     assert answer(text, rx=None) == answer(text)
     assert answer(text, rx=None).value is not None
@@ -294,7 +323,9 @@ def test_an_roi_smaller_than_the_asked_volume_is_not_evaluated() -> None:
 def test_a_structure_that_is_not_there_is_not_evaluated(text: str) -> None:
     value = evaluate(parse_metric(text), "cauda", Dosimetry(dvhs={"cord": box()}))
 
-    assert value == Value(None, reason=Text("{structure} is not there", structure="cauda"))
+    assert value == Value(
+        None, reason=Text("{structure} is not there", structure="cauda")
+    )
     assert str(value.reason) == "cauda is not there"
 
 
@@ -337,13 +368,16 @@ def test_what_is_inside_bounds_an_roi_that_leaves_the_dose_grid(
 
 
 @pytest.mark.parametrize(
-    ("text", "low"), [("D0.1cc", 39), ("Dmax", 40), ("D0.1cc[%]", 97.5), ("Dmax[%]", 100)]
+    ("text", "low"),
+    [("D0.1cc", 39), ("Dmax", 40), ("D0.1cc[%]", 97.5), ("Dmax[%]", 100)],
 )
 def test_what_is_inside_bounds_a_near_maximum_from_below(text: str, low: float) -> None:
     value = answer(text, box(high_mm=0.0))
 
     assert value.value is None
-    assert value.low == pytest.approx(low, abs=0.03)  # a bin of 0.01 Gy, in per cent of 40
+    assert value.low == pytest.approx(
+        low, abs=0.03
+    )  # a bin of 0.01 Gy, in per cent of 40
     assert value.high is None
 
 
@@ -371,7 +405,9 @@ def test_near_maxima_are_those_inside_the_grid_and_volumes_lie_between_their_bou
     text: str, bound_gy: float, nominal: float, low: float, high: float
 ) -> None:
     """The 1 cc inside has 30 to 40 Gy, the 1 cc outside anything up to the bound."""
-    dosimetry = Dosimetry(dvhs={"cord": box(high_mm=0.0)}, beyond={"cord": Bound(bound_gy)})
+    dosimetry = Dosimetry(
+        dvhs={"cord": box(high_mm=0.0)}, beyond={"cord": Bound(bound_gy)}
+    )
     value = evaluate(parse_metric(text), "cord", dosimetry)
 
     assert value.value == pytest.approx(nominal, abs=0.02)
@@ -429,7 +465,9 @@ def test_a_further_metric_prints_as_it_was_written(text: str) -> None:
         ("EQD2[ab=2]D0.035cc <= 50 Gy", "EQD2[ab=2] D0.035cc <= 50Gy"),
     ],
 )
-def test_a_further_constraint_prints_in_its_plain_form(written: str, printed: str) -> None:
+def test_a_further_constraint_prints_in_its_plain_form(
+    written: str, printed: str
+) -> None:
     assert str(parse_constraint(written)) == printed
 
 
@@ -513,7 +551,9 @@ def test_a_further_metric_answers_in_its_unit(text: str, truth: float) -> None:
 
 @LAW
 @given(st.floats(25, 55), st.floats(0.1, 20))
-def test_the_volumes_of_a_range_are_those_of_its_ends(low_gy: float, width_gy: float) -> None:
+def test_the_volumes_of_a_range_are_those_of_its_ends(
+    low_gy: float, width_gy: float
+) -> None:
     low, high = number_text(low_gy), number_text(low_gy + width_gy)
     dvh = box()
 
@@ -523,7 +563,9 @@ def test_the_volumes_of_a_range_are_those_of_its_ends(low_gy: float, width_gy: f
         return value
 
     above = volume_cc(f"V{low}Gy[cc]")
-    assert volume_cc(f"V[{low}-{high}]Gy[cc]") == pytest.approx(above - volume_cc(f"V{high}Gy[cc]"))
+    assert volume_cc(f"V[{low}-{high}]Gy[cc]") == pytest.approx(
+        above - volume_cc(f"V{high}Gy[cc]")
+    )
     assert volume_cc(f"CV{low}Gy") + above == pytest.approx(2)
 
 
@@ -536,13 +578,18 @@ def test_dc_is_the_dose_of_the_rest(volume_cc: float) -> None:
 
     cold = answer(f"DC{number_text(volume_cc)}cc", dvh)
     assert cold.value == pytest.approx(answer(f"D{rest}cc", dvh).value)
-    assert cold.value == pytest.approx(30 + 10 * volume_cc, abs=0.01)  # 0.1 cc in each Gy
+    assert cold.value == pytest.approx(
+        30 + 10 * volume_cc, abs=0.01
+    )  # 0.1 cc in each Gy
 
 
 @pytest.mark.parametrize(
-    ("text", "asked"), [("DC2.5cc", "2.5 cc"), ("D2500mm3", "2500 mm3"), ("DC2500mm3", "2500 mm3")]
+    ("text", "asked"),
+    [("DC2.5cc", "2.5 cc"), ("D2500mm3", "2500 mm3"), ("DC2500mm3", "2500 mm3")],
 )
-def test_an_roi_smaller_than_any_asked_volume_is_not_evaluated(text: str, asked: str) -> None:
+def test_an_roi_smaller_than_any_asked_volume_is_not_evaluated(
+    text: str, asked: str
+) -> None:
     value = answer(text)
 
     assert value.value is None
@@ -552,7 +599,9 @@ def test_an_roi_smaller_than_any_asked_volume_is_not_evaluated(text: str, asked:
 @pytest.mark.parametrize(
     "text", ["DC0.1cc", "CV35Gy", "V[35-45]Gy", "Dmedian", "HI.icru83", "CI.rtog"]
 )
-def test_a_further_metric_of_an_roi_that_leaves_the_dose_grid_has_no_value(text: str) -> None:
+def test_a_further_metric_of_an_roi_that_leaves_the_dose_grid_has_no_value(
+    text: str,
+) -> None:
     assert answer(text, box(high_mm=0.0)).value is None
 
 
@@ -567,7 +616,9 @@ def uniform(gy: float) -> DVH:
 
 
 def course(fractions: int) -> Prescription:
-    return Prescription(dose_gy=30, fractions=fractions, target="PTV", source=Text("declared"))
+    return Prescription(
+        dose_gy=30, fractions=fractions, target="PTV", source=Text("declared")
+    )
 
 
 @pytest.mark.parametrize(
@@ -589,12 +640,18 @@ def test_the_hytec_cord_limits_have_one_effect(
     dvh, rx = uniform(dose_gy), course(fractions)
 
     # The table is printed to 0.01 Gy.
-    assert answer(f"BED[ab=2] {metric}", dvh, rx=rx).value == pytest.approx(bed_gy, abs=0.0051)
-    assert answer(f"EQD2[ab=2] {metric}", dvh, rx=rx).value == pytest.approx(eqd2_gy, abs=0.0051)
+    assert answer(f"BED[ab=2] {metric}", dvh, rx=rx).value == pytest.approx(
+        bed_gy, abs=0.0051
+    )
+    assert answer(f"EQD2[ab=2] {metric}", dvh, rx=rx).value == pytest.approx(
+        eqd2_gy, abs=0.0051
+    )
 
 
 def test_in_fractions_of_2_gy_eqd2_is_the_dose() -> None:
-    assert answer("EQD2[ab=3] Dmax", uniform(50.0), rx=course(25)).value == pytest.approx(50)
+    assert answer(
+        "EQD2[ab=3] Dmax", uniform(50.0), rx=course(25)
+    ).value == pytest.approx(50)
 
 
 @LAW
@@ -634,13 +691,18 @@ def test_an_effect_is_unknown_without_fractions() -> None:
 
 
 def indexed(
-    text: str, full_cc: float | None = 1.6, half_cc: float | None = 6.4, dvh: DVH | None = None
+    text: str,
+    full_cc: float | None = 1.6,
+    half_cc: float | None = 6.4,
+    dvh: DVH | None = None,
 ) -> Value:
     isodose = Isodose(
         full=IsodoseVolume(dose_gy=40, volume_cc=full_cc, reason=Text("no full")),
         half=IsodoseVolume(dose_gy=20, volume_cc=half_cc, reason=Text("no half")),
     )
-    dosimetry = Dosimetry(dvhs={"PTV": dvh or box()}, prescription=RX, isodoses={"PTV": isodose})
+    dosimetry = Dosimetry(
+        dvhs={"PTV": dvh or box()}, prescription=RX, isodoses={"PTV": isodose}
+    )
     return evaluate(parse_metric(text), "PTV", dosimetry)
 
 
@@ -649,7 +711,9 @@ def indexed(
     [("CI.rtog", 0.8), ("CI.paddick", 1 / 3.2), ("GI.paddick", 4), ("R50", 3.2)],
 )
 def test_an_index_is_what_its_formula_says(text: str, truth: float) -> None:
-    assert indexed(text).value == pytest.approx(truth, rel=1e-3)  # V100% is right to 0.05 %
+    assert indexed(text).value == pytest.approx(
+        truth, rel=1e-3
+    )  # V100% is right to 0.05 %
 
 
 @pytest.mark.parametrize(
@@ -667,7 +731,9 @@ def test_an_index_without_its_isodose_says_why(text: str, reason: str) -> None:
 
 @pytest.mark.parametrize("text", ["CI.rtog", "CI.paddick", "GI.paddick", "R50"])
 def test_an_index_needs_isodose_volumes(text: str) -> None:
-    assert answer(text) == Value(None, reason=Text("the isodose volume was not computed"))
+    assert answer(text) == Value(
+        None, reason=Text("the isodose volume was not computed")
+    )
 
 
 def test_an_index_of_half_the_dose_needs_only_that_isodose() -> None:
@@ -678,7 +744,9 @@ def test_an_index_of_half_the_dose_needs_only_that_isodose() -> None:
 
 @pytest.mark.parametrize("text", ["CI.paddick", "GI.paddick"])
 def test_an_index_over_an_empty_isodose_is_not_evaluated(text: str) -> None:
-    assert indexed(text, 0.0) == Value(None, reason=Text("no dose reaches the prescription"))
+    assert indexed(text, 0.0) == Value(
+        None, reason=Text("no dose reaches the prescription")
+    )
 
 
 def test_no_more_of_the_target_is_covered_than_the_isodose_holds() -> None:
@@ -689,7 +757,9 @@ def test_no_more_of_the_target_is_covered_than_the_isodose_holds() -> None:
 def test_an_index_of_a_target_that_leaves_the_dose_grid_is_not_evaluated() -> None:
     value = indexed("CI.paddick", dvh=box(high_mm=0.0))
 
-    assert value == Value(None, reason=Text("a part of the target lies outside the dose grid"))
+    assert value == Value(
+        None, reason=Text("a part of the target lies outside the dose grid")
+    )
 
 
 def test_a_target_without_a_median_dose_has_no_homogeneity() -> None:

@@ -12,11 +12,25 @@ REFUSAL = {"code": 2, "out": "", "err": "sbrtcheck: RP.dcm: this is not DICOM\n"
 
 def row(outcome: str | None, value: float | None = 1.0, **more: Any) -> dict[str, Any]:
     """Return a finding as `--json` writes it."""
-    finding = {"id": "cord.max", "subject": "T8", "metric": "D0.035cc", "message": "as it is"}
-    return {**finding, "outcome": outcome, "value": value, "low": value, "high": value, **more}
+    finding = {
+        "id": "cord.max",
+        "subject": "T8",
+        "metric": "D0.035cc",
+        "message": "as it is",
+    }
+    return {
+        **finding,
+        "outcome": outcome,
+        "value": value,
+        "low": value,
+        "high": value,
+        **more,
+    }
 
 
-def answer(*rows: dict[str, Any], outcome: str = "PASS", code: int = 0, **more: Any) -> Answer:
+def answer(
+    *rows: dict[str, Any], outcome: str = "PASS", code: int = 0, **more: Any
+) -> Answer:
     document = {"outcome": outcome, "findings": list(rows), **more}
     return answer_of({"code": code, "out": json.dumps(document), "err": ""})
 
@@ -45,7 +59,9 @@ def test_a_finding_of_both_versions_moves_by_outcome_then_by_numbers(
 ) -> None:
     found = moved(answer(before), answer(after))
 
-    assert [(move.kind, move.key) for move in found] == [(kind, ("cord.max", "T8", "D0.035cc"))]
+    assert [(move.kind, move.key) for move in found] == [
+        (kind, ("cord.max", "T8", "D0.035cc"))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -106,8 +122,14 @@ def test_a_verdict_with_two_findings_of_one_key_is_not_compared() -> None:
 
 
 def test_the_report_counts_all_and_shows_few() -> None:
-    before, after = answer(row("PASS")), answer(row("FAIL", 2.0), outcome="FAIL", code=1)
-    plans = [Compared(plan=f"{number}/RP.dcm", before=before, after=after) for number in range(7)]
+    before, after = (
+        answer(row("PASS")),
+        answer(row("FAIL", 2.0), outcome="FAIL", code=1),
+    )
+    plans = [
+        Compared(plan=f"{number}/RP.dcm", before=before, after=after)
+        for number in range(7)
+    ]
 
     lines = report(plans, [move for plan in plans for move in moves_of(plan)])
 

@@ -31,11 +31,15 @@ def structure_of(name: str, protocol: Protocol) -> str | None:
     return match_rois([ROI(name=name)], protocol, {})[0].structure
 
 
-TABLE = tomllib.loads((Path(__file__).parent / "roi_names.toml").read_text(encoding="utf-8"))
+TABLE = tomllib.loads(
+    (Path(__file__).parent / "roi_names.toml").read_text(encoding="utf-8")
+)
 ROWS = [tuple(row) for rows in TABLE.values() for row in rows]
 
 
-@pytest.mark.parametrize(("name", "structure", "levels"), ROWS, ids=[row[0] for row in ROWS])
+@pytest.mark.parametrize(
+    ("name", "structure", "levels"), ROWS, ids=[row[0] for row in ROWS]
+)
 def test_each_name_of_the_table_is_taken_for_what_it_means(
     name: str, structure: str, levels: str, protocol: Protocol
 ) -> None:
@@ -49,15 +53,20 @@ def why_unused(name: str, protocol: Protocol) -> str:
     return str(match_rois([box(name, (0, 0, 0), (9, 9, 9))], protocol, {})[0].how)
 
 
-@pytest.mark.parametrize("name", ["H&N PTV_55 Gy", "ptv2 push", "PTV 1mm (off brainstem)"])
-def test_a_target_whose_name_says_more_is_told_with_its_cure(name: str, protocol: Protocol) -> None:
+@pytest.mark.parametrize(
+    "name", ["H&N PTV_55 Gy", "ptv2 push", "PTV 1mm (off brainstem)"]
+)
+def test_a_target_whose_name_says_more_is_told_with_its_cure(
+    name: str, protocol: Protocol
+) -> None:
     """Nothing in such a name says that the ROI was made from a target."""
     assert "its name holds more than the table knows" in why_unused(name, protocol)
     assert f'--alias "{name}=PTV"' in why_unused(name, protocol)
 
 
 @pytest.mark.parametrize(
-    "name", ["PTV-05", "PTV_T8-Cord", "PTV!", "PTV_EVAL_T8", "PTV_hot", "Lungs-PTV", "CTV_5mm"]
+    "name",
+    ["PTV-05", "PTV_T8-Cord", "PTV!", "PTV_EVAL_T8", "PTV_hot", "Lungs-PTV", "CTV_5mm"],
 )
 def test_a_name_that_tells_of_a_derived_structure_is_called_one(
     name: str, protocol: Protocol
@@ -76,7 +85,9 @@ def drawn(name: str, protocol: Protocol) -> MatchedROI:
         "PTV95", "PTV_T7-T8 new", "PTV-1 new", "H&N PTV_55 Gy",
     ],
 )  # fmt: skip
-def test_another_kind_of_target_is_alike_and_not_derived(name: str, protocol: Protocol) -> None:
+def test_another_kind_of_target_is_alike_and_not_derived(
+    name: str, protocol: Protocol
+) -> None:
     match = drawn(name, protocol)
 
     assert (match.structure, match.role) == (None, None)
@@ -104,7 +115,9 @@ def test_a_derived_target_is_alike_and_derived(name: str, protocol: Protocol) ->
 @pytest.mark.parametrize(
     "name", ["Marker", "Couch", "PTV_T8", "CTV_T8", "IGTV_T9", "Vitv", "SpinalCord"]
 )
-def test_what_is_known_or_no_target_is_alike_nothing(name: str, protocol: Protocol) -> None:
+def test_what_is_known_or_no_target_is_alike_nothing(
+    name: str, protocol: Protocol
+) -> None:
     assert drawn(name, protocol).alike is None
 
 
@@ -157,20 +170,27 @@ def test_a_near_miss_is_suggested_and_never_used(
     assert suggest(name, protocol) == structure
 
 
-@pytest.mark.parametrize("name", ["CordaEquina", "SpinalCrod", "Oesphagus", "Thecal Sack"])
+@pytest.mark.parametrize(
+    "name", ["CordaEquina", "SpinalCrod", "Oesphagus", "Thecal Sack"]
+)
 def test_a_near_miss_stands_for_nothing(name: str, protocol: Protocol) -> None:
     assert structure_of(name, protocol) is None
 
 
-@pytest.mark.parametrize("name", ["zSpinalCrod", "Marker", "Couch", "PTV_ring", "x", "", "Cement"])
+@pytest.mark.parametrize(
+    "name", ["zSpinalCrod", "Marker", "Couch", "PTV_ring", "x", "", "Cement"]
+)
 def test_what_resembles_nothing_is_not_suggested(name: str, protocol: Protocol) -> None:
     assert suggest(name, protocol) is None
 
 
 @pytest.mark.parametrize(
-    "name", ["SpinalCord-PTV", "SpinalCanal_PRV", "ThecalSac_crop", "Bronchus_PRV", "PTV_T8+5"]
+    "name",
+    ["SpinalCord-PTV", "SpinalCanal_PRV", "ThecalSac_crop", "Bronchus_PRV", "PTV_T8+5"],
 )
-def test_a_derived_structure_is_never_suggested_as_the_whole(name: str, protocol: Protocol) -> None:
+def test_a_derived_structure_is_never_suggested_as_the_whole(
+    name: str, protocol: Protocol
+) -> None:
     assert suggest(name, protocol) is None
 
 
@@ -178,7 +198,9 @@ def test_a_derived_structure_is_never_suggested_as_the_whole(name: str, protocol
     "piece", ["t8_", "d8", "_mr", "-", "(mr", "胸8、", "1", "_d5t8", "itv", "十", " "]
 )
 @pytest.mark.parametrize("start", ["PTV", "CTV_", "GTV", "ITV", "T8", "Cord", "VB_"])
-def test_no_long_name_takes_long_to_read(start: str, piece: str, protocol: Protocol) -> None:
+def test_no_long_name_takes_long_to_read(
+    start: str, piece: str, protocol: Protocol
+) -> None:
     name = start + piece * 2000
     began = time.perf_counter()
 
@@ -188,7 +210,9 @@ def test_no_long_name_takes_long_to_read(start: str, piece: str, protocol: Proto
     assert time.perf_counter() - began < 3.0
 
 
-@pytest.mark.parametrize("name", ["1" * 60, "_1" * 30, "t8" * 30, "12" * 29, "胸" * 60, "-_1" * 20])
+@pytest.mark.parametrize(
+    "name", ["1" * 60, "_1" * 30, "t8" * 30, "12" * 29, "胸" * 60, "-_1" * 20]
+)
 def test_no_name_takes_long_to_match(name: str, protocol: Protocol) -> None:
     """A pattern that tries every way to split a name would take minutes here."""
     start = time.perf_counter()
@@ -199,7 +223,9 @@ def test_no_name_takes_long_to_match(name: str, protocol: Protocol) -> None:
 
 
 def test_a_protocol_can_add_and_replace_structures_of_the_table(tmp_path: Path) -> None:
-    source = next(f for folder in protocol_folders() for f in folder.glob("nct06756087.toml"))
+    source = next(
+        f for folder in protocol_folders() for f in folder.glob("nct06756087.toml")
+    )
     own = '\n[structures.SpinalCord]\nrole = "cord"\naliases = ["my cord"]\n'
     edited = tmp_path / "own.toml"
     edited.write_text(source.read_text(encoding="utf-8") + own, encoding="utf-8")
@@ -321,14 +347,18 @@ def test_t1_to_t4_on_gtv_and_ctv_may_be_mr_sequences(name: str, role: Role) -> N
     assert levels.unclear == (name[-2:],)
 
 
-def test_an_alias_comes_before_the_table_and_is_marked_as_declared(protocol: Protocol) -> None:
+def test_an_alias_comes_before_the_table_and_is_marked_as_declared(
+    protocol: Protocol,
+) -> None:
     match = match_rois([ROI(name="my cord")], protocol, {"my cord": "SpinalCord"})[0]
 
     assert match.structure == "SpinalCord"
     assert match.declared
 
 
-def test_an_alias_for_an_absent_roi_is_refused_with_the_names_there(protocol: Protocol) -> None:
+def test_an_alias_for_an_absent_roi_is_refused_with_the_names_there(
+    protocol: Protocol,
+) -> None:
     with pytest.raises(CaseError, match=r"no ROI is called 'Cord'(.|\n)*Myelon"):
         match_rois([ROI(name="Myelon")], protocol, {"Cord": "SpinalCord"})
 
@@ -341,7 +371,10 @@ def test_an_alias_for_an_unknown_structure_is_refused_with_the_choices(
 
 
 def aliased(
-    protocol: Protocol, aliases: dict[str, str], *names: str, levels: tuple[str, ...] = ()
+    protocol: Protocol,
+    aliases: dict[str, str],
+    *names: str,
+    levels: tuple[str, ...] = (),
 ) -> dict[str, MatchedROI]:
     rois = [box(name, (0, 0, 0), (9, 9, 9)) for name in names]
     matches = match_rois(rois, protocol, aliases, levels=levels)
@@ -360,13 +393,18 @@ def aliased(
         ("ThecalSac", "CaudaEquina"),
     ],
 )
-def test_an_alias_takes_no_role_away(name: str, structure: str, protocol: Protocol) -> None:
-    with pytest.raises(CaseError, match=r"a declaration fills a gap, it does not overrule"):
+def test_an_alias_takes_no_role_away(
+    name: str, structure: str, protocol: Protocol
+) -> None:
+    with pytest.raises(
+        CaseError, match=r"a declaration fills a gap, it does not overrule"
+    ):
         aliased(protocol, {name: structure}, name)
 
 
 @pytest.mark.parametrize(
-    ("name", "structure"), [("SpinalCord", "SpinalCord"), ("PTV_eval", "PTV"), ("ITV_T8", "PTV")]
+    ("name", "structure"),
+    [("SpinalCord", "SpinalCord"), ("PTV_eval", "PTV"), ("ITV_T8", "PTV")],
 )
 def test_an_alias_that_takes_nothing_away_is_only_declared(
     name: str, structure: str, protocol: Protocol
@@ -378,7 +416,9 @@ def test_an_alias_that_takes_nothing_away_is_only_declared(
     assert match.alike is None
 
 
-@pytest.mark.parametrize("others", [(), ("PTV_T9",), ("PTV_opt",), ("PTV_T9", "PTV_L1")])
+@pytest.mark.parametrize(
+    "others", [(), ("PTV_T9",), ("PTV_opt",), ("PTV_T9", "PTV_L1")]
+)
 @pytest.mark.parametrize("name", ["CTV_T8", "GTV_T8"])
 def test_a_ctv_may_be_the_target_where_none_of_its_level_is_drawn(
     name: str, others: tuple[str, ...], protocol: Protocol
@@ -391,12 +431,19 @@ def test_a_ctv_may_be_the_target_where_none_of_its_level_is_drawn(
 
 @pytest.mark.parametrize(
     ("name", "other"),
-    [("CTV_T8", "PTV_T8"), ("CTV_T8", "PTV"), ("CTV", "PTV_T9"), ("GTV_T8", "T7-8 PTV")],
+    [
+        ("CTV_T8", "PTV_T8"),
+        ("CTV_T8", "PTV"),
+        ("CTV", "PTV_T9"),
+        ("GTV_T8", "T7-8 PTV"),
+    ],
 )
 def test_a_ctv_is_no_target_where_one_may_be_of_its_level(
     name: str, other: str, protocol: Protocol
 ) -> None:
-    with pytest.raises(CaseError, match=f"'{name}' cannot stand for PTV, since '{other}' is drawn"):
+    with pytest.raises(
+        CaseError, match=f"'{name}' cannot stand for PTV, since '{other}' is drawn"
+    ):
         aliased(protocol, {name: "PTV"}, name, other)
 
 
@@ -422,7 +469,10 @@ def test_two_zero_margin_targets_are_declared_together(protocol: Protocol) -> No
     ],
 )
 def test_a_cord_may_be_sac_or_cauda_where_all_levels_are_below_l2(
-    structure: str, targets: tuple[str, ...], levels: tuple[str, ...], protocol: Protocol
+    structure: str,
+    targets: tuple[str, ...],
+    levels: tuple[str, ...],
+    protocol: Protocol,
 ) -> None:
     found = aliased(protocol, {"Cord": structure}, "Cord", *targets, levels=levels)
 
@@ -446,5 +496,7 @@ def test_a_cord_may_be_sac_or_cauda_where_all_levels_are_below_l2(
 def test_a_cord_stays_one_elsewhere(
     targets: tuple[str, ...], levels: tuple[str, ...], protocol: Protocol
 ) -> None:
-    with pytest.raises(CaseError, match="only where every treated level is known to be one of L3"):
+    with pytest.raises(
+        CaseError, match="only where every treated level is known to be one of L3"
+    ):
         aliased(protocol, {"Cord": "ThecalSac"}, "Cord", *targets, levels=levels)

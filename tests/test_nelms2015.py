@@ -17,7 +17,15 @@ from sbrtcheck.model import FloatArray
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "nelms2015"
 GRADIENTS = {"Z(AP)": "AntPost", "Y(SI)": "SupInf"}
 # Columns of the workbook: volume in cc, then doses in cGy.
-TRUTH_COLUMNS = {"volume": 5, "D95": 10, "D5": 11, "D0.03cc": 13, "Dmean": 8, "Dmin": 6, "Dmax": 7}
+TRUTH_COLUMNS = {
+    "volume": 5,
+    "D95": 10,
+    "D5": 11,
+    "D0.03cc": 13,
+    "Dmean": 8,
+    "Dmin": 6,
+    "Dmax": 7,
+}
 
 pytestmark = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="shared/data/nelms2015 is not beside the project"
@@ -42,10 +50,16 @@ def errors_percent() -> dict[str, FloatArray]:
     book = openpyxl.load_workbook(
         FOLDER / "analytical" / "analytical_data.xlsx", data_only=True, read_only=True
     )
-    rows = [row for row in book["Analytical"].iter_rows(values_only=True) if row[4] in GRADIENTS]
+    rows = [
+        row
+        for row in book["Analytical"].iter_rows(values_only=True)
+        if row[4] in GRADIENTS
+    ]
     book.close()
     doses = {
-        (gradient, voxel_mm): load_dose(FOLDER / f"dose/Linear_{name}_{voxel_mm}mm_Aligned.dcm")
+        (gradient, voxel_mm): load_dose(
+            FOLDER / f"dose/Linear_{name}_{voxel_mm}mm_Aligned.dcm"
+        )
         for gradient, name in GRADIENTS.items()
         for voxel_mm in (1, 2, 3)
     }
@@ -65,7 +79,9 @@ def errors_percent() -> dict[str, FloatArray]:
     return dict(zip(TRUTH_COLUMNS, percent.T, strict=True))
 
 
-def test_all_rows_with_a_dose_grid_are_compared(errors_percent: dict[str, FloatArray]) -> None:
+def test_all_rows_with_a_dose_grid_are_compared(
+    errors_percent: dict[str, FloatArray],
+) -> None:
     assert {len(errors) for errors in errors_percent.values()} == {90}
 
 

@@ -44,9 +44,12 @@ def test_a_cord_passes_to_g_varies_to_l_and_fails_beyond(
 
 
 @pytest.mark.parametrize(
-    ("gy", "outcome"), [(28.9, PASS), (29.0, PASS), (29.1, VARIATION), (41.0, VARIATION)]
+    ("gy", "outcome"),
+    [(28.9, PASS), (29.0, PASS), (29.1, VARIATION), (41.0, VARIATION)],
 )
-def test_a_prv_beside_a_cord_is_decided_by_its_nominal_value(gy: float, outcome: Outcome) -> None:
+def test_a_prv_beside_a_cord_is_decided_by_its_nominal_value(
+    gy: float, outcome: Outcome
+) -> None:
     """The cord's 20 Gy beside it put the last line into its interval, and hold nothing back."""
     finding = found(judge(CORD, PRV, fractions=7, cord=20.0, prv=gy), "limit.cord_prv")
 
@@ -55,9 +58,12 @@ def test_a_prv_beside_a_cord_is_decided_by_its_nominal_value(gy: float, outcome:
 
 
 @pytest.mark.parametrize(
-    ("gy", "outcome"), [(25.3, PASS), (25.31, VARIATION), (27.2, VARIATION), (27.21, FAIL)]
+    ("gy", "outcome"),
+    [(25.3, PASS), (25.31, VARIATION), (27.2, VARIATION), (27.21, FAIL)],
 )
-def test_a_prv_drawn_alone_is_held_to_the_lines_of_the_cord(gy: float, outcome: Outcome) -> None:
+def test_a_prv_drawn_alone_is_held_to_the_lines_of_the_cord(
+    gy: float, outcome: Outcome
+) -> None:
     verdict = judge(PRV, fractions=6, cord=gy, prv=gy)
 
     assert found(verdict, "limit.cord_prv").outcome is outcome
@@ -65,7 +71,9 @@ def test_a_prv_drawn_alone_is_held_to_the_lines_of_the_cord(gy: float, outcome: 
 
 
 @pytest.mark.parametrize("name", ["ThecalSac", "SpinalCanal"])
-def test_sac_and_canal_beside_a_whole_cord_are_reported_with_its_limit(name: str) -> None:
+def test_sac_and_canal_beside_a_whole_cord_are_reported_with_its_limit(
+    name: str,
+) -> None:
     verdict = judge(CORD, in_zone("sac", name), sac=40.0)
 
     (finding,) = (f for f in verdict.findings if f.roi == name and f.line is not None)
@@ -75,7 +83,9 @@ def test_sac_and_canal_beside_a_whole_cord_are_reported_with_its_limit(name: str
 
 
 @pytest.mark.parametrize(("gy", "outcome"), [(25.3, PASS), (25.31, FAIL)])
-def test_a_sac_stands_for_the_cord_where_none_is_drawn(gy: float, outcome: Outcome) -> None:
+def test_a_sac_stands_for_the_cord_where_none_is_drawn(
+    gy: float, outcome: Outcome
+) -> None:
     """The cord ends in the middle of the target; the sac goes on below."""
     upper = in_zone("cord", "SpinalCord", 0, 30, half=4)
     verdict = judge(upper, SAC, sac=gy)
@@ -108,7 +118,9 @@ def test_a_sac_beside_no_target_does_not_stand_for_a_cord_that_is_drawn_there() 
         (-13, 13, PASS),
     ],
 )
-def test_up_to_5_mm_at_an_end_are_carried_on(low: float, high: float, outcome: Outcome) -> None:
+def test_up_to_5_mm_at_an_end_are_carried_on(
+    low: float, high: float, outcome: Outcome
+) -> None:
     verdict = cord(low, high)
 
     assert found(verdict, "neural.extent").outcome is outcome
@@ -134,9 +146,12 @@ def test_over_a_line_only_where_an_end_was_carried_on_is_no_failure(
 
 @pytest.mark.parametrize("level", ["T12", "L1", "L2"])
 @pytest.mark.parametrize(
-    ("gy", "outcome"), [(25.3, PASS), (25.31, UNDECIDED), (32.0, UNDECIDED), (32.1, FAIL)]
+    ("gy", "outcome"),
+    [(25.3, PASS), (25.31, UNDECIDED), (32.0, UNDECIDED), (32.1, FAIL)],
 )
-def test_at_the_conus_a_sac_may_be_cord_or_cauda(level: str, gy: float, outcome: Outcome) -> None:
+def test_at_the_conus_a_sac_may_be_cord_or_cauda(
+    level: str, gy: float, outcome: Outcome
+) -> None:
     finding = found(judge(SAC, target_name=f"PTV_{level}", sac=gy), "limit.sac")
 
     assert finding.outcome is outcome
@@ -149,19 +164,27 @@ def test_at_the_conus_a_sac_may_be_cord_or_cauda(level: str, gy: float, outcome:
 @pytest.mark.parametrize(
     ("gy", "outcome"), [(25.31, VARIATION), (29.0, VARIATION), (29.1, UNDECIDED)]
 )
-def test_at_the_conus_the_cords_second_line_is_a_variation(gy: float, outcome: Outcome) -> None:
+def test_at_the_conus_the_cords_second_line_is_a_variation(
+    gy: float, outcome: Outcome
+) -> None:
     verdict = judge(SAC, fractions=7, target_name="PTV_L1", sac=gy)
 
     assert found(verdict, "limit.sac").outcome is outcome
 
 
-@pytest.mark.parametrize(("gy", "outcome"), [(25.3, PASS), (25.31, UNDECIDED), (32.1, FAIL)])
+@pytest.mark.parametrize(
+    ("gy", "outcome"), [(25.3, PASS), (25.31, UNDECIDED), (32.1, FAIL)]
+)
 def test_at_the_conus_a_cauda_may_be_cord(gy: float, outcome: Outcome) -> None:
-    small = in_zone("cauda", "CaudaEquina", half=3)  # 4.3 cc: its volume limit cannot be broken
+    small = in_zone(
+        "cauda", "CaudaEquina", half=3
+    )  # 4.3 cc: its volume limit cannot be broken
     verdict = judge(small, target_name="PTV_L1", cauda=gy)
 
     (finding,) = (
-        f for f in verdict.findings if f.id == "limit.cauda" and str(f.metric) == "D0.035cc"
+        f
+        for f in verdict.findings
+        if f.id == "limit.cauda" and str(f.metric) == "D0.035cc"
     )
     assert finding.outcome is outcome
 
@@ -197,7 +220,8 @@ def test_a_declared_conus_settles_which_limit_holds_at_l1(
 
 @pytest.mark.parametrize("level", ["L3", "L5"])
 @pytest.mark.parametrize(
-    ("gy", "outcome"), [(25.3, PASS), (25.31, UNDECIDED), (36.9, UNDECIDED), (37.0, FAIL)]
+    ("gy", "outcome"),
+    [(25.3, PASS), (25.31, UNDECIDED), (36.9, UNDECIDED), (37.0, FAIL)],
 )
 def test_a_roi_called_cord_below_the_conus_is_asked_about(
     level: str, gy: float, outcome: Outcome
@@ -237,7 +261,9 @@ def test_a_prv_that_does_not_hold_the_cord_is_graded_beside_a_made_one(
     assert any(f.id == "prv.is_of_cord" for f in verdict.findings) is doubt
     assert found(verdict, "limit.cord_prv", "SpinalCord_PRV").outcome is PASS
     of_made = "SpinalCord_PRV of SpinalCord"
-    rows = [f for f in verdict.findings if f.id == "limit.cord_prv" and f.subject == of_made]
+    rows = [
+        f for f in verdict.findings if f.id == "limit.cord_prv" and f.subject == of_made
+    ]
     assert [f.outcome for f in rows] == ([] if made is None else [made])
     assert verdict.outcome is (UNDECIDED if doubt else holds)
 

@@ -40,12 +40,15 @@ def star(seed: int, corners: int = 23) -> FloatArray:
     random = np.random.default_rng(seed)
     turn = np.sort(random.uniform(0, 2 * np.pi, corners))
     radius_mm = random.uniform(2, 8, corners)
-    return np.stack([10 + radius_mm * np.cos(turn), 10 + radius_mm * np.sin(turn)], axis=1)
+    return np.stack(
+        [10 + radius_mm * np.cos(turn), 10 + radius_mm * np.sin(turn)], axis=1
+    )
 
 
 def square(low_mm: float, high_mm: float) -> FloatArray:
     return np.array(
-        [[low_mm, low_mm], [high_mm, low_mm], [high_mm, high_mm], [low_mm, high_mm]], dtype=float
+        [[low_mm, low_mm], [high_mm, low_mm], [high_mm, high_mm], [low_mm, high_mm]],
+        dtype=float,
     )
 
 
@@ -68,7 +71,9 @@ def assert_same(one: Dense, other: Dense) -> None:
     np.testing.assert_allclose(one.fraction, other.fraction, atol=ROUNDING)
     # Rounding in a moment counts the more, the smaller the part of the cell it is divided by.
     for offset, expected in zip(one[1:], other[1:], strict=True):
-        np.testing.assert_allclose(offset * one.fraction, expected * other.fraction, atol=ROUNDING)
+        np.testing.assert_allclose(
+            offset * one.fraction, expected * other.fraction, atol=ROUNDING
+        )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -79,7 +84,9 @@ def test_areas_are_those_that_shapely_clips(lattice: Lattice, seed: int) -> None
     clipped = shapely.area(parts_of_cells(ring, lattice)) / lattice.cell_mm**2
 
     # Both are exact; GEOS computes crossings in single steps of float64.
-    np.testing.assert_allclose(dense([[ring]], lattice).fraction[0], clipped, atol=1e-11)
+    np.testing.assert_allclose(
+        dense([[ring]], lattice).fraction[0], clipped, atol=1e-11
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -88,7 +95,9 @@ def test_centroids_are_those_that_shapely_finds(lattice: Lattice, seed: int) -> 
     ring = star(seed)
     filled = dense([[ring]], lattice)
     parts = parts_of_cells(ring, lattice)
-    seen = shapely.area(parts) > 1e-6 * lattice.cell_mm**2  # of a sliver, GEOS knows no centroid
+    seen = (
+        shapely.area(parts) > 1e-6 * lattice.cell_mm**2
+    )  # of a sliver, GEOS knows no centroid
     middle = shapely.get_coordinates(shapely.centroid(parts[seen]))
     x, y = np.meshgrid(lattice.x_centres_mm, lattice.y_centres_mm)
 
@@ -129,7 +138,10 @@ def test_the_cells_hold_the_area_of_the_ring(lattice: Lattice, seed: int) -> Non
 def test_the_start_point_does_not_matter(start: int) -> None:
     ring = star(1)
 
-    assert_same(dense([[np.roll(ring, start, axis=0)]], LATTICES[1]), dense([[ring]], LATTICES[1]))
+    assert_same(
+        dense([[np.roll(ring, start, axis=0)]], LATTICES[1]),
+        dense([[ring]], LATTICES[1]),
+    )
 
 
 def test_the_order_of_rings_does_not_matter() -> None:
@@ -214,7 +226,9 @@ def test_planes_do_not_mix() -> None:
 
     for index, rings in enumerate(planes):
         alone = dense([rings], LATTICES[1])
-        np.testing.assert_allclose(together.fraction[index], alone.fraction[0], atol=ROUNDING)
+        np.testing.assert_allclose(
+            together.fraction[index], alone.fraction[0], atol=ROUNDING
+        )
 
 
 def test_no_ring_fills_nothing() -> None:
@@ -225,7 +239,10 @@ def test_no_ring_fills_nothing() -> None:
 def test_grid_points_inside_are_those_that_shapely_finds(seed: int) -> None:
     ring, hole = star(seed), square(9.1, 10.9)[::-1]
     outline = shapely.Polygon(ring).difference(shapely.Polygon(hole))
-    x_mm, y_mm = np.arange(-1, 22, 0.37), np.array([-3, 1.9, 4.2, 4.3, 10, 10.1, 17, 25])
+    x_mm, y_mm = (
+        np.arange(-1, 22, 0.37),
+        np.array([-3, 1.9, 4.2, 4.3, 10, 10.1, 17, 25]),
+    )
 
     found = inside([[], [ring, hole]], x_mm, y_mm)
 

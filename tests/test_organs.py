@@ -14,14 +14,18 @@ from sbrtcheck.checks.rule import State
 from sbrtcheck.protocol.rules import Basis, Limit, Protocol
 from test_checks import CORD, PROTOCOL, falling, found, in_zone, judge, judge_in
 
-SOURCES = tomllib.loads((Path(__file__).parent / "organ_sources.toml").read_text(encoding="utf-8"))
+SOURCES = tomllib.loads(
+    (Path(__file__).parent / "organ_sources.toml").read_text(encoding="utf-8")
+)
 TG101 = [(organ, *row) for organ, rows in SOURCES["tg101"].items() for row in rows]
 SPARED = [(organ, *row) for organ, rows in SOURCES["spared"].items() for row in rows]
 DERIVED = [(organ, *row) for organ, rows in SOURCES["derived"].items() for row in rows]
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
 
 
-def limit_of(organ: str, fractions: int, metric: str, protocol: Protocol = PROTOCOL) -> Limit:
+def limit_of(
+    organ: str, fractions: int, metric: str, protocol: Protocol = PROTOCOL
+) -> Limit:
     rows = protocol.limits_of(organ, fractions)
     (found,) = (row for row in rows if str(row.goal.constraint.metric) == metric)
     return found
@@ -31,7 +35,9 @@ def floored(dose_gy: float) -> float:
     return math.floor(round(dose_gy * 10, 6)) / 10
 
 
-def iso_effect_gy(dose_gy: float, fractions: int, new: int, alpha_beta_gy: float) -> float:
+def iso_effect_gy(
+    dose_gy: float, fractions: int, new: int, alpha_beta_gy: float
+) -> float:
     """Return the total dose of equal n d (1 + d / ab) in another number of fractions."""
     bed_gy = dose_gy * (1 + dose_gy / fractions / alpha_beta_gy)
     half = alpha_beta_gy / 2
@@ -42,7 +48,9 @@ def iso_effect_gy(dose_gy: float, fractions: int, new: int, alpha_beta_gy: float
 
 
 @pytest.mark.parametrize("name", ["nct06756087", "hytec-tg101-5fx"])
-@pytest.mark.parametrize(("organ", "metric", "five"), [(row[0], row[1], row[3]) for row in TG101])
+@pytest.mark.parametrize(
+    ("organ", "metric", "five"), [(row[0], row[1], row[3]) for row in TG101]
+)
 def test_at_5_fractions_the_limit_is_that_of_tg101(
     organ: str, metric: str, five: float, name: str
 ) -> None:
@@ -61,7 +69,9 @@ def test_at_4_fractions_the_limit_is_published_or_interpolated(
     published = SOURCES["four"].get(organ, {}).get(metric)
 
     if organ == "CaudaEquina":  # the lower of two linear-quadratic steps
-        assert limit.goal.constraint.limit == floored(iso_effect_gy(three, 3, 4, alpha_beta))
+        assert limit.goal.constraint.limit == floored(
+            iso_effect_gy(three, 3, 4, alpha_beta)
+        )
     elif published is None:
         assert limit.goal.constraint.limit == floored((three + five) / 2)
         assert "interpolated" in limit.goal.source
@@ -73,7 +83,8 @@ def test_at_4_fractions_the_limit_is_published_or_interpolated(
 
 @pytest.mark.parametrize("fractions", [6, 7])
 @pytest.mark.parametrize(
-    ("organ", "metric", "five", "alpha_beta"), [(row[0], row[1], *row[3:]) for row in TG101]
+    ("organ", "metric", "five", "alpha_beta"),
+    [(row[0], row[1], *row[3:]) for row in TG101],
 )
 def test_at_6_and_7_fractions_the_goal_stays_and_the_last_line_is_derived(
     organ: str, metric: str, five: float, alpha_beta: float, fractions: int
@@ -137,7 +148,11 @@ def test_every_organ_row_has_a_source_of_the_table() -> None:
 
 
 def outcomes(verdict: Verdict, organ: str) -> list[Outcome | None]:
-    return [f.outcome for f in verdict.findings if f.id == "limit.organ" and f.subject == organ]
+    return [
+        f.outcome
+        for f in verdict.findings
+        if f.id == "limit.organ" and f.subject == organ
+    ]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +231,10 @@ def test_one_of_bowel_stomach_and_duodenum_is_enough_at_t11_and_t12(
     stomach = (*rois, in_zone("sac", "Stomach"))
 
     none, one = (
-        check(replace(drawn, structure_set=replace(drawn.structure_set, rois=own)), PROTOCOL)
+        check(
+            replace(drawn, structure_set=replace(drawn.structure_set, rois=own)),
+            PROTOCOL,
+        )
         for own in (rois, stomach)
     )
 
@@ -227,7 +245,10 @@ def test_one_of_bowel_stomach_and_duodenum_is_enough_at_t11_and_t12(
 
 @pytest.mark.parametrize("target", ["PTV_L4", "PTV_L5"])
 def test_a_sacral_plexus_that_is_not_drawn_is_a_variation(target: str) -> None:
-    assert found(judge(CORD, target_name=target), "organ.drawn", "SacralPlex").outcome is VARIATION
+    assert (
+        found(judge(CORD, target_name=target), "organ.drawn", "SacralPlex").outcome
+        is VARIATION
+    )
 
 
 def test_two_kidneys_are_judged_together() -> None:
@@ -293,8 +314,13 @@ def test_an_oesophagus_smaller_than_the_volume_asked_passes_where_it_fills_the_e
     """D0.035cc <= 35 Gy and D5cc <= 19.5 Gy; 2 x 12 mm over at most 36 mm is less than 1 cc."""
     oesophagus = in_zone("sac", "Esophagus", -18, end_mm, half=1)
     drawn = judge(CORD, sac=gy).case
-    rois = (*(roi for roi in drawn.structure_set.rois if roi.name != "Esophagus"), oesophagus)
-    verdict = check(replace(drawn, structure_set=replace(drawn.structure_set, rois=rois)), PROTOCOL)
+    rois = (
+        *(roi for roi in drawn.structure_set.rois if roi.name != "Esophagus"),
+        oesophagus,
+    )
+    verdict = check(
+        replace(drawn, structure_set=replace(drawn.structure_set, rois=rois)), PROTOCOL
+    )
 
     assert outcomes(verdict, "Esophagus") == expected
 

@@ -47,7 +47,10 @@ def test_cures_are_told_beside_a_failure() -> None:
 
 @pytest.mark.parametrize(
     ("description", "cure"),
-    [("Boost", "--alias 'Boost=PTV'"), ("PTV_T12", "export the structure set with this target")],
+    [
+        ("Boost", "--alias 'Boost=PTV'"),
+        ("PTV_T12", "export the structure set with this target"),
+    ],
 )
 def test_what_settles_a_target_that_is_not_judged_hangs_on_whether_it_is_drawn(
     description: str, cure: str

@@ -94,7 +94,9 @@ def test_a_research_plan_is_reported() -> None:
     ("status", "expected"),
     [("REJECTED", [UNDECIDED]), ("UNAPPROVED", []), ("APPROVED", []), (None, [])],
 )
-def test_a_rejected_plan_is_undecided(status: str | None, expected: list[Outcome]) -> None:
+def test_a_rejected_plan_is_undecided(
+    status: str | None, expected: list[Outcome]
+) -> None:
     header = replace(plan().instance, approval_status=status)
     verdict = judged(instance=header)
 
@@ -151,7 +153,9 @@ def test_a_treatment_beam_that_no_group_uses_is_a_variation(
     ("energy_mv", "expected"),
     [(6.0, []), (10.0, []), (10.1, [VARIATION]), (15.0, [VARIATION]), (None, [])],
 )
-def test_more_than_10_mv_is_a_variation(energy_mv: float | None, expected: list[Outcome]) -> None:
+def test_more_than_10_mv_is_a_variation(
+    energy_mv: float | None, expected: list[Outcome]
+) -> None:
     verdict = judged(beams=(replace(BEAM, energy_mv=energy_mv),))
 
     assert outcomes(verdict, "beams.energy") == expected

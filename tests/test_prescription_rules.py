@@ -8,7 +8,15 @@ from builders import plan
 from sbrtcheck import CaseError, Declared, Outcome, Verdict
 from sbrtcheck.checks.read_prescription import read_fractions, read_prescription
 from sbrtcheck.model import FractionGroup, Plan
-from test_checks import CORD, PROTOCOL, found, in_zone, judge, reference, with_references
+from test_checks import (
+    CORD,
+    PROTOCOL,
+    found,
+    in_zone,
+    judge,
+    reference,
+    with_references,
+)
 
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
 RX = Declared(prescription=(30.0, 5))
@@ -38,7 +46,14 @@ def test_a_region_comes_before_a_point_in_any_order(region: str, point: str) -> 
 @pytest.mark.parametrize("point", ["POINT", "COORDINATES"])
 @pytest.mark.parametrize(
     ("dose_gy", "expected"),
-    [(30.0, 30.0), (30.009, 30.009), (29.991, 29.991), (30.02, None), (31.2, None), (24.0, None)],
+    [
+        (30.0, 30.0),
+        (30.009, 30.009),
+        (29.991, 29.991),
+        (30.02, None),
+        (31.2, None),
+        (24.0, None),
+    ],
 )
 def test_a_dose_at_a_point_is_taken_only_if_a_scheme_has_it(
     point: str, dose_gy: float, expected: float | None
@@ -54,7 +69,9 @@ def test_a_dose_at_a_point_is_taken_only_if_a_scheme_has_it(
 
 
 def test_a_dose_at_a_point_that_is_none_of_a_scheme_is_asked_about() -> None:
-    finding = found(judge(CORD, the_plan=with_references(reference(31.2, "POINT"))), "prescription")
+    finding = found(
+        judge(CORD, the_plan=with_references(reference(31.2, "POINT"))), "prescription"
+    )
 
     assert finding.outcome is UNDECIDED
     assert "at a point only (31.2 Gy)" in str(finding.message)
@@ -71,7 +88,10 @@ def test_a_declaration_may_stand_over_a_point_and_not_over_a_region() -> None:
 
 
 def test_several_doses_are_listed_with_their_cure() -> None:
-    rows = (reference(30.0, description="PTV_T8"), reference(24.0, description="PTV_T9"))
+    rows = (
+        reference(30.0, description="PTV_T8"),
+        reference(24.0, description="PTV_T9"),
+    )
     finding = found(judge(CORD, the_plan=with_references(*rows)), "prescription")
 
     assert finding.outcome is UNDECIDED
@@ -88,7 +108,10 @@ def test_of_several_doses_the_declared_one_is_taken() -> None:
 
 
 def test_one_dose_for_several_targets_is_one_prescription() -> None:
-    rows = (reference(30.0, description="PTV_T8"), reference(30.005, description="PTV_T9"))
+    rows = (
+        reference(30.0, description="PTV_T8"),
+        reference(30.005, description="PTV_T9"),
+    )
 
     assert read(with_references(*rows)) == 30.0
 
@@ -98,12 +121,21 @@ def test_one_dose_for_several_targets_is_one_prescription() -> None:
 
 @pytest.mark.parametrize(
     ("numbers", "expected"),
-    [((5,), 5), ((5, 5), 5), ((5, 4), None), ((None,), None), ((5, None), None), ((0,), None)],
+    [
+        ((5,), 5),
+        ((5, 5), 5),
+        ((5, 4), None),
+        ((None,), None),
+        ((5, None), None),
+        ((0,), None),
+    ],
 )
 def test_fractions_are_those_of_the_groups_where_all_state_one_number(
     numbers: tuple[int | None, ...], expected: int | None
 ) -> None:
-    groups = tuple(FractionGroup(number=n, fractions=f) for n, f in enumerate(numbers, start=1))
+    groups = tuple(
+        FractionGroup(number=n, fractions=f) for n, f in enumerate(numbers, start=1)
+    )
 
     assert read_fractions(replace(plan(), fraction_groups=groups)) == expected
 
@@ -113,7 +145,9 @@ def without_fractions(*rois: object, **doses_gy: float) -> Verdict:
     return judge(*rois, the_plan=the_plan, **doses_gy)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("gy", "outcome"), [(10.0, UNDECIDED), (29.0, UNDECIDED), (29.01, FAIL)])
+@pytest.mark.parametrize(
+    ("gy", "outcome"), [(10.0, UNDECIDED), (29.0, UNDECIDED), (29.01, FAIL)]
+)
 def test_without_fractions_the_cord_fails_only_beyond_the_largest_line(
     gy: float, outcome: Outcome
 ) -> None:

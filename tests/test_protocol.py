@@ -9,7 +9,9 @@ from sbrtcheck import ProtocolError
 from sbrtcheck.protocol.load import load_protocol, protocol_folders
 from sbrtcheck.protocol.rules import Basis, Protocol
 
-SHIPPED = next(file for folder in protocol_folders() for file in folder.glob("nct06756087.toml"))
+SHIPPED = next(
+    file for folder in protocol_folders() for file in folder.glob("nct06756087.toml")
+)
 
 
 FIRST_ROW = """
@@ -79,7 +81,9 @@ def test_the_cord_lines_at_6_and_7_fractions_follow_from_hytec(
     protocol: Protocol, fractions: int
 ) -> None:
     """The smaller of the two linear-quadratic steps, floored to 0.1 Gy."""
-    derived = min(iso_effect_gy(dose, n, fractions, 2.0) for n, dose in HYTEC_GY.items())
+    derived = min(
+        iso_effect_gy(dose, n, fractions, 2.0) for n, dose in HYTEC_GY.items()
+    )
     limit = protocol.near_maximum("SpinalCord", fractions)
 
     assert limit is not None
@@ -99,7 +103,9 @@ def test_the_cord_has_no_second_line_where_a_limit_is_published(
 
 
 def test_the_cauda_limits_follow_from_tg101(protocol: Protocol) -> None:
-    four, five, six, seven = (protocol.near_maximum("CaudaEquina", n) for n in (4, 5, 6, 7))
+    four, five, six, seven = (
+        protocol.near_maximum("CaudaEquina", n) for n in (4, 5, 6, 7)
+    )
 
     assert four is not None
     assert five is not None
@@ -111,11 +117,15 @@ def test_the_cauda_limits_follow_from_tg101(protocol: Protocol) -> None:
     for fractions, limit in ((6, six), (7, seven)):
         assert limit.goal.constraint.limit == TG101_CAUDA_GY[5]
         assert limit.variation is not None
-        assert limit.variation.constraint.limit == floored(iso_effect_gy(32.0, 5, fractions, 2.0))
+        assert limit.variation.constraint.limit == floored(
+            iso_effect_gy(32.0, 5, fractions, 2.0)
+        )
 
 
 def test_only_schemes_and_levels_rest_on_the_trial(protocol: Protocol) -> None:
-    lines = [line for row in protocol.limits for line in (row.goal, row.variation) if line]
+    lines = [
+        line for row in protocol.limits for line in (row.goal, row.variation) if line
+    ]
     coverage = [protocol.coverage.goal, protocol.coverage.variation]
 
     assert all(line.basis is not Basis.TRIAL for line in (*lines, *coverage) if line)
@@ -128,7 +138,9 @@ def test_the_shipped_protocol_is_a_draft(protocol: Protocol) -> None:
 
 def test_all_problems_are_reported_at_once_with_their_places(tmp_path: Path) -> None:
     text = SHIPPED.read_text(encoding="utf-8")
-    text = text.replace('constraint = "D0.035cc <= 23.0Gy"', 'constraint = "D0.035c <= 23.0Gy"')
+    text = text.replace(
+        'constraint = "D0.035cc <= 23.0Gy"', 'constraint = "D0.035c <= 23.0Gy"'
+    )
     text = text.replace("most = 2", "most = 0")
     text = text.replace('status = "draft"', 'status = "final"')
     edited = tmp_path / "edited.toml"
@@ -138,7 +150,11 @@ def test_all_problems_are_reported_at_once_with_their_places(tmp_path: Path) -> 
         load_protocol(edited)
 
     places = " ".join(problem.split(":")[0] for problem in caught.value.problems)
-    assert places.split() == ["protocol.status", "levels.most", "limits[0].goal.constraint"]
+    assert places.split() == [
+        "protocol.status",
+        "levels.most",
+        "limits[0].goal.constraint",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +176,11 @@ def test_all_problems_are_reported_at_once_with_their_places(tmp_path: Path) -> 
         ('role = "cauda"', 'role = "cord"', "none has the role 'cauda'"),
         ("'re:^大体肿瘤'", "'re:^(大体肿瘤'", "not a regular expression"),
         ("[checks]", '[checks]\napproval = "loud"', "checks.approval"),
-        ('source = "project choice, unconfirmed"', 'source = ""', "at least 1 character"),
+        (
+            'source = "project choice, unconfirmed"',
+            'source = ""',
+            "at least 1 character",
+        ),
         ("schema = 1", "schema = 2", "schema"),
         ("schema = 1", "schema = 1\nextra = 3", "extra"),
     ],
@@ -186,7 +206,9 @@ def edit_copy(folder: Path, old: str, new: str) -> None:
 
 
 def test_an_unknown_name_lists_the_shipped_protocols() -> None:
-    with pytest.raises(ProtocolError, match="shipped are: hytec-tg101-5fx, nct06756087"):
+    with pytest.raises(
+        ProtocolError, match="shipped are: hytec-tg101-5fx, nct06756087"
+    ):
         load_protocol("nct0")
 
 

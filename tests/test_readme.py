@@ -31,7 +31,9 @@ def test_the_library_example_runs() -> None:
 
 def test_every_option_is_in_the_readme() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sbrtcheck.cli", "check", "--help"], capture_output=True, check=True
+        [sys.executable, "-m", "sbrtcheck.cli", "check", "--help"],
+        capture_output=True,
+        check=True,
     )
     options = set(re.findall(r"--[a-z-]+", done.stdout.decode("utf-8"))) - {
         "--help",

@@ -25,7 +25,9 @@ RX = Prescription(dose_gy=20, fractions=5)
 
 
 def dose() -> DoseGrid:
-    return linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=20).sampled(AXIS, AXIS, AXIS)
+    return linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=20).sampled(
+        AXIS, AXIS, AXIS
+    )
 
 
 def cube(name: str = "cube") -> DVH:
@@ -62,7 +64,9 @@ def test_an_roi_without_a_dose_has_no_rows() -> None:
 
 def test_metrics_of_a_cube_in_a_ramp_are_those_on_paper() -> None:
     """The dose rises from 15 to 25 Gy over 10 mm: D20% is 23 Gy, V20Gy half of 1 cc."""
-    rows = metric_records([cube()], ["D20%", "V20Gy[cc]", "V100%", "volume"], prescription=RX)
+    rows = metric_records(
+        [cube()], ["D20%", "V20Gy[cc]", "V100%", "volume"], prescription=RX
+    )
 
     assert [tuple(row) for row in rows] == [METRIC_COLUMNS] * 4
     assert [row["value"] for row in rows] == pytest.approx([23, 0.5, 50, 1], rel=1e-5)

@@ -13,7 +13,13 @@ from sbrtcheck.model import Patient, Text, Value, approval_term
 from sbrtcheck.protocol.metric import parse_constraint
 from sbrtcheck.report.as_json import render_json
 from sbrtcheck.report.text import Page, render_text
-from sbrtcheck.report.words import Voice, decided_number, number, number_and_interval, printable
+from sbrtcheck.report.words import (
+    Voice,
+    decided_number,
+    number,
+    number_and_interval,
+    printable,
+)
 
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
 
@@ -43,7 +49,9 @@ def varied() -> Verdict:
         (12.345, "D2% <= 60Gy", "12.35"),
     ],
 )
-def test_rounding_never_contradicts_the_comparison(value: float, limit: str, text: str) -> None:
+def test_rounding_never_contradicts_the_comparison(
+    value: float, limit: str, text: str
+) -> None:
     """Lesson 27: 60.004 > 60.00 must not be printed as 60.00 > 60.00."""
     assert decided_number(value, parse_constraint(limit)) == text
 
@@ -95,7 +103,9 @@ def with_intervals(verdict: Verdict, share: float) -> Verdict:
 def test_every_graded_row_shows_its_interval_in_columns(passed: Verdict) -> None:
     """At 100 characters no row of a table breaks, and outcomes stand below one another."""
     page = render_text(with_intervals(passed, 0.02), Page(verbose=True, width=100))
-    rows = [line for line in page.splitlines() if re.search(r"\(\d[\d.]*-[\d.]+\) ", line)]
+    rows = [
+        line for line in page.splitlines() if re.search(r"\(\d[\d.]*-[\d.]+\) ", line)
+    ]
 
     assert len(rows) == sum(
         f.id.startswith(("limit.", "coverage"))
@@ -135,7 +145,9 @@ def test_a_bounded_value_shows_both_ends(passed: Verdict) -> None:
 
 def test_a_long_name_does_not_break_the_columns(passed: Verdict) -> None:
     name = "Spinal cord, drawn twice by the resident and once by his neurosurgeon 脊髓"
-    findings = tuple(replace(f, roi=name) if f.id == "limit.cord" else f for f in passed.findings)
+    findings = tuple(
+        replace(f, roi=name) if f.id == "limit.cord" else f for f in passed.findings
+    )
 
     page = render_text(replace(passed, findings=findings), Page(width=100))
     lines = page[page.index("Neural") :].splitlines()
@@ -161,7 +173,9 @@ def test_a_name_from_a_file_is_no_markup(passed: Verdict) -> None:
     assert "{x}\\x1b[31m" in page
 
 
-@pytest.mark.parametrize("text", ["Zhang San T8", "ZHANG_T8", "plan of zhangsan", "ID-00042 T8"])
+@pytest.mark.parametrize(
+    "text", ["Zhang San T8", "ZHANG_T8", "plan of zhangsan", "ID-00042 T8"]
+)
 def test_what_names_the_patient_is_masked_in_strings_from_files(text: str) -> None:
     voice = Voice(Patient(patient_id="ID-00042", name="Zhang^San"), phi=False)
 
@@ -206,8 +220,12 @@ def test_a_name_is_masked_as_each_of_the_files_spells_it(passed: Verdict) -> Non
 def test_stars_are_explained_where_a_word_was_masked(passed: Verdict) -> None:
     """A patient called Breast turns the target Breast into stars, and the reader should know why."""
     plan = passed.case.plan
-    named = replace(plan.instance, patient=Patient(patient_id="1", name="boost^T8"), label="Boost")
-    starred = replace(passed, case=replace(passed.case, plan=replace(plan, instance=named)))
+    named = replace(
+        plan.instance, patient=Patient(patient_id="1", name="boost^T8"), label="Boost"
+    )
+    starred = replace(
+        passed, case=replace(passed.case, plan=replace(plan, instance=named))
+    )
     words = "*** stands for words of the patient's name or ID"
 
     assert words in render_text(starred, Page())
@@ -223,13 +241,18 @@ def test_phi_shows_what_was_masked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("patient_id", "tail"), [("SBRT-0001", "…001"), ("1234", "…34"), ("7", "…"), (None, "(no ID)")]
+    ("patient_id", "tail"),
+    [("SBRT-0001", "…001"), ("1234", "…34"), ("7", "…"), (None, "(no ID)")],
 )
-def test_at_most_half_of_a_patient_id_is_shown(patient_id: str | None, tail: str) -> None:
+def test_at_most_half_of_a_patient_id_is_shown(
+    patient_id: str | None, tail: str
+) -> None:
     assert Voice(Patient(patient_id=patient_id), phi=False).patient_tail() == tail
 
 
-@pytest.mark.parametrize("name", ["t8_30gy5_pass", "t8_30gy5_chinese_pass", "t4_30gy5_level_fail"])
+@pytest.mark.parametrize(
+    "name", ["t8_30gy5_pass", "t8_30gy5_chinese_pass", "t4_30gy5_level_fail"]
+)
 def test_no_output_holds_name_id_birth_date_or_path(name: str) -> None:
     verdict = judge(name)
     patient = verdict.case.plan.instance.patient
@@ -275,10 +298,15 @@ def test_the_page_keeps_its_order(varied: Verdict) -> None:
     assert places == sorted(places)
 
 
-def test_the_banner_counts_variations_and_names_prior_irradiation(varied: Verdict) -> None:
+def test_the_banner_counts_variations_and_names_prior_irradiation(
+    varied: Verdict,
+) -> None:
     page = render_text(varied, Page())
 
-    assert "PASS WITH 1 VARIATION, if no earlier irradiation at this level (not provided)" in page
+    assert (
+        "PASS WITH 1 VARIATION, if no earlier irradiation at this level (not provided)"
+        in page
+    )
 
 
 def test_the_reasons_say_each_cause_once_with_its_cure() -> None:
@@ -287,8 +315,18 @@ def test_the_reasons_say_each_cause_once_with_its_cure() -> None:
     reasons = page[page.index("Why UNDECIDED") :]
 
     assert "limit." not in reasons
-    assert reasons.count("17.24 % of 'SpinalCord' lies outside the dose grid; export the dose") == 1
-    assert reasons.count("22.58 % of 'SpinalCord_PRV02' lies outside the dose grid; export") == 1
+    assert (
+        reasons.count(
+            "17.24 % of 'SpinalCord' lies outside the dose grid; export the dose"
+        )
+        == 1
+    )
+    assert (
+        reasons.count(
+            "22.58 % of 'SpinalCord_PRV02' lies outside the dose grid; export"
+        )
+        == 1
+    )
 
 
 def test_a_row_that_passes_is_never_not_known() -> None:
@@ -306,13 +344,18 @@ def test_wrapped_sentences_hang_below_their_first_line(width: int) -> None:
     lines = page[page.index("  not provided (case.toml)") :].splitlines()
 
     at_margin = [line for line in lines if line and not line.startswith("  ")]
-    assert all(line.startswith(("√ PASS: ", "Why ", "Not checked", "Notes")) for line in at_margin)
+    assert all(
+        line.startswith(("√ PASS: ", "Why ", "Not checked", "Notes"))
+        for line in at_margin
+    )
     assert any(line.startswith("    ") for line in lines)
     assert max(map(len, lines)) <= width
 
 
 def test_strict_turns_a_variation_into_a_failure(varied: Verdict) -> None:
-    assert "FAIL (--strict: 1 variation counted as FAIL)" in render_text(varied, Page(strict=True))
+    assert "FAIL (--strict: 1 variation counted as FAIL)" in render_text(
+        varied, Page(strict=True)
+    )
     document = json.loads(render_json(varied, strict=True))
     assert (document["outcome"], document["exit_code"]) == ("VARIATION", 1)
 
@@ -329,7 +372,11 @@ def test_an_ascii_page_is_ascii() -> None:
 
 
 def test_a_page_can_be_printed_on_a_gbk_console(varied: Verdict) -> None:
-    for verdict in (varied, judge("t8_30gy5_chinese_pass"), judge("t6_42gy7_cord_fail")):
+    for verdict in (
+        varied,
+        judge("t8_30gy5_chinese_pass"),
+        judge("t6_42gy7_cord_fail"),
+    ):
         render_text(verdict, Page(verbose=True)).encode("gbk")
 
 

@@ -35,16 +35,22 @@ from sbrtcheck.robustness.search import MOST_MM, smallest_break, worst_of
 from test_cli import PASS_PLAN, SAMPLES, assert_refused, run
 
 MEAN, NEAR_MAXIMUM = parse_metric("Dmean"), parse_metric("D0.035cc")
-PRESCRIPTION = Prescription(dose_gy=30.0, fractions=5, target="PTV", source=Text("test"))
+PRESCRIPTION = Prescription(
+    dose_gy=30.0, fractions=5, target="PTV", source=Text("test")
+)
 ORIGIN = (0.0, 0.0, 0.0)
 
 
-def moving(roi: ROI, dose: DoseGrid, *metrics: Metric, targets: Sequence[Reach] = ()) -> Moving:
+def moving(
+    roi: ROI, dose: DoseGrid, *metrics: Metric, targets: Sequence[Reach] = ()
+) -> Moving:
     return Moving(roi, dose, metrics, prescription=PRESCRIPTION, targets=targets)
 
 
 def line(constraint: str) -> Line:
-    return Line(constraint=parse_constraint(constraint), basis=Basis.CONVENTION, source="test")
+    return Line(
+        constraint=parse_constraint(constraint), basis=Basis.CONVENTION, source="test"
+    )
 
 
 def shift(size_mm: float, *toward: int) -> Shift:
@@ -59,7 +65,9 @@ def value(asked: Moving, metric: Metric, pose: Pose) -> float:
 
 
 def row_of(found: Robustness, roi: str, metric: str) -> Row:
-    return next(row for row in found.rows if (row.roi, str(row.metric)) == (roi, metric))
+    return next(
+        row for row in found.rows if (row.roi, str(row.metric)) == (roi, metric)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +96,9 @@ def test_there_are_26_directions_of_one_length() -> None:
         ((1, -1, 1), "left+anterior+head"),
     ],
 )
-def test_directions_are_those_of_the_patient(toward: tuple[int, int, int], words: str) -> None:
+def test_directions_are_those_of_the_patient(
+    toward: tuple[int, int, int], words: str
+) -> None:
     """x runs to the patient's left, y to the back, z to the head, in every patient position."""
     assert Shift(size_mm=1.0, toward=toward).direction == words
 
@@ -122,7 +132,12 @@ def test_a_rotation_does_what_its_words_say(axis: Axis, angle_deg: float) -> Non
 @pytest.mark.parametrize("pose", shifts(3.0), ids=lambda pose: pose.direction)
 def test_in_a_linear_dose_a_shift_adds_gradient_times_shift(pose: Shift) -> None:
     slopes = (0.1, -0.2, 0.05)
-    cord = moving(cylinder("cord", (0, 0), 5, -15, 15), linear_dose(20, slopes), MEAN, NEAR_MAXIMUM)
+    cord = moving(
+        cylinder("cord", (0, 0), 5, -15, 15),
+        linear_dose(20, slopes),
+        MEAN,
+        NEAR_MAXIMUM,
+    )
     change_gy = float(np.dot(slopes, pose.vector_mm))
 
     for metric in (MEAN, NEAR_MAXIMUM):
@@ -131,12 +146,16 @@ def test_in_a_linear_dose_a_shift_adds_gradient_times_shift(pose: Shift) -> None
 
 
 def test_the_worst_shift_lies_along_the_gradient() -> None:
-    cord = moving(cylinder("cord", (0, 0), 5, -15, 15), linear_dose(20, (0, -1, 0)), NEAR_MAXIMUM)
+    cord = moving(
+        cylinder("cord", (0, 0), 5, -15, 15), linear_dose(20, (0, -1, 0)), NEAR_MAXIMUM
+    )
 
     worst = worst_of(cord, NEAR_MAXIMUM, shifts(2.0), size=2.0, upper=True)
 
     assert worst.pose == shift(2, 0, -1, 0)
-    assert worst.value == pytest.approx(value(cord, NEAR_MAXIMUM, shift(0, 0, 0, 0)) + 2)
+    assert worst.value == pytest.approx(
+        value(cord, NEAR_MAXIMUM, shift(0, 0, 0, 0)) + 2
+    )
 
 
 def test_a_symmetric_plan_is_as_bad_on_either_side() -> None:
@@ -146,19 +165,24 @@ def test_a_symmetric_plan_is_as_bad_on_either_side() -> None:
 
     for x, y, z in DIRECTIONS:
         ways = [
-            value(target, parse_metric("D95%"), shift(2, *s)) for s in ((x, y, z), (-x, -y, -z))
+            value(target, parse_metric("D95%"), shift(2, *s))
+            for s in ((x, y, z), (-x, -y, -z))
         ]
         assert ways[0] == pytest.approx(ways[1], abs=1e-6)
 
 
-def reexported(case: Case, folder: Path, *, contours: Point = ORIGIN, dose: Point = ORIGIN) -> Case:
+def reexported(
+    case: Case, folder: Path, *, contours: Point = ORIGIN, dose: Point = ORIGIN
+) -> Case:
     """Write a case with its contours or its dose shifted, and read it as any other export."""
     x, y, z = contours
     rois = tuple(
         replace(
             roi,
             contours=tuple(
-                Contour(points_mm=c.points_mm + np.array([x, y]), z_mm=c.z_mm + z, xor=c.xor)
+                Contour(
+                    points_mm=c.points_mm + np.array([x, y]), z_mm=c.z_mm + z, xor=c.xor
+                )
                 for c in roi.contours
             ),
         )
@@ -166,7 +190,10 @@ def reexported(case: Case, folder: Path, *, contours: Point = ORIGIN, dose: Poin
     )
     grid = case.dose
     moved = replace(
-        grid, x_mm=grid.x_mm + dose[0], y_mm=grid.y_mm + dose[1], z_mm=grid.z_mm + dose[2]
+        grid,
+        x_mm=grid.x_mm + dose[0],
+        y_mm=grid.y_mm + dose[1],
+        z_mm=grid.z_mm + dose[2],
     )
     folder.mkdir()
     save_plan(case.plan, folder / "RP.dcm")
@@ -185,7 +212,9 @@ def assert_same(ours: DVH, theirs: DVH, within: float) -> None:
     bin_gy = 2 * ((ours.max_gy or 0.0) - (ours.min_gy or 0.0)) / 20_000
     for percent in (1.0, 50.0, 95.0):
         dose_gy = theirs.dose_at_percent_gy(percent)
-        assert ours.dose_at_percent_gy(percent) == pytest.approx(dose_gy, abs=bin_gy + within)
+        assert ours.dose_at_percent_gy(percent) == pytest.approx(
+            dose_gy, abs=bin_gy + within
+        )
     near_gy = theirs.dose_at_volume_gy(0.035)
     assert ours.dose_at_volume_gy(0.035) == pytest.approx(near_gy, abs=bin_gy + within)
 
@@ -202,7 +231,9 @@ def test_a_shift_equals_contours_that_were_exported_with_it(
     planned = reexported(sample, tmp_path / "planned")
     exported = reexported(sample, tmp_path / "shifted", contours=pose.vector_mm)
 
-    for roi, moved in zip(planned.structure_set.rois, exported.structure_set.rois, strict=True):
+    for roi, moved in zip(
+        planned.structure_set.rois, exported.structure_set.rois, strict=True
+    ):
         ours = compute_dvh(roi, shifted(planned.dose, pose))
         assert_same(ours, compute_dvh(moved, exported.dose), within=1e-6)
 
@@ -263,7 +294,9 @@ def test_a_linear_dose_turns_exactly(axis: Axis) -> None:
 
     dvh = turned_dvh(roi, linear_dose(20, slopes), pose)
 
-    assert dvh.mean_gy == pytest.approx(20 + float((pose.moved(middle) @ slopes)[0]), abs=1e-9)
+    assert dvh.mean_gy == pytest.approx(
+        20 + float((pose.moved(middle) @ slopes)[0]), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
@@ -276,7 +309,9 @@ def test_a_rotation_by_nothing_is_the_plan(sample: Case, axis: Axis) -> None:
     # A finer grid has finer sub-cells.
     planned = compute_dvh(roi, sample.dose)
     assert dvh.max_gy == pytest.approx(planned.max_gy, abs=1e-3)
-    assert dvh.dose_at_volume_gy(0.035) == pytest.approx(planned.dose_at_volume_gy(0.035), abs=0.01)
+    assert dvh.dose_at_volume_gy(0.035) == pytest.approx(
+        planned.dose_at_volume_gy(0.035), abs=0.01
+    )
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
@@ -288,7 +323,9 @@ def test_a_gaussian_dose_about_its_own_middle_stays(axis: Axis) -> None:
     planned = compute_dvh(ball, dose)
 
     for angle_deg in (2.0, -2.0):
-        dvh = turned_dvh(ball, dose, Rotation(angle_deg=angle_deg, axis=axis, about_mm=ORIGIN))
+        dvh = turned_dvh(
+            ball, dose, Rotation(angle_deg=angle_deg, axis=axis, about_mm=ORIGIN)
+        )
         # A 2 mm grid shows a Gaussian of 12 mm to 0.1 Gy, wherever its points lie.
         assert dvh.mean_gy == pytest.approx(planned.mean_gy, abs=0.05)
         near_gy = planned.dose_at_volume_gy(0.035)
@@ -311,16 +348,18 @@ def test_a_turned_dose_equals_turned_rings(
     for pose in rotations(2.0, (0.0, -40.0, 0.0))[4:]:
         rings = tuple(
             Contour(
-                points_mm=pose.moved(np.column_stack([c.points_mm, np.zeros(len(c.points_mm))]))[
-                    :, :2
-                ],
+                points_mm=pose.moved(
+                    np.column_stack([c.points_mm, np.zeros(len(c.points_mm))])
+                )[:, :2],
                 z_mm=c.z_mm,
             )
             for c in roi.contours
         )
         truth = answer(compute_dvh(replace(roi, contours=rings), sample.dose))
 
-        assert answer(turned_dvh(roi, sample.dose, pose)) == pytest.approx(truth, abs=within)
+        assert answer(turned_dvh(roi, sample.dose, pose)) == pytest.approx(
+            truth, abs=within
+        )
 
 
 def test_one_degree_at_60_mm_is_one_millimetre() -> None:
@@ -347,7 +386,9 @@ def replace_z(dose: DoseGrid, low_mm: float) -> DoseGrid:
 
 
 @pytest.mark.parametrize("gradient_gy_per_mm", [0.3, 1.0, 3.7])
-def test_the_smallest_break_is_distance_over_gradient(gradient_gy_per_mm: float) -> None:
+def test_the_smallest_break_is_distance_over_gradient(
+    gradient_gy_per_mm: float,
+) -> None:
     dose = linear_dose(200, (0, -gradient_gy_per_mm, 0))
     cord = moving(cylinder("cord", (0, 0), 5, -15, 15), dose, NEAR_MAXIMUM)
     limit_gy = value(cord, NEAR_MAXIMUM, shift(0, 0, 0, 0)) + 2.34 * gradient_gy_per_mm
@@ -373,7 +414,9 @@ def test_coverage_breaks_where_dose_falls_short() -> None:
 
 
 def test_what_is_broken_as_planned_is_not_searched() -> None:
-    cord = moving(cylinder("cord", (0, 0), 5, -15, 15), linear_dose(30, (0, 0, 0)), NEAR_MAXIMUM)
+    cord = moving(
+        cylinder("cord", (0, 0), 5, -15, 15), linear_dose(30, (0, 0, 0)), NEAR_MAXIMUM
+    )
 
     found = smallest_break(cord, line("D0.035cc <= 25.3Gy"))
 
@@ -382,12 +425,18 @@ def test_what_is_broken_as_planned_is_not_searched() -> None:
 
 
 def test_what_never_breaks_holds_to_the_end_of_the_search() -> None:
-    cord = moving(cylinder("cord", (0, 0), 5, -15, 15), linear_dose(10, (0, 0, 0)), NEAR_MAXIMUM)
+    cord = moving(
+        cylinder("cord", (0, 0), 5, -15, 15), linear_dose(10, (0, 0, 0)), NEAR_MAXIMUM
+    )
 
     found = smallest_break(cord, line("D0.035cc <= 25.3Gy"))
 
     assert found.is_broken_as_planned is False
-    assert (found.holds_to_mm, found.breaks_at_mm, found.known_to_mm) == (MOST_MM, None, MOST_MM)
+    assert (found.holds_to_mm, found.breaks_at_mm, found.known_to_mm) == (
+        MOST_MM,
+        None,
+        MOST_MM,
+    )
 
 
 # --- Off the dose grid --------------------------------------------------------------------------
@@ -395,7 +444,9 @@ def test_what_never_breaks_holds_to_the_end_of_the_search() -> None:
 
 def test_a_shift_off_the_grid_is_not_known_and_no_pass() -> None:
     """It lies 2 mm from the left end: of 3 mm, only shifts along a diagonal of space stay on."""
-    cord = moving(cylinder("cord", (41, 0), 5, -15, 15), linear_dose(10, (0, 0, 0)), NEAR_MAXIMUM)
+    cord = moving(
+        cylinder("cord", (41, 0), 5, -15, 15), linear_dose(10, (0, 0, 0)), NEAR_MAXIMUM
+    )
 
     worst = worst_of(cord, NEAR_MAXIMUM, shifts(3.0), size=3.0, upper=True)
     found = smallest_break(cord, line("D0.035cc <= 25.3Gy"))
@@ -420,13 +471,18 @@ def test_all_directions_off_the_grid_leave_no_worst_case() -> None:
     found = smallest_break(target, line("V100% >= 90%"))
 
     assert (worst.value, worst.pose, len(worst.unknown)) == (None, None, 26)
-    assert (found.holds_to_mm, found.known_to_mm, found.breaks_at_mm) == (0.0, 0.0, None)
+    assert (found.holds_to_mm, found.known_to_mm, found.breaks_at_mm) == (
+        0.0,
+        0.0,
+        None,
+    )
 
 
 def test_a_long_cord_that_leaves_the_grid_far_away_is_bounded_in_every_pose() -> None:
     """As in the check: faces 2 cm from the target, dose below what the near-maximum has."""
     found = assess(
-        load_case(SAMPLES / "t8_30gy5_cord_leaves_grid_pass"), load_protocol("nct06756087")
+        load_case(SAMPLES / "t8_30gy5_cord_leaves_grid_pass"),
+        load_protocol("nct06756087"),
     )
     row = row_of(found, "SpinalCord", "D0.035cc")
 
@@ -435,7 +491,9 @@ def test_a_long_cord_that_leaves_the_grid_far_away_is_bounded_in_every_pose() ->
 
 
 def test_a_turned_roi_off_the_grid_is_not_known() -> None:
-    cord = moving(cylinder("cord", (42, 0), 5, -45, 45), linear_dose(10, (0, 0, 0)), NEAR_MAXIMUM)
+    cord = moving(
+        cylinder("cord", (42, 0), 5, -45, 45), linear_dose(10, (0, 0, 0)), NEAR_MAXIMUM
+    )
 
     worst = worst_of(cord, NEAR_MAXIMUM, rotations(2.0, ORIGIN), size=2.0, upper=True)
 
@@ -447,7 +505,9 @@ def test_a_turned_roi_off_the_grid_is_not_known() -> None:
 
 def test_goal_and_last_line_have_a_break_each() -> None:
     """36 Gy in 6: cord 25.3 Gy and 27.2 Gy; a PRV beside a cord has its goal only."""
-    found = assess(load_case(SAMPLES / "t11t12_36gy6_variation"), load_protocol("nct06756087"))
+    found = assess(
+        load_case(SAMPLES / "t11t12_36gy6_variation"), load_protocol("nct06756087")
+    )
 
     cord = row_of(found, "SpinalCord", "D0.035cc")
     prv = next(row for row in found.rows if row.subject.startswith("SpinalCord_PRV"))
@@ -470,7 +530,10 @@ def test_a_structure_smaller_than_the_volume_asked_is_asked_for_all_of_it() -> N
 
 def two_isocentres(tmp_path: Path) -> Path:
     own = plan()
-    beams = (own.beams[0], replace(own.beams[0], number=2, isocentre_mm=(0.0, 0.0, 60.0)))
+    beams = (
+        own.beams[0],
+        replace(own.beams[0], number=2, isocentre_mm=(0.0, 0.0, 60.0)),
+    )
     group = replace(
         own.fraction_groups[0],
         beam_numbers=(1, 2),
@@ -482,7 +545,9 @@ def two_isocentres(tmp_path: Path) -> Path:
     ).plan
 
 
-def test_two_isocentres_leave_rotations_open_until_a_point_is_given(tmp_path: Path) -> None:
+def test_two_isocentres_leave_rotations_open_until_a_point_is_given(
+    tmp_path: Path,
+) -> None:
     path = two_isocentres(tmp_path)
 
     unknown, given = (
@@ -509,13 +574,17 @@ def test_setup_beams_have_no_say_in_the_isocentre(sample: Case) -> None:
     assert point == ORIGIN
 
 
-def test_without_a_prescription_the_cord_is_graded_and_coverage_is_not(tmp_path: Path) -> None:
+def test_without_a_prescription_the_cord_is_graded_and_coverage_is_not(
+    tmp_path: Path,
+) -> None:
     bare = replace(plan(), dose_references=(DoseReference(type="TARGET"),))
     case = load_case(write_case(tmp_path / "case", plan=bare).plan)
 
     found = assess(case, load_protocol("nct06756087"))
 
-    assert row_of(found, "SpinalCord", "D0.035cc").limits != (), "it asks for fractions alone"
+    assert row_of(found, "SpinalCord", "D0.035cc").limits != (), (
+        "it asks for fractions alone"
+    )
     assert row_of(found, "PTV_T8", "V100%").shifts == ()
     assert any("prescription" in str(text) for text in found.unanswered)
 
@@ -525,7 +594,9 @@ def test_a_cord_that_is_not_drawn_is_said() -> None:
 
     assert done.returncode == 3
     assert "Not answered" in done.stdout
-    assert "neither cord, PRV, thecal sac, canal nor cauda equina is drawn" in done.stdout
+    assert (
+        "neither cord, PRV, thecal sac, canal nor cauda equina is drawn" in done.stdout
+    )
 
 
 # --- Command ------------------------------------------------------------------------------------
@@ -588,7 +659,9 @@ def test_added_plans_move_together() -> None:
     pair = [SAMPLES / f"pair_sum_fail_t{level}" / "RP.dcm" for level in (7, 8)]
     case = load_case(pair[0], with_plans=[pair[1]])
 
-    alone = assess(load_case(pair[0]), load_protocol("nct06756087"), Declared(alone=True))
+    alone = assess(
+        load_case(pair[0]), load_protocol("nct06756087"), Declared(alone=True)
+    )
     summed = assess(case, load_protocol("nct06756087"), about_mm=ORIGIN)
 
     for one, both in zip(alone.rows[0].shifts, summed.rows[0].shifts, strict=True):
@@ -613,7 +686,9 @@ def test_ascii_is_ascii() -> None:
 
 @pytest.mark.parametrize("typed", ["1,2", "a,b,c", "nan,0,0", "1,2,inf"])
 def test_a_point_that_is_none_is_refused(typed: str) -> None:
-    assert_refused(run("robustness", PASS_PLAN, "--about", typed), "--about", "write x,y,z")
+    assert_refused(
+        run("robustness", PASS_PLAN, "--about", typed), "--about", "write x,y,z"
+    )
 
 
 def test_a_missing_plan_is_refused(tmp_path: Path) -> None:

@@ -23,7 +23,14 @@ from pydicom.uid import (
 
 from builders import Files, box, dose_grid, linear_dose, plan, structure_set, write_case
 from sbrtcheck import ReadError
-from sbrtcheck.dicom import RT_DOSE, RT_ION_PLAN, RT_PLAN, RT_STRUCTURE_SET, RTFile, open_rt
+from sbrtcheck.dicom import (
+    RT_DOSE,
+    RT_ION_PLAN,
+    RT_PLAN,
+    RT_STRUCTURE_SET,
+    RTFile,
+    open_rt,
+)
 from sbrtcheck.dicom.write import save_plan, save_structure_set
 from sbrtcheck.dvh import DVH
 from sbrtcheck.model import Beam, Contour, DoseGrid, ExportedDVH, frozen_array
@@ -35,8 +42,13 @@ KINDS = pytest.mark.parametrize("kind", [0, 1, 2], ids=["RP", "RS", "RD"])
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
-    rois = [box("PTV_T8", (-3, -3, -3), (3, 3, 3)), box("SpinalCord", (-3, 5, -3), (3, 8, 3))]
-    dose = dose_grid(lambda x, y, z: 20 + 0.1 * x + 0.2 * y + 0.3 * z, (-8, -8, -8), (8, 8, 8))
+    rois = [
+        box("PTV_T8", (-3, -3, -3), (3, 3, 3)),
+        box("SpinalCord", (-3, 5, -3), (3, 8, 3)),
+    ]
+    dose = dose_grid(
+        lambda x, y, z: 20 + 0.1 * x + 0.2 * y + 0.3 * z, (-8, -8, -8), (8, 8, 8)
+    )
     return write_case(tmp_path, structure_set=structure_set(rois), dose=dose)
 
 
@@ -66,7 +78,9 @@ def test_a_file_is_parsed_once_whatever_is_asked(
     answers = [ask(file) for ask in ASKED[kind]]
 
     assert len(parsed) == 1
-    assert all(ask(file) is answer for ask, answer in zip(ASKED[kind], answers, strict=True))
+    assert all(
+        ask(file) is answer for ask, answer in zip(ASKED[kind], answers, strict=True)
+    )
 
 
 def test_a_file_tells_what_it_is_and_what_it_names(files: Files) -> None:
@@ -129,7 +143,10 @@ def test_a_plan_without_beams_or_with_one_number_twice_is_read(tmp_path: Path) -
 
     beams = open_rt(tmp_path / "twice").plan().beams
 
-    assert [(beam.number, beam.radiation_type) for beam in beams] == [(1, "PROTON"), (1, "PHOTON")]
+    assert [(beam.number, beam.radiation_type) for beam in beams] == [
+        (1, "PROTON"),
+        (1, "PHOTON"),
+    ]
     assert open_rt(tmp_path / "none").plan().beams == ()
 
 
@@ -150,7 +167,9 @@ def test_a_group_row_without_beam_number_is_read_as_unknown(files: Files) -> Non
     edit(
         files.plan,
         lambda d: (
-            d.FractionGroupSequence[0].ReferencedBeamSequence[0].__delattr__("ReferencedBeamNumber")
+            d.FractionGroupSequence[0]
+            .ReferencedBeamSequence[0]
+            .__delattr__("ReferencedBeamNumber")
         ),
     )
 
@@ -203,7 +222,9 @@ ENCODINGS: dict[str, Callable[[Path], object]] = {
 
 @KINDS
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_copy_in_another_encoding_says_the_same(files: Files, kind: int, encoding: str) -> None:
+def test_a_copy_in_another_encoding_says_the_same(
+    files: Files, kind: int, encoding: str
+) -> None:
     before = open_rt(files[kind])
     assert before.instance.manufacturer == "sbrtcheck"
     ENCODINGS[encoding](files[kind])
@@ -229,7 +250,9 @@ def test_a_run_length_encoded_dose_says_the_same(files: Files) -> None:
     assert open_rt(files.dose).dataset_sha256 == before
 
 
-def test_private_sequences_say_the_same_where_their_vr_is_not_told(files: Files) -> None:
+def test_private_sequences_say_the_same_where_their_vr_is_not_told(
+    files: Files,
+) -> None:
     item = Dataset()
     item.add_new(Tag(0x3287, 0x0010), "LO", "VENDOR")
     item.add_new(Tag(0x3287, 0x1001), "LO", "odd")
@@ -309,7 +332,10 @@ def frozen_values() -> dict[str, tuple[object, tuple[str, ...]]]:
     )
     return {
         "contour": (contour, ("points_mm",)),
-        "dose": (linear_dose(20.0, (0.1, 0.2, -0.05)), ("dose_gy", "x_mm", "y_mm", "z_mm")),
+        "dose": (
+            linear_dose(20.0, (0.1, 0.2, -0.05)),
+            ("dose_gy", "x_mm", "y_mm", "z_mm"),
+        ),
         "exported": (exported, ("bin_widths", "volumes")),
         "dvh": (dvh, ("dose_gy", "volume_cc_at_dose")),
     }
@@ -321,7 +347,9 @@ def through_pickle(value: object) -> object:
 
 @pytest.mark.parametrize("make", [through_pickle, copy.deepcopy, copy.copy])
 @pytest.mark.parametrize("name", ["contour", "dose", "exported", "dvh"])
-def test_arrays_stay_frozen_through_copies(name: str, make: Callable[[object], object]) -> None:
+def test_arrays_stay_frozen_through_copies(
+    name: str, make: Callable[[object], object]
+) -> None:
     value, arrays = frozen_values()[name]
 
     again = make(value)
@@ -355,7 +383,9 @@ def test_what_nobody_can_write_is_not_copied() -> None:
 def test_a_dose_as_read_is_handed_over(files: Files) -> None:
     dose = open_rt(files.dose).dose()
 
-    again = DoseGrid(dose_gy=dose.dose_gy, x_mm=dose.x_mm, y_mm=dose.y_mm, z_mm=dose.z_mm)
+    again = DoseGrid(
+        dose_gy=dose.dose_gy, x_mm=dose.x_mm, y_mm=dose.y_mm, z_mm=dose.z_mm
+    )
 
     assert again.dose_gy is dose.dose_gy
     assert dose.dose_gy.base is None

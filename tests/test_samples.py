@@ -48,7 +48,9 @@ def judge(name: str, prescription: tuple[float, int] | None = None) -> Verdict:
 
 
 def test_the_table_names_every_sample() -> None:
-    assert sorted(EXPECTED) == sorted(p.name for p in SAMPLES.iterdir() if (p / "RD.dcm").exists())
+    assert sorted(EXPECTED) == sorted(
+        p.name for p in SAMPLES.iterdir() if (p / "RD.dcm").exists()
+    )
 
 
 @pytest.mark.parametrize("name", JUDGED)
@@ -89,7 +91,9 @@ def test_each_plan_of_a_pair_is_fine_alone_and_the_cord_gets_the_sum(name: str) 
 
     assert alone.outcome is Outcome[row["alone"]]
     assert summed.outcome is Outcome[row["with"]["outcome"]]
-    assert {f.id for f in summed.findings if f.outcome is Outcome.FAIL} <= {"limit.cord"}
+    assert {f.id for f in summed.findings if f.outcome is Outcome.FAIL} <= {
+        "limit.cord"
+    }
 
 
 def test_both_plans_of_a_pair_agree_on_the_sum() -> None:
@@ -108,7 +112,8 @@ def test_both_plans_of_a_pair_agree_on_the_sum() -> None:
 
 def test_the_json_of_a_pair_holds_both_plans() -> None:
     case = load_case(
-        SAMPLES / "pair_sum_pass_t7", with_plans=[SAMPLES / "pair_sum_pass_t9" / "RP.dcm"]
+        SAMPLES / "pair_sum_pass_t7",
+        with_plans=[SAMPLES / "pair_sum_pass_t9" / "RP.dcm"],
     )
     document = json.loads(render_json(check(case, load_protocol("nct06756087"))))
 
@@ -122,14 +127,21 @@ def test_the_json_of_a_pair_holds_both_plans() -> None:
 def test_what_decides_a_sample_is_the_only_thing_as_bad(name: str) -> None:
     """So that no sample gets its verdict for a second, unintended reason."""
     verdict = judge(name)
-    together = {"trial.levels", "trial.vertebrae", "trial.scheme", "limit.cord", "limit.cord_prv"}
+    together = {
+        "trial.levels",
+        "trial.vertebrae",
+        "trial.scheme",
+        "limit.cord",
+        "limit.cord_prv",
+    }
     together |= {"course", "dose.covers", "limit.organ"}
 
     if verdict.outcome > Outcome.PASS:
         worst = {
             f.id
             for f in verdict.findings
-            if f.outcome is verdict.outcome and f.held_by is None  # rests on no other answer
+            if f.outcome is verdict.outcome
+            and f.held_by is None  # rests on no other answer
         }
         decides = EXPECTED[name]["decides"]
         assert worst == {decides} or worst <= together | {"prv.holds_cord"}
@@ -167,7 +179,9 @@ def interpolator(case: Case) -> RegularGridInterpolator:
     return RegularGridInterpolator((dose.z_mm, dose.y_mm, dose.x_mm), dose.dose_gy)
 
 
-def points_inside(case: Case, names: set[str], step_mm: float = 1.0) -> Iterator[np.ndarray]:
+def points_inside(
+    case: Case, names: set[str], step_mm: float = 1.0
+) -> Iterator[np.ndarray]:
     """Yield points (n, 3), as z y x, on a lattice inside ROIs: independent of the DVH engine."""
     for roi in case.structure_set.rois:
         if roi.name not in names:
@@ -191,7 +205,9 @@ def test_a_sample_has_the_dose_shape_of_spine_sbrt(name: str) -> None:
     case = load_case(SAMPLES / name)
     rx_gy = case.plan.dose_references[0].target_prescription_dose_gy
     assert rx_gy is not None
-    targets = {row.description for row in case.plan.dose_references if "PTV" in row.description}
+    targets = {
+        row.description for row in case.plan.dose_references if "PTV" in row.description
+    }
     points = np.concatenate(list(points_inside(case, targets)))
     cell_cc = 2.0**3 / 1000
     half_cc = float((case.dose.dose_gy >= rx_gy / 2).sum()) * cell_cc
@@ -209,10 +225,14 @@ def test_a_sample_has_the_dose_shape_of_spine_sbrt(name: str) -> None:
     assert 1.2 <= dose_gy.max() / rx_gy <= 1.6
     assert 0.44 <= (half_mm - radius_mm) / radius_mm <= 0.71
     assert hottest[1] < 0, "the hot spot lies anterior"
-    assert max(float(face.max()) for face in faces) < rx_gy / 2, "half dose lies inside the grid"
+    assert max(float(face.max()) for face in faces) < rx_gy / 2, (
+        "half dose lies inside the grid"
+    )
 
 
-@pytest.mark.parametrize("name", ["t8_30gy5_pass", "t6_42gy7_cord_fail", "t12_30gy5_gb18030_pass"])
+@pytest.mark.parametrize(
+    "name", ["t8_30gy5_pass", "t6_42gy7_cord_fail", "t12_30gy5_gb18030_pass"]
+)
 def test_the_dose_falls_steeply_to_the_cord_and_slowly_elsewhere(name: str) -> None:
     case = load_case(SAMPLES / name)
     verdict = check(case, load_protocol("nct06756087"))
@@ -265,7 +285,10 @@ def test_all_samples_together_stay_small() -> None:
 def test_a_sample_opens_in_pydicom(file: Path) -> None:
     dataset = pydicom.dcmread(file)
 
-    assert dataset.Modality == {"RP": "RTPLAN", "RS": "RTSTRUCT", "RD": "RTDOSE"}[file.stem]
+    assert (
+        dataset.Modality
+        == {"RP": "RTPLAN", "RS": "RTSTRUCT", "RD": "RTDOSE"}[file.stem]
+    )
     assert dataset.PatientID.startswith("SBRT-")
 
 

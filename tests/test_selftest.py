@@ -77,7 +77,11 @@ MUTATIONS = {
         "xor = any(rings[index].xor for index in indices)",
         "xor = False",
     ),
-    "holes filled": ("contours/drawn.py", "np.add.at(depth, other[inside_one], 1)", "pass"),
+    "holes filled": (
+        "contours/drawn.py",
+        "np.add.at(depth, other[inside_one], 1)",
+        "pass",
+    ),
     "dose scaling": (
         "dicom/dose.py",
         'root.numbers("PixelSpacing")',
@@ -93,7 +97,11 @@ MUTATIONS = {
         "column_mm = origin[order[2]]",
         "column_mm = spacing[1] / 2 + origin[order[2]]",
     ),
-    "rows and columns": ("dicom/dose.py", "signs[1] * spacing[0]", "signs[1] * spacing[1]"),
+    "rows and columns": (
+        "dicom/dose.py",
+        "signs[1] * spacing[0]",
+        "signs[1] * spacing[1]",
+    ),
     "linear reading": (
         "dvh/reading.py",
         "np.stack([1 - share, share])",
@@ -142,7 +150,11 @@ def failures_of(source: Path) -> int:
     """Return how many answers fail; a crash counts as one, for `selftest` ends without a pass."""
     program = [sys.executable, "-c", PROGRAM.format(quick=QUICK)]
     done = subprocess.run(
-        program, capture_output=True, check=False, text=True, env={"PYTHONPATH": str(source.parent)}
+        program,
+        capture_output=True,
+        check=False,
+        text=True,
+        env={"PYTHONPATH": str(source.parent)},
     )
     return int(done.stdout) if done.returncode == 0 else 1
 
@@ -165,7 +177,9 @@ def test_a_changed_line_of_the_engine_fails(copied: Path, name: str) -> None:
     file, old, new = MUTATIONS[name]
     path = copied / file
     source = path.read_text(encoding="utf-8")
-    assert source.count(old) == 1, f"{file} no longer holds the line to be changed: {old}"
+    assert source.count(old) == 1, (
+        f"{file} no longer holds the line to be changed: {old}"
+    )
     path.write_text(source.replace(old, new), encoding="utf-8")
     try:
         assert failures_of(copied) > 0
@@ -210,7 +224,9 @@ def test_the_mean_over_a_rod_is_that_of_a_quadrature() -> None:
     whole, _ = quad(lambda y: (3 + y) ** 2 * 2 * np.sqrt(25 - y**2), -5, 5)
     # Not monotone below -3 mm, which only the mean may ignore.
     assert known.mean_gy == pytest.approx(whole / (np.pi * 25), rel=1e-5)
-    assert field.dose_gy_at(np.zeros(1), np.ones(1), np.zeros(1))[0] == pytest.approx(4.0)
+    assert field.dose_gy_at(np.zeros(1), np.ones(1), np.zeros(1))[0] == pytest.approx(
+        4.0
+    )
 
 
 def test_a_hot_spot_in_a_ball_is_known_by_its_shells() -> None:
@@ -219,7 +235,9 @@ def test_a_hot_spot_in_a_ball_is_known_by_its_shells() -> None:
     whole, _ = quad(lambda r: 40 * np.exp(-(r**2) / 200) * 4 * np.pi * r**2, 0, 10)
 
     assert known.mean_gy == pytest.approx(whole / (4 / 3 * np.pi * 1000), rel=1e-5)
-    assert known.dose_at_volume_gy(ball.volume_cc / 8) == pytest.approx(40 * np.exp(-25 / 200))
+    assert known.dose_at_volume_gy(ball.volume_cc / 8) == pytest.approx(
+        40 * np.exp(-25 / 200)
+    )
 
 
 # --- The sheet -----------------------------------------------------------------------------------
@@ -227,7 +245,9 @@ def test_a_hot_spot_in_a_ball_is_known_by_its_shells() -> None:
 
 def answer(measured: float | None, value: float | None = 10.0) -> Answer:
     truth = Truth(metric="D95%", value=value, allowed=0.1, why="digits")
-    return Answer(subject="spheres", phantom="10 mm", truth=truth, measured=measured, unit="Gy")
+    return Answer(
+        subject="spheres", phantom="10 mm", truth=truth, measured=measured, unit="Gy"
+    )
 
 
 @pytest.mark.parametrize(
@@ -254,7 +274,9 @@ def test_a_failing_answer_is_shown_even_where_only_the_worst_are() -> None:
 
 
 def test_the_sheet_holds_every_answer_and_what_was_tested() -> None:
-    sheet = json.loads(render_selftest_json([answer(10.0), answer(None)], {"numpy": "2"}))
+    sheet = json.loads(
+        render_selftest_json([answer(10.0), answer(None)], {"numpy": "2"})
+    )
 
     assert sheet["outcome"] == "FAIL"
     assert sheet["numpy"] == "2"
@@ -279,7 +301,8 @@ def test_the_command_writes_a_dated_sheet_and_passes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "Self-test: PASS" in done.stdout
     text, sheet = (
-        next(tmp_path.glob(f"sbrtcheck-selftest-20??-??-??.{s}")) for s in ("txt", "json")
+        next(tmp_path.glob(f"sbrtcheck-selftest-20??-??-??.{s}"))
+        for s in ("txt", "json")
     )
     answers = json.loads(sheet.read_text(encoding="utf-8"))["answers"]
     assert len(answers) > 300
@@ -287,7 +310,9 @@ def test_the_command_writes_a_dated_sheet_and_passes(tmp_path: Path) -> None:
     assert "cord in a penumbra" in text.read_text(encoding="utf-8")
 
 
-def test_a_sheet_that_cannot_be_written_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_a_sheet_that_cannot_be_written_is_refused_in_a_sentence(
+    tmp_path: Path,
+) -> None:
     done = run("selftest", "--out", tmp_path / "not" / "there")
 
     assert done.returncode == 2

@@ -14,7 +14,9 @@ PASS, VARIATION, UNDECIDED, FAIL = Outcome
 
 def with_checks(**severities: Severity) -> Protocol:
     """Return the shipped protocol with severities; `__` stands for the dot of a name."""
-    checks = {name.replace("__", "."): severity for name, severity in severities.items()}
+    checks = {
+        name.replace("__", "."): severity for name, severity in severities.items()
+    }
     return replace(PROTOCOL, checks=checks)
 
 
@@ -34,7 +36,9 @@ def test_an_unknown_check_is_refused() -> None:
     "name",
     ["neural__extent", "limit__cord", "coverage", "target__unclear", "dose__grid"],
 )
-def test_a_question_of_target_dose_or_cord_is_not_silenced(name: str, severity: Severity) -> None:
+def test_a_question_of_target_dose_or_cord_is_not_silenced(
+    name: str, severity: Severity
+) -> None:
     with pytest.raises(ProtocolError, match="would silence a question"):
         judge(CORD, protocol=with_checks(**{name: severity}))
 
@@ -47,7 +51,9 @@ def test_all_that_is_wrong_is_listed() -> None:
 
 
 @pytest.mark.parametrize("severity", ["error", "ask", "warning"])
-def test_a_guarded_check_takes_any_severity_that_is_an_answer(severity: Severity) -> None:
+def test_a_guarded_check_takes_any_severity_that_is_an_answer(
+    severity: Severity,
+) -> None:
     verdict = judge(CORD, protocol=with_checks(neural__extent=severity))
 
     assert verdict.outcome is PASS
@@ -57,7 +63,9 @@ def test_a_guarded_check_takes_any_severity_that_is_an_answer(severity: Severity
     ("severity", "outcome"),
     [("error", FAIL), ("ask", UNDECIDED), ("warning", VARIATION), ("info", None)],
 )
-def test_a_severity_decides_what_a_fault_is(severity: Severity, outcome: Outcome | None) -> None:
+def test_a_severity_decides_what_a_fault_is(
+    severity: Severity, outcome: Outcome | None
+) -> None:
     verdict = with_unused_beam(with_checks(beams__unused=severity))
 
     assert found(verdict, "beams.unused").outcome is outcome
@@ -67,7 +75,10 @@ def test_a_severity_decides_what_a_fault_is(severity: Severity, outcome: Outcome
 def test_the_name_of_an_earlier_release_still_works() -> None:
     """`beams` once told what an unused beam is."""
     assert found(with_unused_beam(with_checks()), "beams.unused").outcome is VARIATION
-    assert found(with_unused_beam(with_checks(beams="error")), "beams.unused").outcome is FAIL
+    assert (
+        found(with_unused_beam(with_checks(beams="error")), "beams.unused").outcome
+        is FAIL
+    )
 
 
 def test_the_new_name_goes_before_the_former_one() -> None:
@@ -88,7 +99,11 @@ SHORT_CORD = in_zone("cord", "SpinalCord", -12, 12)
 
 @pytest.mark.parametrize(
     ("severity", "outcome", "limit"),
-    [("error", FAIL, UNDECIDED), ("ask", UNDECIDED, UNDECIDED), ("warning", VARIATION, PASS)],
+    [
+        ("error", FAIL, UNDECIDED),
+        ("ask", UNDECIDED, UNDECIDED),
+        ("warning", VARIATION, PASS),
+    ],
 )
 def test_a_severity_decides_what_a_question_is_and_what_rests_on_it(
     severity: Severity, outcome: Outcome, limit: Outcome
@@ -101,6 +116,8 @@ def test_a_severity_decides_what_a_question_is_and_what_rests_on_it(
 
 @pytest.mark.parametrize("severity", ["error", "ask", "warning"])
 @pytest.mark.parametrize("name", ["limit__cord", "coverage"])
-def test_the_lines_of_a_limit_are_not_a_matter_of_severity(name: str, severity: Severity) -> None:
+def test_the_lines_of_a_limit_are_not_a_matter_of_severity(
+    name: str, severity: Severity
+) -> None:
     with pytest.raises(ProtocolError, match="its lines decide"):
         judge(CORD, protocol=with_checks(**{name: severity}))

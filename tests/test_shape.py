@@ -10,16 +10,29 @@ from sbrtcheck.contours import Region, build_region, closing_ends, shaped
 from sbrtcheck.contours.areas import mean_area, parabolas
 from sbrtcheck.dvh import compute_dvh
 from sbrtcheck.model import ROI, Contour, Convention, DoseGrid
-from sbrtcheck.phantoms import Box, Cone, Cylinder, Solid, Sphere, Tube, even_axis, linear_dose
+from sbrtcheck.phantoms import (
+    Box,
+    Cone,
+    Cylinder,
+    Solid,
+    Sphere,
+    Tube,
+    even_axis,
+    linear_dose,
+)
 
 SHAPE = Convention(between_planes="shape")
 AXIS = even_axis(-40, 40, 2.0)
-RISING = linear_dose(gradient_gy_per_mm=0.5, axis="z", at_origin_gy=30).sampled(AXIS, AXIS, AXIS)
+RISING = linear_dose(gradient_gy_per_mm=0.5, axis="z", at_origin_gy=30).sampled(
+    AXIS, AXIS, AXIS
+)
 PHASES_MM = (0.0, 0.2, 0.45, 0.7)
 
 
 def shape_of(solid: Solid, spacing_mm: float, phase_mm: float = 0.0) -> Region:
-    return shaped(build_region(solid.roi("s", spacing_mm=spacing_mm, phase_mm=phase_mm)), 0.1)
+    return shaped(
+        build_region(solid.roi("s", spacing_mm=spacing_mm, phase_mm=phase_mm)), 0.1
+    )
 
 
 def stack(*rings: tuple[float, float, float], step_mm: float = 2.0) -> ROI:
@@ -35,7 +48,9 @@ def stack(*rings: tuple[float, float, float], step_mm: float = 2.0) -> ROI:
 
 @pytest.mark.parametrize("phase_mm", PHASES_MM)
 @pytest.mark.parametrize("radius_mm", [2.5, 3.5, 5.0, 10.0])
-def test_a_sphere_has_its_volume_wherever_its_planes_lie(radius_mm: float, phase_mm: float) -> None:
+def test_a_sphere_has_its_volume_wherever_its_planes_lie(
+    radius_mm: float, phase_mm: float
+) -> None:
     """Area is quadratic in height, so the parabola is exact; slabs miss up to 4 %.
 
     A thousandth is left for the equator, which may not bulge past the planes beside it.
@@ -71,15 +86,21 @@ def test_a_prism_is_the_same_solid_in_both_conventions(solid: Solid) -> None:
     dvhs = [compute_dvh(roi, RISING, convention=c) for c in (Convention(), SHAPE)]
 
     assert dvhs[0].volume_cc == pytest.approx(dvhs[1].volume_cc, rel=1e-9)
-    assert dvhs[0].dose_at_percent_gy(95) == pytest.approx(dvhs[1].dose_at_percent_gy(95), abs=1e-9)
+    assert dvhs[0].dose_at_percent_gy(95) == pytest.approx(
+        dvhs[1].dose_at_percent_gy(95), abs=1e-9
+    )
 
 
 def test_a_leaning_rod_moves_between_its_planes() -> None:
     """Discs that shift by 3 mm a plane: in between, the disc lies in between."""
-    region = shaped(build_region(stack(*((3.0 * at, 0.0, 8.0) for at in range(6)))), 0.1)
+    region = shaped(
+        build_region(stack(*((3.0 * at, 0.0, 8.0) for at in range(6)))), 0.1
+    )
 
     layer = next(slab for slab in region.slabs if slab.low_mm == pytest.approx(5.0))
-    middle_mm = shapely.get_coordinates(shapely.centroid(shapely.Polygon(layer.rings[0])))[0]
+    middle_mm = shapely.get_coordinates(
+        shapely.centroid(shapely.Polygon(layer.rings[0]))
+    )[0]
     expected_mm = 1.5 * (layer.low_mm + layer.high_mm) / 2
     assert middle_mm == pytest.approx((expected_mm, 0.0), abs=0.03)
     assert layer.area_mm2 == pytest.approx(np.pi * 64, rel=2e-3)
@@ -100,7 +121,9 @@ def test_where_outlines_split_slabs_stay() -> None:
     whole = stack((0, 0, 12), (0, 0, 12))
     left, right = (stack((x, 0, 4), (x, 0, 4), (x, 0, 4)) for x in (-6, 6))
     raised = tuple(
-        replace(contour, z_mm=contour.z_mm + 4) for roi in (left, right) for contour in roi.contours
+        replace(contour, z_mm=contour.z_mm + 4)
+        for roi in (left, right)
+        for contour in roi.contours
     )
     roi = replace(whole, contours=(*whole.contours, *raised))
 
@@ -141,7 +164,9 @@ def test_without_end_caps_a_piece_ends_at_its_planes() -> None:
     roi = Box(size_mm=(10, 10, 20)).roi("box", spacing_mm=2)
 
     dvhs = [
-        compute_dvh(roi, RISING, convention=Convention(end_caps="none", between_planes=between))
+        compute_dvh(
+            roi, RISING, convention=Convention(end_caps="none", between_planes=between)
+        )
         for between in ("slab", "shape")
     ]
 
@@ -189,27 +214,35 @@ def test_the_start_of_a_ring_does_not_matter_to_its_shape(turned: int) -> None:
     )
 
     one, other = (
-        compute_dvh(r, RISING, convention=SHAPE) for r in (roi, replace(roi, contours=rolled))
+        compute_dvh(r, RISING, convention=SHAPE)
+        for r in (roi, replace(roi, contours=rolled))
     )
 
     assert one.volume_cc == pytest.approx(other.volume_cc, rel=5e-5)
-    assert one.dose_at_percent_gy(95) == pytest.approx(other.dose_at_percent_gy(95), abs=5e-3)
+    assert one.dose_at_percent_gy(95) == pytest.approx(
+        other.dose_at_percent_gy(95), abs=5e-3
+    )
 
 
 def test_the_shape_of_a_mirrored_roi_is_mirrored() -> None:
     roi = stack(*((at * 0.8, 0.3 * at, 6.0 + 0.5 * at) for at in range(6)))
     mirrored = tuple(
-        replace(contour, points_mm=contour.points_mm * (-1, 1)) for contour in roi.contours
+        replace(contour, points_mm=contour.points_mm * (-1, 1))
+        for contour in roi.contours
     )
     field = linear_dose(gradient_gy_per_mm=0.5, axis="x", at_origin_gy=30)
     back = linear_dose(gradient_gy_per_mm=-0.5, axis="x", at_origin_gy=30)
 
     one = compute_dvh(roi, field.sampled(AXIS, AXIS, AXIS), convention=SHAPE)
     other = compute_dvh(
-        replace(roi, contours=mirrored), back.sampled(AXIS, AXIS, AXIS), convention=SHAPE
+        replace(roi, contours=mirrored),
+        back.sampled(AXIS, AXIS, AXIS),
+        convention=SHAPE,
     )
 
-    assert one.dose_at_percent_gy(5) == pytest.approx(other.dose_at_percent_gy(5), abs=1e-3)
+    assert one.dose_at_percent_gy(5) == pytest.approx(
+        other.dose_at_percent_gy(5), abs=1e-3
+    )
 
 
 def test_a_shape_stays_on_a_grid_that_ends_where_it_does() -> None:
@@ -218,7 +251,9 @@ def test_a_shape_stays_on_a_grid_that_ends_where_it_does() -> None:
     axis = even_axis(-10, 10, 1.0)
     dose = DoseGrid(dose_gy=np.full((21, 21, 21), 5.0), x_mm=axis, y_mm=axis, z_mm=axis)
 
-    dvh = compute_dvh(solid.roi("s", spacing_mm=2, phase_mm=0.4), dose, convention=SHAPE)
+    dvh = compute_dvh(
+        solid.roi("s", spacing_mm=2, phase_mm=0.4), dose, convention=SHAPE
+    )
 
     assert dvh.volume_outside_cc < 1e-3 * solid.volume_cc
 
@@ -235,7 +270,9 @@ def test_beyond_the_last_plane_an_area_goes_on_falling_and_never_rising(
     areas_mm2: tuple[float, ...], height_mm: float, expected_mm2: float
 ) -> None:
     """Of three planes 1 mm apart, a layer of 0.5 mm above or below the last one."""
-    areas = parabolas(np.array(areas_mm2, dtype=float), np.arange(3.0), [(1, 2), (0, 2), (1, 0)])
+    areas = parabolas(
+        np.array(areas_mm2, dtype=float), np.arange(3.0), [(1, 2), (0, 2), (1, 0)]
+    )
     found = mean_area(areas, np.array([2]), np.array([height_mm]), np.array([0.5]))
 
     assert found == pytest.approx([expected_mm2])

@@ -28,11 +28,16 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(spine_plan(3, 4), tmp_path / name, bits=32)
     for name in ("RP.dcm", "RS.dcm", "RD.dcm"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        assert (tmp_path / "a" / name).read_bytes() == (
+            tmp_path / "b" / name
+        ).read_bytes()
 
 
 def test_other_seeds_and_numbers_give_other_plans() -> None:
-    assert len({repr(draw(seed, number)) for seed in range(5) for number in range(20)}) == 100
+    assert (
+        len({repr(draw(seed, number)) for seed in range(5) for number in range(20)})
+        == 100
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,10 +116,14 @@ def test_true_numbers_are_those_of_an_independent_sampling(
         assert 100 * np.mean(dose >= made.drawn.rx_gy) == pytest.approx(truth, abs=0.6)
         assert dose.max() <= made.truth.maximum_gy * 1.01
     for structure, maximum in made.truth.maxima_gy.items():
-        name = roi_name(structure, made.drawn.style, made.drawn.variant, prv_mm=made.drawn.prv_mm)
+        name = roi_name(
+            structure, made.drawn.style, made.drawn.variant, prv_mm=made.drawn.prv_mm
+        )
         for roi in made.structure_set.rois:
             if roi.name == name and structure.startswith(("Spinal", "Thecal", "Cauda")):
-                assert _doses_gy(made, roi, spacing).max() == pytest.approx(maximum, rel=0.04)
+                assert _doses_gy(made, roi, spacing).max() == pytest.approx(
+                    maximum, rel=0.04
+                )
 
 
 def _doses_gy(made: SpinePlan, roi: ROI, spacing: float) -> FloatArray:
@@ -126,20 +135,32 @@ def _doses_gy(made: SpinePlan, roi: ROI, spacing: float) -> FloatArray:
         low, high = ring.min(axis=0), ring.max(axis=0)
         points = rng.uniform(low, high, (4000, 2))
         shape = shapely.Polygon(ring)
-        points = points[shapely.intersects_xy(shape.buffer(1e-6), points[:, 0], points[:, 1])]
+        points = points[
+            shapely.intersects_xy(shape.buffer(1e-6), points[:, 0], points[:, 1])
+        ]
         z_mm = contour.z_mm + spacing * rng.uniform(-0.5, 0.5, len(points))
         # Rows fall as the area of the plane does, so that no plane weighs more than it has.
-        doses.append((shape.area, made.field.dose_gy_at(points[:, 0], points[:, 1], z_mm)))
+        doses.append(
+            (shape.area, made.field.dose_gy_at(points[:, 0], points[:, 1], z_mm))
+        )
     least = min(len(dose) / area for area, dose in doses)
     return np.concatenate([dose[-max(1, int(least * area)) :] for area, dose in doses])
 
 
 def test_the_grid_holds_what_is_judged(built: list[SpinePlan]) -> None:
     for made in built:
-        organs = [roi for roi in made.structure_set.rois if roi.interpreted_type != "EXTERNAL"]
+        organs = [
+            roi for roi in made.structure_set.rois if roi.interpreted_type != "EXTERNAL"
+        ]
         z_mm = np.concatenate([roi.z_mm for roi in organs])
-        assert made.dose.z_mm[0] + made.drawn.grid_mm <= z_mm.min() - made.drawn.planes_mm / 2
-        assert made.dose.z_mm[-1] - made.drawn.grid_mm >= z_mm.max() + made.drawn.planes_mm / 2
+        assert (
+            made.dose.z_mm[0] + made.drawn.grid_mm
+            <= z_mm.min() - made.drawn.planes_mm / 2
+        )
+        assert (
+            made.dose.z_mm[-1] - made.drawn.grid_mm
+            >= z_mm.max() + made.drawn.planes_mm / 2
+        )
 
 
 def test_absent_organs_are_named_in_the_facts(built: list[SpinePlan]) -> None:

@@ -10,7 +10,10 @@ from sbrtcheck.model import DoseGrid, sum_doses
 def linear(low: float, high: float, step_mm: float, slope: float = 0.1) -> DoseGrid:
     """Return 20 Gy at the origin, rising along all three axes."""
     return dose_grid(
-        lambda x, y, z: 20 + slope * (x + 2 * y + 3 * z), (low,) * 3, (high,) * 3, step_mm
+        lambda x, y, z: 20 + slope * (x + 2 * y + 3 * z),
+        (low,) * 3,
+        (high,) * 3,
+        step_mm,
     )
 
 
@@ -49,7 +52,9 @@ def test_the_order_of_doses_does_not_matter() -> None:
 def test_a_sum_says_that_it_is_one() -> None:
     (note,) = sum_doses([linear(-20, 20, 5), linear(-9, 30, 3)]).notes
 
-    assert str(note).startswith("dose is the sum of 2 doses, read at the points of the finest grid")
+    assert str(note).startswith(
+        "dose is the sum of 2 doses, read at the points of the finest grid"
+    )
 
 
 def test_grids_that_do_not_meet_have_no_sum() -> None:

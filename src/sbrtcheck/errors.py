@@ -42,7 +42,9 @@ class SbrtCheckError(Exception):
         super().__init__(problem, path)
 
     def __str__(self) -> str:
-        return str(self.problem) if self.path is None else f"{self.path}: {self.problem}"
+        return (
+            str(self.problem) if self.path is None else f"{self.path}: {self.problem}"
+        )
 
 
 class ReadError(SbrtCheckError):

@@ -44,13 +44,17 @@ def main() -> None:
     offences = [offence for row in rows for offence in row["offences"]]
     sys.stdout.writelines(f"{offence}\n" for offence in offences)
     evaluations = sum(row["evaluations"] for row in rows)
-    sys.stdout.write(f"{_commit()} {evaluations} evaluations, {len(offences)} offences\n")
+    sys.stdout.write(
+        f"{_commit()} {evaluations} evaluations, {len(offences)} offences\n"
+    )
     sys.exit(1 if offences else 0)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.laws")
-    parser.add_argument("--full", action="store_true", help="all plans, not those quick to judge")
+    parser.add_argument(
+        "--full", action="store_true", help="all plans, not those quick to judge"
+    )
     parser.add_argument("--plans", type=int, default=200)
     parser.add_argument("--shard", default="1/1", help="I/N, counted from 1")
     parser.add_argument("--out", type=Path, default=Path("laws.jsonl"))
@@ -63,7 +67,10 @@ def _names(plans: int, *, full: bool) -> Iterator[str]:
     yield from (f"{SEED}/{number}" for number in numbers)
     if full:
         for folder in sorted(SAMPLES.glob("*/")):
-            if not folder.name.startswith("pair_") and folder.name != "t8_30gy5_wrong_rs":
+            if (
+                not folder.name.startswith("pair_")
+                and folder.name != "t8_30gy5_wrong_rs"
+            ):
                 yield folder.name
 
 
@@ -99,7 +106,9 @@ def _done(path: Path) -> dict[str, Line]:
 
 def _commit() -> str:
     command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -103,7 +103,9 @@ def trial(seed: int, number: int) -> Trial:
         Link(kind="RT Structure Set", instance=made.structure_set.instance, how=how),
         Link(kind="RT Dose", instance=header.instance, how=how),
     )
-    case = Case(plan=made.plan, structure_set=made.structure_set, dose=made.dose, links=links)
+    case = Case(
+        plan=made.plan, structure_set=made.structure_set, dose=made.dose, links=links
+    )
     absent = made.facts.get("not_drawn", {})
     assert isinstance(absent, dict)
     facts = CaseFacts(not_drawn=absent)
@@ -137,7 +139,9 @@ def chosen(name: str, count: int, of: tuple[int, ...]) -> list[int]:
     return sorted(sorted(of, key=order)[:count])
 
 
-def judged(make: Callable[[], Case], declared: Declared, rules: Protocol | None = None) -> Judged:
+def judged(
+    make: Callable[[], Case], declared: Declared, rules: Protocol | None = None
+) -> Judged:
     """Ask the court about a case that is made first; an error of either is an answer, too."""
     try:
         return Judged(verdict=check(make(), rules or protocol(), declared))

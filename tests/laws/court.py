@@ -41,7 +41,11 @@ def offences_of(tried: Trial, operation: Operation) -> list[str] | None:
         if changed is None:
             return None
         after = judged(lambda: changed, tried.declared)
-        if operation.law == 4 and not after.crash and exemption(case, changed, before) is not None:
+        if (
+            operation.law == 4
+            and not after.crash
+            and exemption(case, changed, before) is not None
+        ):
             return []
     offences = operation.claim(before, after)
     if after.crash:

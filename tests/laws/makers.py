@@ -26,7 +26,9 @@ REACH_MM = 5.0
 def rois_of(case: Case, *roles: Role) -> list[ROI]:
     """Return the drawn ROIs of some roles."""
     names = {match.roi.name for match in matches_of(case) if match.role in roles}
-    return [roi for roi in case.structure_set.rois if roi.name in names and roi.contours]
+    return [
+        roi for roi in case.structure_set.rois if roi.name in names and roi.contours
+    ]
 
 
 def first_neural(case: Case) -> ROI | None:
@@ -52,7 +54,9 @@ def with_rois(case: Case, rois: Iterable[ROI]) -> Case:
 def with_roi(case: Case, changed: ROI) -> Case:
     """Return the case with an ROI changed, which keeps its name."""
     rois = case.structure_set.rois
-    return with_rois(case, (changed if roi.name == changed.name else roi for roi in rois))
+    return with_rois(
+        case, (changed if roi.name == changed.name else roi for roi in rois)
+    )
 
 
 def with_dose(case: Case, dose_gy: FloatArray) -> Case:
@@ -144,7 +148,9 @@ def trimmed(axis: int, part: float, *, low: bool) -> Maker:
         index: list[slice] = [slice(None)] * 3
         index[2 - axis] = keep
         values = dose.dose_gy[tuple(index)]
-        cut_dose = replace(dose, dose_gy=values, x_mm=axes[0], y_mm=axes[1], z_mm=axes[2])
+        cut_dose = replace(
+            dose, dose_gy=values, x_mm=axes[0], y_mm=axes[1], z_mm=axes[2]
+        )
         return replace(case, dose=cut_dose)
 
     return make
@@ -166,7 +172,10 @@ def neural_moved(step_mm: float) -> Maker:
         if roi is None or not targets:
             return None
         own = np.concatenate([c.points_mm for c in roi.contours]).mean(axis=0)
-        aims = [np.concatenate([c.points_mm for c in t.contours]).mean(axis=0) for t in targets]
+        aims = [
+            np.concatenate([c.points_mm for c in t.contours]).mean(axis=0)
+            for t in targets
+        ]
         way = min((aim - own for aim in aims), key=lambda v: float(np.hypot(*v)))
         shift = way / np.hypot(*way) * step_mm
         rings = [replace(c, points_mm=c.points_mm + shift) for c in roi.contours]
@@ -211,7 +220,9 @@ def without(*roles: Role) -> Maker:
     def make(case: Case) -> Case | None:
         gone = {roi.name for roi in rois_of(case, *roles)}
         rois = case.structure_set.rois
-        return with_rois(case, (r for r in rois if r.name not in gone)) if gone else None
+        return (
+            with_rois(case, (r for r in rois if r.name not in gone)) if gone else None
+        )
 
     return make
 
@@ -273,7 +284,9 @@ def all_rings(rings: Rings) -> Maker:
     """Return what draws every ROI otherwise."""
 
     def make(case: Case) -> Case:
-        return with_rois(case, (redrawn(roi, rings(roi)) for roi in case.structure_set.rois))
+        return with_rois(
+            case, (redrawn(roi, rings(roi)) for roi in case.structure_set.rois)
+        )
 
     return make
 

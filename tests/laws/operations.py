@@ -126,7 +126,9 @@ def higher_not_better(before: Judged, after: Judged) -> list[str]:
         if old is None or new is None or new < old:
             continue
         if rank(other) < rank(finding):
-            offences.append(shown(key, f"{rank(finding).name} {old}", f"{rank(other).name} {new}"))
+            offences.append(
+                shown(key, f"{rank(finding).name} {old}", f"{rank(other).name} {new}")
+            )
     return offences
 
 
@@ -152,7 +154,9 @@ def still_not_passed(before: Judged, after: Judged) -> list[str]:
 def same(before: Judged, after: Judged) -> list[str]:
     """Claim that the answers of all tables are the same: outcomes, and values to 1e-6."""
     if before.outcome is not after.outcome:
-        return [f"verdict {before.outcome.name} -> {after.outcome.name} {after.error}".strip()]
+        return [
+            f"verdict {before.outcome.name} -> {after.outcome.name} {after.error}".strip()
+        ]
     old, new = (judged.rows(*GRADED, Row.REPORT) for judged in (before, after))
     offences = [f"only in one: {key}" for key in sorted(set(old) ^ set(new))]
     for key in sorted(set(old) & set(new)):
@@ -312,8 +316,17 @@ def required_operations() -> Iterator[Operation]:
         claim=required,
     )
     attributes = {
-        "RP.dcm": ("BeamSequence", "FractionGroupSequence", "ReferencedStructureSetSequence"),
-        "RD.dcm": ("DoseSummationType", "DoseUnits", "FrameOfReferenceUID", "PixelData"),
+        "RP.dcm": (
+            "BeamSequence",
+            "FractionGroupSequence",
+            "ReferencedStructureSetSequence",
+        ),
+        "RD.dcm": (
+            "DoseSummationType",
+            "DoseUnits",
+            "FrameOfReferenceUID",
+            "PixelData",
+        ),
         "RS.dcm": ("ROIContourSequence", "StructureSetROISequence"),
     }
     attributes["RP.dcm"] += ("DoseReferenceSequence",)
@@ -364,7 +377,9 @@ def reversed_rings(roi: ROI) -> Iterator[Contour]:
 def rotated(roi: ROI) -> Iterator[Contour]:
     """Yield rings that start at another corner."""
     for ring in roi.contours:
-        yield replace(ring, points_mm=np.roll(ring.points_mm, len(ring.points_mm) // 3, axis=0))
+        yield replace(
+            ring, points_mm=np.roll(ring.points_mm, len(ring.points_mm) // 3, axis=0)
+        )
 
 
 def doubled(roi: ROI) -> Iterator[Contour]:
@@ -375,7 +390,9 @@ def doubled(roi: ROI) -> Iterator[Contour]:
 
 def halved(roi: ROI) -> Iterator[Contour]:
     """Yield rings as two halves that share an edge, where the edge lies inside."""
-    alone = {c.z_mm for c in roi.contours if sum(o.z_mm == c.z_mm for o in roi.contours) == 1}
+    alone = {
+        c.z_mm for c in roi.contours if sum(o.z_mm == c.z_mm for o in roi.contours) == 1
+    }
     for ring in roi.contours:
         points, middle = ring.points_mm, len(ring.points_mm) // 2
         one, other = points[: middle + 1], np.concatenate([points[middle:], points[:1]])
@@ -450,7 +467,9 @@ def is_hole_of(inner: Contour, outer: Contour) -> bool:
 
 def reordered(case: Case) -> Case:
     """Turn the order of ROIs and of contours round."""
-    rois = (replace(r, contours=r.contours[::-1]) for r in case.structure_set.rois[::-1])
+    rois = (
+        replace(r, contours=r.contours[::-1]) for r in case.structure_set.rois[::-1]
+    )
     return with_rois(case, rois)
 
 
@@ -461,7 +480,9 @@ def unused(name: str) -> Maker:
         rois = case.structure_set.rois
         source = rois[-1]
         number = max((roi.number or 0) for roi in rois) + 1
-        extra = [replace(source, name=f"{name}{n}", number=number + n) for n in range(3)]
+        extra = [
+            replace(source, name=f"{name}{n}", number=number + n) for n in range(3)
+        ]
         return with_rois(case, (*extra, *rois))
 
     return make
@@ -510,7 +531,10 @@ def renamed(case: Case) -> Case:
     """Give unused ROIs other names."""
     return with_rois(
         case,
-        (replace(r, name=r.name.replace("zDonut_", "zRing_")) for r in case.structure_set.rois),
+        (
+            replace(r, name=r.name.replace("zDonut_", "zRing_"))
+            for r in case.structure_set.rois
+        ),
     )
 
 
@@ -589,7 +613,9 @@ def level_outside(case: Case) -> Case:
         return re.sub(r"(?i)(?<![a-z])(th|t|d|l)(\d+)(?!\d)", "T4", text)
 
     rois = [
-        replace(roi, name=renamed_level(roi.name)) if re.search(r"TV", roi.name) else roi
+        replace(roi, name=renamed_level(roi.name))
+        if re.search(r"TV", roi.name)
+        else roi
         for roi in case.structure_set.rois
     ]
     if len({roi.name for roi in rois}) < len(rois):

@@ -126,7 +126,9 @@ def add_hot_copy(name: str) -> Maker:
     def make(case: Case) -> Case | None:
         cord = first_neural(case)
         copy = None if cord is None else onto_target(case, cord, name)
-        return None if copy is None else with_rois(case, (*case.structure_set.rois, copy))
+        return (
+            None if copy is None else with_rois(case, (*case.structure_set.rois, copy))
+        )
 
     return make
 

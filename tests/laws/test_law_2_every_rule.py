@@ -29,7 +29,11 @@ FRACTIONS = (4, 5, 6, 7)
 
 def line(constraint: str) -> Line:
     """Return a line of a protocol of one's own."""
-    return Line(constraint=parse_constraint(constraint), basis=Basis.CONVENTION, source="a centre")
+    return Line(
+        constraint=parse_constraint(constraint),
+        basis=Basis.CONVENTION,
+        source="a centre",
+    )
 
 
 def with_own_rows() -> Protocol:
@@ -68,9 +72,14 @@ def test_a_row_that_the_plan_breaks_fails_for_every_roi_of_its_structure_once(
     rules = with_own_rows()
     verdict = verdict_of(number, rules)
     assert verdict.prescription is not None
-    drawn = [(judged_roi.match.structure, judged_roi.match) for judged_roi in verdict.structures]
+    drawn = [
+        (judged_roi.match.structure, judged_roi.match)
+        for judged_roi in verdict.structures
+    ]
     offences = []
-    for place, limit in enumerate(rules.limits[len(protocol().limits) :], len(protocol().limits)):
+    for place, limit in enumerate(
+        rules.limits[len(protocol().limits) :], len(protocol().limits)
+    ):
         if limit.fractions != verdict.prescription.fractions:
             continue
         rois = Counter(
@@ -92,6 +101,6 @@ def test_the_order_of_rows_decides_nothing(number: int) -> None:
     rows = list(rules.limits)
     random.Random(number).shuffle(rows)  # noqa: S311 - not a secret
     shuffled = replace(rules, limits=tuple(rows))
-    assert answers(verdict_of(number, rules)) == answers(verdict_of(number, shuffled)), (
-        f"{SEED}/{number}"
-    )
+    assert answers(verdict_of(number, rules)) == answers(
+        verdict_of(number, shuffled)
+    ), f"{SEED}/{number}"

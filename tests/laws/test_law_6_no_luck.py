@@ -30,7 +30,9 @@ class Turned:
 
     def __init__(self, path: str | os.PathLike[str], *, back: bool) -> None:
         with LISTED(path) as entries:
-            self.entries = iter(sorted(entries, key=lambda entry: entry.name, reverse=back))
+            self.entries = iter(
+                sorted(entries, key=lambda entry: entry.name, reverse=back)
+            )
 
     def __iter__(self) -> Iterator[os.DirEntry[str]]:
         return self.entries
@@ -73,13 +75,17 @@ def test_the_order_of_a_listing_decides_nothing(
     folder = fill(tmp_path / "in" / "case", number)
     found = []
     for back in (False, True):
-        monkeypatch.setattr(os, "scandir", lambda path=".", back=back: Turned(path, back=back))
+        monkeypatch.setattr(
+            os, "scandir", lambda path=".", back=back: Turned(path, back=back)
+        )
         found.append(text_of(folder))
     assert found[0] == found[1], f"{SEED}/{number}"
 
 
 @pytest.mark.parametrize("number", [None, GENERATED[0]])
-def test_thousands_of_other_files_decide_nothing(tmp_path: Path, number: int | None) -> None:
+def test_thousands_of_other_files_decide_nothing(
+    tmp_path: Path, number: int | None
+) -> None:
     folder = fill(tmp_path / "in" / "case", number)
     alone = text_of(folder)
     for index in range(BESIDE):

@@ -33,7 +33,9 @@ def no_rings(case: Case) -> Case:
     """Leave the names of ROIs alone."""
     from dataclasses import replace
 
-    return with_rois(case, (replace(roi, contours=()) for roi in case.structure_set.rois))
+    return with_rois(
+        case, (replace(roi, contours=()) for roi in case.structure_set.rois)
+    )
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -44,7 +46,9 @@ def test_without_a_target_nothing_about_targets_passes(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", NUMBERS[:5])
-def test_without_a_target_the_grid_is_not_said_to_hold_every_target(number: int) -> None:
+def test_without_a_target_the_grid_is_not_said_to_hold_every_target(
+    number: int,
+) -> None:
     found = passes(trial(SEED, number), without(Role.PTV))
     said = [str(f.message) for f in found if f.id == "dose.covers"]
     assert not any("target" in words for words in said), f"{SEED}/{number}"

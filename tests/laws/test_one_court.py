@@ -95,7 +95,9 @@ def bad_number(folder: Path) -> None:
     plan = export(folder / "2", 2, target="PTV_T10", z_mm=40.0).plan
     content = plan.read_bytes()
     dataset = pydicom.dcmread(plan)
-    value = str(dataset.DoseReferenceSequence[0]["TargetPrescriptionDose"].value).encode()
+    value = str(
+        dataset.DoseReferenceSequence[0]["TargetPrescriptionDose"].value
+    ).encode()
     at = content.rindex(value)
     plan.write_bytes(content[:at] + b"x" * len(value) + content[at + len(value) :])
 

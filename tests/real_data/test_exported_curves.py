@@ -22,5 +22,7 @@ def test_eclipses_curves_have_the_means_that_it_states(real_data: Path) -> None:
             continue
         dvh = DVH.from_dicom(path, row.included[0])
         assert row.stated_mean is not None
-        assert dvh.mean_gy == pytest.approx(row.stated_mean / 100 * PRESCRIBED_GY, abs=0.002)
+        assert dvh.mean_gy == pytest.approx(
+            row.stated_mean / 100 * PRESCRIBED_GY, abs=0.002
+        )
         assert any("stated mean" in str(note) for note in dvh.notes)

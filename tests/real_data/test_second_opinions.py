@@ -29,7 +29,9 @@ def test_eclipses_own_curves_are_explained(real_data: Path) -> None:
 
     assert len(large) == 5 * 5
     assert [row for row in large if row.beyond] == []
-    assert max(abs(row.difference or 0) for row in large if row.metric.unit == "Gy") < 0.1
+    assert (
+        max(abs(row.difference or 0) for row in large if row.metric.unit == "Gy") < 0.1
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,30 @@ import numpy as np
 import pydicom
 import pytest
 
-from sbrtcheck import Outcome, SbrtCheckError, check, compute_dvh, load_case, load_protocol
+from sbrtcheck import (
+    Outcome,
+    SbrtCheckError,
+    check,
+    compute_dvh,
+    load_case,
+    load_protocol,
+)
 from sbrtcheck.checks.read_prescription import read_prescription
 from sbrtcheck.contours import build_region
 from sbrtcheck.dicom import load_dose, load_plan, load_structure_set
 from sbrtcheck.dvh import DVH
 from sbrtcheck.model import Declared, DoseGrid, FloatArray
 
-TABLE = tomllib.loads((Path(__file__).parent / "table.toml").read_text(encoding="utf-8"))
+TABLE = tomllib.loads(
+    (Path(__file__).parent / "table.toml").read_text(encoding="utf-8")
+)
 PROTOCOL = load_protocol("nct06756087")
 VOLUMES = [(file, *row) for file, rows in TABLE["volumes"].items() for row in rows]
 
 
-@pytest.mark.parametrize("row", TABLE["judged"], ids=[row["plan"] for row in TABLE["judged"]])
+@pytest.mark.parametrize(
+    "row", TABLE["judged"], ids=[row["plan"] for row in TABLE["judged"]]
+)
 def test_a_complete_set_gets_its_verdict_for_its_reason(
     real_data: Path, row: dict[str, str]
 ) -> None:
@@ -53,7 +64,9 @@ def test_a_set_that_cannot_be_judged_says_why(
 def test_the_prescription_is_what_the_plan_states(
     real_data: Path, plan: str, expected: list[float] | str
 ) -> None:
-    reading = read_prescription(load_plan(real_data / plan), Declared(), PROTOCOL.schemes)
+    reading = read_prescription(
+        load_plan(real_data / plan), Declared(), PROTOCOL.schemes
+    )
 
     if isinstance(expected, str):
         assert reading.prescription is None
@@ -69,17 +82,23 @@ def test_volumes_are_those_of_other_programs_but_for_end_caps(
     real_data: Path, file: str, roi: str, expected_cc: float
 ) -> None:
     structures = load_structure_set(real_data / file)
-    region = build_region(next(row for row in structures.rois if row.name.strip() == roi))
+    region = build_region(
+        next(row for row in structures.rois if row.name.strip() == roi)
+    )
 
     ends = (region.slabs[0], region.slabs[-1])
     caps_cc = sum(slab.area_mm2 * slab.thickness_mm / 2 for slab in ends) / 1000
-    assert region.volume_cc == pytest.approx(expected_cc, abs=caps_cc + 0.01 * expected_cc)
+    assert region.volume_cc == pytest.approx(
+        expected_cc, abs=caps_cc + 0.01 * expected_cc
+    )
 
 
 # --- Whole curves -------------------------------------------------------------------------------
 
 
-def mean_difference_percent(dvh: DVH, dose_gy: FloatArray, percent: FloatArray) -> float:
+def mean_difference_percent(
+    dvh: DVH, dose_gy: FloatArray, percent: FloatArray
+) -> float:
     """Return the mean difference over a curve given in % of its own volume."""
     ours = 100 * np.interp(dose_gy, dvh.dose_gy, dvh.volume_cc_at_dose, right=0.0)
     used = (percent > 0) | (ours > 0)
@@ -89,11 +108,17 @@ def mean_difference_percent(dvh: DVH, dose_gy: FloatArray, percent: FloatArray) 
 def nrrd_dose(path: Path) -> DoseGrid:
     """Read the prostate plan's dose, which is not at hand as DICOM."""
     header, _, packed = path.read_bytes().partition(b"\n\n")
-    lines = [line.split(": ", 1) for line in header.decode("ascii").splitlines() if ": " in line]
+    lines = [
+        line.split(": ", 1)
+        for line in header.decode("ascii").splitlines()
+        if ": " in line
+    ]
     fields = dict(lines)
     columns, rows, frames = map(int, fields["sizes"].split())
     origin = [float(word) for word in fields["space origin"].strip("()").split(",")]
-    values = np.frombuffer(gzip.decompress(packed), "<f4").reshape(frames, rows, columns)
+    values = np.frombuffer(gzip.decompress(packed), "<f4").reshape(
+        frames, rows, columns
+    )
     x, y, z = (
         np.linspace(start, start + 2.5 * (count - 1), count, dtype=np.float64)
         for start, count in zip(origin, (columns, rows, frames), strict=True)
@@ -108,10 +133,18 @@ def test_the_curves_of_the_prostate_plan_are_eclipses(
     """Mean difference over the curve: 0.05 % of the volume at the most."""
     folder = real_data / "eclipse-prostate-rando"
     structures = load_structure_set(folder / "RS.dcm")
-    with (folder / "EclipseProstate_DvhTable_Eclipse.csv").open(encoding="utf-8") as file:
+    with (folder / "EclipseProstate_DvhTable_Eclipse.csv").open(
+        encoding="utf-8"
+    ) as file:
         rows = list(csv.reader(file))
-    at = next(i for i, name in enumerate(rows[0]) if name.startswith(f"{column}_DvhArray Dose"))
-    curve = np.array([[float(row[at]), float(row[at + 1])] for row in rows[1:] if row[at]])
+    at = next(
+        i
+        for i, name in enumerate(rows[0])
+        if name.startswith(f"{column}_DvhArray Dose")
+    )
+    curve = np.array(
+        [[float(row[at]), float(row[at + 1])] for row in rows[1:] if row[at]]
+    )
 
     dvh = compute_dvh(structures.roi(roi), nrrd_dose(folder / "RTDOSE.nrrd"))
 
@@ -131,7 +164,9 @@ def test_the_curves_of_the_breast_plan_are_eclipses(real_data: Path, roi: str) -
         if row.DVHReferencedROISequence[0].ReferencedROINumber == wanted.number
     )
     data = np.array(item.DVHData, dtype=float).reshape(-1, 2)
-    dose_gy = np.concatenate([[0.0], np.cumsum(data[:, 0])[:-1]]) * float(item.DVHDoseScaling)
+    dose_gy = np.concatenate([[0.0], np.cumsum(data[:, 0])[:-1]]) * float(
+        item.DVHDoseScaling
+    )
     percent = 100 * np.clip(data[:, 1], 0, None) / data[0, 1]
 
     dvh = compute_dvh(wanted, load_dose(folder / "rtdose.dcm"))

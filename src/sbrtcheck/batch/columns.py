@@ -53,7 +53,12 @@ PLANS = (
         "",
         "earlier irradiation, from the cases; without it, PASS says 'if none'",
     ),
-    Column("parts", "whole", "", "plans of the course whose doses are added, itself included"),
+    Column(
+        "parts",
+        "whole",
+        "",
+        "plans of the course whose doses are added, itself included",
+    ),
     Column("approval", "text", "", "approval status of the plan"),
     Column("label", "text", "", "label of the plan"),
     Column("date", "text", "", "date of the plan, YYYYMMDD"),
@@ -76,8 +81,18 @@ VALUE = (
     Column("high", "number", "as in unit", "upper end of its interval"),
     Column("unit", "text", "", "Gy, cc, % or none"),
     Column("limit", "text", "", "the line that it was held to"),
-    Column("margin", "number", "as in unit", "distance to the line, positive on its good side"),
-    Column("outcome", "text", "", "PASS, VARIATION, UNDECIDED or FAIL; empty where only reported"),
+    Column(
+        "margin",
+        "number",
+        "as in unit",
+        "distance to the line, positive on its good side",
+    ),
+    Column(
+        "outcome",
+        "text",
+        "",
+        "PASS, VARIATION, UNDECIDED or FAIL; empty where only reported",
+    ),
     Column("basis", "text", "", "trial, published, derived or convention"),
 )
 METRICS = (
@@ -112,7 +127,9 @@ DVH = (
     Column("dose_gy", "number", "Gy", "every 0.1 Gy from 0 to beyond the maximum"),
     Column("volume_cc", "number", "cc", "volume that receives at least this dose"),
     Column("volume_percent", "number", "%", "the same of the whole ROI"),
-    Column("complete", "flag", "", "false where part of the ROI lies outside the dose grid"),
+    Column(
+        "complete", "flag", "", "false where part of the ROI lies outside the dose grid"
+    ),
 )
 QUARANTINE = (
     Column("file", "text", "", "pseudonym of the file's path"),

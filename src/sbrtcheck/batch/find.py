@@ -14,7 +14,14 @@ from sbrtcheck.batch.options import BatchOptions, Progress
 from sbrtcheck.batch.runners import Runner
 from sbrtcheck.batch.work import Failed
 from sbrtcheck.dossier.facts import FILE_NAME
-from sbrtcheck.dossier.find import ARCHIVE_WITHIN, NOT_DICOM, Contents, Survey, find_files, look
+from sbrtcheck.dossier.find import (
+    ARCHIVE_WITHIN,
+    NOT_DICOM,
+    Contents,
+    Survey,
+    find_files,
+    look,
+)
 from sbrtcheck.dossier.places import ZIP, Entry, Place, Root
 from sbrtcheck.model import Text
 
@@ -71,13 +78,17 @@ def find_tree(options: BatchOptions, runner: Runner, progress: Progress) -> Tree
     notes = []
     if not looked.keep(index, learned, read_ns=now_ns):
         notes.append(
-            Text("the index of files cannot be written: the next run reads all of them again")
+            Text(
+                "the index of files cannot be written: the next run reads all of them again"
+            )
         )
     files = tuple(TreeFile(found, learned[found.place]) for found in survey.found)
     odd, others = _odd(survey, looked, files, options)
     parts = len({row.path for row in survey.unread})
     if parts:
-        told = "parts of the tree not looked at, or not wholly: {count} (quarantine.csv)"
+        told = (
+            "parts of the tree not looked at, or not wholly: {count} (quarantine.csv)"
+        )
         notes.append(Text(told, count=parts))
     return Tree(
         files=files,
@@ -124,7 +135,9 @@ class _Looked(Mapping[str, Contents]):
         self.learned |= kept.learned
         return kept.contents
 
-    def keep(self, index: Index, learned: Mapping[Place, Learned], *, read_ns: int) -> bool:
+    def keep(
+        self, index: Index, learned: Mapping[Place, Learned], *, read_ns: int
+    ) -> bool:
         """Write what is new into the index; False where that cannot be."""
         gone = [path for path in self._known if path not in self.seen]
         read = []
@@ -142,7 +155,11 @@ class _Looked(Mapping[str, Contents]):
 
 
 def _learn_all(
-    survey: Survey, looked: _Looked, options: BatchOptions, runner: Runner, progress: Progress
+    survey: Survey,
+    looked: _Looked,
+    options: BatchOptions,
+    runner: Runner,
+    progress: Progress,
 ) -> dict[Place, Learned]:
     """Return what is known of each RT file.
 
@@ -153,7 +170,9 @@ def _learn_all(
     unsure = {found.place for found in survey.found if found.patient_key is None}
     new = [f.place for f in survey.found if f.place not in learned]
     to_open = [
-        f.place for f in survey.found if f.place in unsure and not _is_opened(learned, f.place)
+        f.place
+        for f in survey.found
+        if f.place in unsure and not _is_opened(learned, f.place)
     ]
     to_hash = [place for place in new if place not in unsure]
     progress.stage("reading headers", len(to_open) + len(to_hash))
@@ -194,7 +213,9 @@ def _read(
                 single += [(place,) for place in chunk]
             else:
                 progress.step()
-                found[chunk[0]] = Learned(problem=answer.reason, is_opened=True, lasts=False)
+                found[chunk[0]] = Learned(
+                    problem=answer.reason, is_opened=True, lasts=False
+                )
     return found
 
 
@@ -206,14 +227,18 @@ def _odd(
 ) -> tuple[list[Odd], dict[str, int]]:
     """Return what is neither DICOM nor of ours, and how many files of other kinds there are."""
     ours = {
-        str(Path(f.place.path).with_name(FILE_NAME)) for f in files if f.is_of_class(dicom.RT_PLAN)
+        str(Path(f.place.path).with_name(FILE_NAME))
+        for f in files
+        if f.is_of_class(dicom.RT_PLAN)
     }
     if options.cases is not None:
         ours.add(str(options.cases.absolute()))
     rows = []
     others: Counter[str] = Counter()
     for path, contents in looked.items():
-        strange = {k: n for k, n in contents.others.items() if k in (NOT_DICOM, ARCHIVE_WITHIN)}
+        strange = {
+            k: n for k, n in contents.others.items() if k in (NOT_DICOM, ARCHIVE_WITHIN)
+        }
         if strange and path in ours:
             continue
         is_facts = Path(path).name == FILE_NAME
@@ -223,8 +248,14 @@ def _odd(
             replace(row, size_bytes=looked.entries[path].size)
             for row in _odd_rows(path, strange, is_facts=is_facts)
         ]
-    rows += [Odd(path=row.path, kind=_kind(row.path), reason=row.reason) for row in survey.unread]
-    rows += [Odd(path=row.path, kind="part of the tree", reason=row.reason) for row in survey.odd]
+    rows += [
+        Odd(path=row.path, kind=_kind(row.path), reason=row.reason)
+        for row in survey.unread
+    ]
+    rows += [
+        Odd(path=row.path, kind="part of the tree", reason=row.reason)
+        for row in survey.odd
+    ]
     return rows, dict(others)
 
 
@@ -239,7 +270,9 @@ def _odd_rows(path: str, strange: Mapping[str, int], *, is_facts: bool) -> list[
         return [Odd(path=path, kind="file", reason=Text("this is not a DICOM file"))]
     template = "{count} members were not opened: {kind}"
     return [
-        Odd(path=path, kind="zip archive", reason=Text(template, count=count, kind=kind))
+        Odd(
+            path=path, kind="zip archive", reason=Text(template, count=count, kind=kind)
+        )
         for kind, count in strange.items()
     ]
 

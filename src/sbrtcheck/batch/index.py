@@ -22,7 +22,9 @@ __all__ = ["Index", "Kept"]
 
 FILE_NAME = "index.sqlite"
 VERSION = f"3 {__version__}"  # what another version read may be read otherwise now
-SETTLED_NS = 2_000_000_000  # a file changed so shortly before it was read may change unseen
+SETTLED_NS = (
+    2_000_000_000  # a file changed so shortly before it was read may change unseen
+)
 ALL = "SELECT path, size, mtime_ns, ctime_ns, read_ns, contents FROM files"
 TABLES = """
 CREATE TABLE IF NOT EXISTS about (version TEXT NOT NULL);
@@ -42,7 +44,9 @@ class Kept(NamedTuple):
     @property
     def lasts(self) -> bool:
         """Tell whether another look would say the same: nothing failed that may pass."""
-        return not self.contents.unread and all(row.lasts for row in self.learned.values())
+        return not self.contents.unread and all(
+            row.lasts for row in self.learned.values()
+        )
 
     def to_json(self) -> str:
         """Return it as text, for an index; the path itself is left out."""
@@ -50,7 +54,9 @@ class Kept(NamedTuple):
             "found": [_found_to_json(found) for found in self.contents.found],
             "others": dict(self.contents.others),
             "unread": [_text_to_json(row.reason) for row in self.contents.unread],
-            "learned": [[place.member, asdict(row)] for place, row in self.learned.items()],
+            "learned": [
+                [place.member, asdict(row)] for place, row in self.learned.items()
+            ],
         }
         return json.dumps(document)
 
@@ -61,9 +67,13 @@ class Kept(NamedTuple):
         contents = Contents(
             found=tuple(_found_from_json(row, path) for row in document["found"]),
             others=document["others"],
-            unread=tuple(Unread(path, _text_from_json(row)) for row in document["unread"]),
+            unread=tuple(
+                Unread(path, _text_from_json(row)) for row in document["unread"]
+            ),
         )
-        learned = {Place(path, member): Learned(**row) for member, row in document["learned"]}
+        learned = {
+            Place(path, member): Learned(**row) for member, row in document["learned"]
+        }
         return Kept(contents, learned)
 
 
@@ -108,7 +118,9 @@ class Index:
         found: dict[str, tuple[Entry, Kept]] = {}
         try:
             with self._opened() as database:
-                for path, size, mtime_ns, ctime_ns, read_ns, text in database.execute(ALL):
+                for path, size, mtime_ns, ctime_ns, read_ns, text in database.execute(
+                    ALL
+                ):
                     if path not in roots and not path.startswith(below):
                         continue
                     if max(mtime_ns, ctime_ns) + SETTLED_NS > read_ns:
@@ -120,15 +132,23 @@ class Index:
         return found
 
     def keep(
-        self, read: Iterable[tuple[Entry, Kept]], *, read_ns: int, gone: Iterable[str] = ()
+        self,
+        read: Iterable[tuple[Entry, Kept]],
+        *,
+        read_ns: int,
+        gone: Iterable[str] = (),
     ) -> bool:
         """Add what was read from `read_ns` on, forget what is gone; False where that cannot be."""
         rows = [(*entry, read_ns, kept.to_json()) for entry, kept in read]
         try:
             with self._opened() as database, database:
                 rows = [row for row in rows if _can_be_kept(str(row[0]))]
-                database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
-                database.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in gone])
+                database.executemany(
+                    "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows
+                )
+                database.executemany(
+                    "DELETE FROM files WHERE path = ?", [(path,) for path in gone]
+                )
         except (sqlite3.Error, OSError):
             return False
         return True
@@ -140,7 +160,9 @@ class Index:
         except sqlite3.OperationalError:
             raise  # in use, or not writable: not damaged
         except sqlite3.DatabaseError:
-            self._path.unlink(missing_ok=True)  # damaged: nothing in it cannot be read again
+            self._path.unlink(
+                missing_ok=True
+            )  # damaged: nothing in it cannot be read again
             database = _connect(self._path)
         with closing(database):
             yield database

@@ -43,7 +43,9 @@ def render_batch(result: BatchResult, *, width: int, ascii_only: bool = False) -
     text = "\n".join(lines) + "\n"
     if published.summary:
         text += "\nDeviations (exact 95 % intervals of decided plans; superseded plans left out)\n"
-        text += table(_deviations(published.summary), width, right=(2, 3, 4, 5, 6, 7, 8, 9))
+        text += table(
+            _deviations(published.summary), width, right=(2, 3, 4, 5, 6, 7, 8, 9)
+        )
     if published.worst:
         worst = sorted(published.worst, key=lambda row: -OUTCOMES.index(row[1]))
         rows = [("plan", "outcome", "why"), *worst[:MOST_ROWS]]
@@ -67,7 +69,9 @@ def _met(result: BatchResult) -> list[str]:
         f" {strays} of no plan)"
     )
     if tally.quarantined:
-        lines.append(f"not used, each with its reason in quarantine.csv: {tally.quarantined}")
+        lines.append(
+            f"not used, each with its reason in quarantine.csv: {tally.quarantined}"
+        )
     if tally.files:
         kinds = sorted(tally.files.items(), key=lambda pair: -pair[1])
         told = ", ".join(f"{count} {kind}" for kind, count in kinds[:MOST_KINDS])
@@ -105,13 +109,17 @@ def _deviations(summary: Sequence[Mapping[str, object]]) -> list[tuple[str, ...]
     found: dict[tuple[str, str, str], list[Mapping[str, object]]] = {}
     for row in summary:
         if row["rules"] != "both":
-            found.setdefault((str(row["rules"]), str(row["by"]), str(row["group"])), []).append(row)
+            found.setdefault(
+                (str(row["rules"]), str(row["by"]), str(row["group"])), []
+            ).append(row)
     for (rules, by, group), kinds in found.items():
         name = group
         if by != "all":
             name = f"{by} {printable(group)}"
         numbers = (str(kinds[0][number]) for number in NUMBERS)
-        rows.append((rules, name, *numbers, *(cell for row in kinds for cell in _interval(row))))
+        rows.append(
+            (rules, name, *numbers, *(cell for row in kinds for cell in _interval(row)))
+        )
     return rows
 
 

@@ -70,7 +70,10 @@ def private_folder(home: Path | None = None) -> Path:
 def _default_folder() -> Path:
     if os.name == "nt":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "sbrtcheck"
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "sbrtcheck"
+    return (
+        Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        / "sbrtcheck"
+    )
 
 
 def load_key(path: Path) -> tuple[bytes, list[str]]:
@@ -98,13 +101,20 @@ def load_key(path: Path) -> tuple[bytes, list[str]]:
         key = bytes.fromhex(text)
     except OSError as error:
         why = error.strerror or "cannot be opened"
-        raise CaseError(Text("the key for pseudonyms: {why}", why=why), path=path) from error
+        raise CaseError(
+            Text("the key for pseudonyms: {why}", why=why), path=path
+        ) from error
     except ValueError as error:
         raise CaseError(Text("this is not a key for pseudonyms"), path=path) from error
     if len(key) < KEY_BYTES:
         raise CaseError(
-            Text("the key for pseudonyms is shorter than {count} bytes", count=KEY_BYTES), path=path
+            Text(
+                "the key for pseudonyms is shorter than {count} bytes", count=KEY_BYTES
+            ),
+            path=path,
         )
     if others and os.name != "nt":
-        notes.append("other users of this computer can read the key for pseudonyms: chmod 600")
+        notes.append(
+            "other users of this computer can read the key for pseudonyms: chmod 600"
+        )
     return key, notes

@@ -134,10 +134,16 @@ def publish(
     return published
 
 
-def _digest(results: Sequence[Result], strays: Sequence[Stray], about: Mapping[str, object]) -> str:
+def _digest(
+    results: Sequence[Result], strays: Sequence[Stray], about: Mapping[str, object]
+) -> str:
     """Return the hash of all that the tables are made of."""
     rows = [
-        [getattr(result, field.name) for field in fields(result) if field.name != "load"]
+        [
+            getattr(result, field.name)
+            for field in fields(result)
+            if field.name != "load"
+        ]
         for result in results
     ]
     made_of = [columns.SCHEMA, __version__, about, rows, list(strays)]
@@ -149,7 +155,10 @@ def _kept(folder: Path, made_of: str) -> Published | None:
     try:
         document = json.loads((folder / RUN).read_text(encoding="ascii"))
         hashes = _hashes(folder)
-        same = document["made_of"] == made_of and document["outputs"].items() <= hashes.items()
+        same = (
+            document["made_of"] == made_of
+            and document["outputs"].items() <= hashes.items()
+        )
         published = document["published"]
         published["worst"] = [tuple(row) for row in published["worst"]]
         kept = Published(**published)
@@ -170,7 +179,9 @@ def _write_tables(
             record = result.load()
             _add_plan(result, record, tables, plans)
             text = record.text or _without_verdict(record)
-            (making / "plans" / f"{result.plan}.json").write_text(text + "\n", encoding="ascii")
+            (making / "plans" / f"{result.plan}.json").write_text(
+                text + "\n", encoding="ascii"
+            )
     summary = list(summarise(plans.counted))
     with CsvTable(making / "summary.csv", columns.SUMMARY) as table:
         for row in summary:
@@ -217,13 +228,21 @@ class _Tables:
     def __init__(self, folder: Path, stack: ExitStack, *, phi: bool) -> None:
         self.phi = phi
         more = columns.PLANS_PHI if phi else ()
-        self.plans = stack.enter_context(CsvTable(folder / "plans.csv", (*columns.PLANS, *more)))
-        self.findings = stack.enter_context(CsvTable(folder / "findings.csv", columns.FINDINGS))
-        self.metrics = stack.enter_context(CsvTable(folder / "metrics.csv", columns.METRICS))
+        self.plans = stack.enter_context(
+            CsvTable(folder / "plans.csv", (*columns.PLANS, *more))
+        )
+        self.findings = stack.enter_context(
+            CsvTable(folder / "findings.csv", columns.FINDINGS)
+        )
+        self.metrics = stack.enter_context(
+            CsvTable(folder / "metrics.csv", columns.METRICS)
+        )
         self.metrics_parquet = stack.enter_context(
             ParquetTable(folder / "metrics.parquet", columns.METRICS)
         )
-        self.dvh = stack.enter_context(ParquetTable(folder / "dvh.parquet", columns.DVH))
+        self.dvh = stack.enter_context(
+            ParquetTable(folder / "dvh.parquet", columns.DVH)
+        )
 
 
 class _Plans:
@@ -321,7 +340,9 @@ def _verdict_cells(verdict: Document) -> dict[str, object]:
     outcomes = [finding["outcome"] for finding in findings]
     worst = []
     if verdict["outcome"] != "PASS":
-        worst = [finding for finding in findings if finding["outcome"] == verdict["outcome"]]
+        worst = [
+            finding for finding in findings if finding["outcome"] == verdict["outcome"]
+        ]
     causes = [finding for finding in worst if finding.get("held_by") is None]
     if not causes:
         causes = worst
@@ -357,7 +378,9 @@ def _verdict_cells(verdict: Document) -> dict[str, object]:
 
 def _question(finding: Document) -> str:
     """Return what names a finding: (id, subject, metric) is unique in a verdict."""
-    return " ".join(filter(None, (finding["id"], finding["subject"], finding["metric"])))
+    return " ".join(
+        filter(None, (finding["id"], finding["subject"], finding["metric"]))
+    )
 
 
 def _number(finding: Document) -> str:
@@ -370,7 +393,9 @@ def _counted(result: Result, row: Row) -> Counted:
     outcome = str(row["outcome"])
     trial: str | None = outcome
     dosimetry = outcome
-    if "trial_outcome" in row:  # without a verdict, the plan is lost to both sets of rules
+    if (
+        "trial_outcome" in row
+    ):  # without a verdict, the plan is lost to both sets of rules
         trial, dosimetry = words_of(row["trial_outcome"]), str(row["dosimetry_outcome"])
     return Counted(
         centre=result.centre,

@@ -110,12 +110,18 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
         tree = find_tree(options, runner, progress)
         groups = by_patient(tree.files)
         protocol = packed(options.protocol)
-        patients = [_prepared(group, tree.unread, cases, options, protocol) for group in groups]
+        patients = [
+            _prepared(group, tree.unread, cases, options, protocol) for group in groups
+        ]
         found = time.monotonic()
         answers, kept = _judge(patients, options, runner, progress)
         judged = time.monotonic()
         results = sorted(
-            (row for patient in patients for row in _results(patient, answers, options)),
+            (
+                row
+                for patient in patients
+                for row in _results(patient, answers, options)
+            ),
             key=lambda result: (text_of(result.centre), result.patient, result.plan),
         )
         uses = [row for patient in patients for row in _uses(patient, answers)]
@@ -138,13 +144,17 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
             "slots": runner.slots,
         }
         timing = {"kept": kept, "timing": {"finished": _now(), **took}}
-        published = publish(options.out, results, strays, about, timing, phi=options.phi)
+        published = publish(
+            options.out, results, strays, about, timing, phi=options.phi
+        )
         _forget_unused(options.out / RECORDS, {row.key for row in answers.values()})
     notes, shared = tree.notes, shared_frames(tree.files)
     if shared is not None:
         notes = (*notes, shared)
     voice = Voice(phi=options.phi)
-    return BatchResult(options.protocol, published, tally, tuple(voice.say(n) for n in notes))
+    return BatchResult(
+        options.protocol, published, tally, tuple(voice.say(n) for n in notes)
+    )
 
 
 def _cases(options: BatchOptions) -> Mapping[str, CaseRow]:
@@ -187,8 +197,12 @@ def _unmatched(
         return {}
     used = {row.line for patient in patients for row in patient.rows.values()}
     return {
-        "without_row": tuple(result.plan for result in results if result.case_row is None),
-        "without_plan": tuple(row.line for row in cases.values() if row.line not in used),
+        "without_row": tuple(
+            result.plan for result in results if result.case_row is None
+        ),
+        "without_plan": tuple(
+            row.line for row in cases.values() if row.line not in used
+        ),
     }
 
 
@@ -201,12 +215,15 @@ def _make_folder(options: BatchOptions) -> None:
         out.mkdir(parents=True, exist_ok=True)
         if any(root.resolve().is_relative_to(out.resolve()) for root in options.roots):
             raise CaseError(
-                Text("the folder holds the exports themselves; name another for --out"), path=out
+                Text("the folder holds the exports themselves; name another for --out"),
+                path=out,
             )
         held = {path.name for path in out.iterdir()} - {LOCK}
         if held and not held.intersection(OURS):
             raise CaseError(
-                Text("the folder holds files that are not of a batch; name another for --out"),
+                Text(
+                    "the folder holds files that are not of a batch; name another for --out"
+                ),
                 path=out,
             )
         (out / RECORDS).mkdir(exist_ok=True)
@@ -215,7 +232,9 @@ def _make_folder(options: BatchOptions) -> None:
         probe.unlink()
     except OSError as error:
         why = error.strerror or "cannot be written"
-        raise CaseError(Text("results cannot be written here: {why}", why=why), path=out) from error
+        raise CaseError(
+            Text("results cannot be written here: {why}", why=why), path=out
+        ) from error
 
 
 @contextmanager
@@ -232,7 +251,9 @@ def _locked(out: Path) -> Iterator[None]:
 
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise CaseError(Text("another run writes to this folder"), path=out) from error
+            raise CaseError(
+                Text("another run writes to this folder"), path=out
+            ) from error
         yield
 
 
@@ -243,7 +264,10 @@ def _forget_unused(folder: Path, keys: set[str]) -> None:
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in LIBRARIES},
+    }
 
 
 def _sha256(path: Path | None) -> str | None:
@@ -278,13 +302,17 @@ def _prepared(
     protocol: bytes,
 ) -> _Prepared:
     rows = {
-        plan.place: cases[plan.patient_key] for plan in group.plans if plan.patient_key in cases
+        plan.place: cases[plan.patient_key]
+        for plan in group.plans
+        if plan.patient_key in cases
     }
     task = PatientTask(
         files=group.files,
         foreign=tuple(file.place for file in group.files if file in group.foreign),
         unread=unread,
-        facts=tuple((plan.place, _facts(plan, rows.get(plan.place))) for plan in group.plans),
+        facts=tuple(
+            (plan.place, _facts(plan, rows.get(plan.place))) for plan in group.plans
+        ),
         protocol=protocol,
         phi=options.phi,
     )
@@ -326,11 +354,16 @@ class _Answer(NamedTuple):
     failure: str = ""
 
 
-Answers = dict[tuple[str, Place | None], _Answer]  # by the patient's key, and the plan tried alone
+Answers = dict[
+    tuple[str, Place | None], _Answer
+]  # by the patient's key, and the plan tried alone
 
 
 def _judge(
-    patients: Sequence[_Prepared], options: BatchOptions, runner: Runner, progress: Progress
+    patients: Sequence[_Prepared],
+    options: BatchOptions,
+    runner: Runner,
+    progress: Progress,
 ) -> tuple[Answers, int]:
     """Judge what no record is kept of; return all answers, and how many plans were kept."""
     answers: Answers = {}
@@ -390,7 +423,9 @@ def _answered(
     function: Callable[[PatientTask], bytes | Failed | None] = judge_patient
     if runner.shares_disk:
         function = partial(judge_into, str(folder.absolute()))
-    for task, answer in runner.run(function, tasks, seconds=options.seconds, weight=_plans_of):
+    for task, answer in runner.run(
+        function, tasks, seconds=options.seconds, weight=_plans_of
+    ):
         yield task, _filed(folder, task.key(), answer)
 
 
@@ -434,7 +469,9 @@ def _step(answer: _Answer, task: PatientTask, progress: Progress) -> None:
 # --- Plans --------------------------------------------------------------------------------------
 
 
-def _results(patient: _Prepared, answers: Answers, options: BatchOptions) -> Iterator[Result]:
+def _results(
+    patient: _Prepared, answers: Answers, options: BatchOptions
+) -> Iterator[Result]:
     """Yield the plans of a patient."""
     whole = answers[patient.key, None]
     if whole.document is not None:
@@ -449,7 +486,9 @@ def _results(patient: _Prepared, answers: Answers, options: BatchOptions) -> Ite
         yield _failed(patient, file, alone.failure, options)
 
 
-def _told(patient: _Prepared, answer: _Answer, options: BatchOptions) -> Iterator[Result]:
+def _told(
+    patient: _Prepared, answer: _Answer, options: BatchOptions
+) -> Iterator[Result]:
     assert answer.document is not None  # noqa: S101 - its callers have looked
     for number, row in enumerate(answer.document["plans"]):
         header = PlanHeader(
@@ -472,7 +511,9 @@ def _told(patient: _Prepared, answer: _Answer, options: BatchOptions) -> Iterato
         )
 
 
-def _failed(patient: _Prepared, file: TreeFile, reason: str, options: BatchOptions) -> Result:
+def _failed(
+    patient: _Prepared, file: TreeFile, reason: str, options: BatchOptions
+) -> Result:
     uid = file.found.peek.sop_instance_uid
     patient_id = None
     if options.phi:
@@ -550,7 +591,9 @@ class _Use(NamedTuple):
 def _uses(patient: _Prepared, answers: Answers) -> Iterator[_Use]:
     """Yield what each file of a patient was used for."""
     tried = [answers[patient.key, None]]
-    tried += [answers[patient.key, p] for p in patient.plans if (patient.key, p) in answers]
+    tried += [
+        answers[patient.key, p] for p in patient.plans if (patient.key, p) in answers
+    ]
     told = next((row.document for row in tried if row.document is not None), None)
     if told is not None:
         for number, what, why in told["files"]:

@@ -84,13 +84,17 @@ class Runner(ABC):
                     again.append(job)
                 else:
                     yield job.task, _answer(future, error, job.seconds, lost=lost)
-            for future in [f for f, j in running.items() if self._is_overdue(j.began, j.seconds)]:
+            for future in [
+                f for f, j in running.items() if self._is_overdue(j.began, j.seconds)
+            ]:
                 job = running.pop(future)
                 self._give_up(future)
                 yield job.task, _too_long(job.seconds)
 
     @abstractmethod
-    def _submit(self, function: Callable[[T], R], task: T, seconds: float) -> Future[Any]:
+    def _submit(
+        self, function: Callable[[T], R], task: T, seconds: float
+    ) -> Future[Any]:
         """Begin a task."""
 
     @abstractmethod
@@ -152,11 +156,15 @@ class LocalRunner(Runner):
         self._idle: list[ProcessPool] = []
         self._busy: dict[Future[Any], ProcessPool] = {}
 
-    def _submit(self, function: Callable[[T], R], task: T, seconds: float) -> Future[Any]:
+    def _submit(
+        self, function: Callable[[T], R], task: T, seconds: float
+    ) -> Future[Any]:
         while True:
             pool = self._idle.pop() if self._idle else self._new_pool()
             try:
-                future: Future[Any] = pool.schedule(function, args=(task,), timeout=seconds)
+                future: Future[Any] = pool.schedule(
+                    function, args=(task,), timeout=seconds
+                )
             except RuntimeError:  # its process ended while it waited
                 _end(pool)
                 continue
@@ -172,7 +180,9 @@ class LocalRunner(Runner):
 
     def _is_lost(self, error: BaseException | None) -> bool:
         # pebble: ProcessExpired is an OSError, BrokenProcessPool a RuntimeError.
-        return isinstance(error, OSError | RuntimeError) and not isinstance(error, TimeoutError)
+        return isinstance(error, OSError | RuntimeError) and not isinstance(
+            error, TimeoutError
+        )
 
     def _new_pool(self) -> "ProcessPool":
         from pebble import ProcessPool
@@ -209,7 +219,12 @@ class ExecutorRunner(Runner):
         super().__init__(slots)
         self._executor = executor
 
-    def _submit(self, function: Callable[[T], R], task: T, seconds: float) -> Future[Any]:  # noqa: ARG002 - a hook
+    def _submit(
+        self,
+        function: Callable[[T], R],
+        task: T,
+        seconds: float,  # noqa: ARG002 - a hook
+    ) -> Future[Any]:
         return self._executor.submit(function, task)
 
     def _is_lost(self, error: BaseException | None) -> bool:

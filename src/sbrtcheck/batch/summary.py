@@ -62,7 +62,9 @@ def _groupings(
     yield "all", [("all", list(plans))]
     yield "centre", _grouped((plan.centre or NOT_PROVIDED, plan) for plan in plans)
     yield "scheme", _grouped((plan.scheme or UNKNOWN, plan) for plan in plans)
-    levels = _grouped((level, plan) for plan in plans for level in plan.levels or (UNKNOWN,))
+    levels = _grouped(
+        (level, plan) for plan in plans for level in plan.levels or (UNKNOWN,)
+    )
     yield "level", sorted(levels, key=_from_head_to_foot)
 
 
@@ -80,7 +82,9 @@ def _grouped(pairs: Iterable[tuple[str, Counted]]) -> list[tuple[str, list[Count
     return sorted(groups.items())
 
 
-def _rows(rules: str, by: str, group: str, plans: Sequence[Counted]) -> Iterator[dict[str, object]]:
+def _rows(
+    rules: str, by: str, group: str, plans: Sequence[Counted]
+) -> Iterator[dict[str, object]]:
     outcomes = [plan.outcomes[rules] for plan in plans]
     decided = sum(outcome in DECIDED for outcome in outcomes)
     for deviation, members in DEVIATIONS.items():

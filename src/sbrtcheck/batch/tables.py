@@ -11,7 +11,18 @@ from sbrtcheck.batch.columns import Column
 __all__ = ["CsvTable", "ParquetTable", "Row", "Table", "cell"]
 
 Row = Mapping[str, object]
-RUNS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # Excel runs cells that start so
+RUNS = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+)  # Excel runs cells that start so
 ROWS_AT_ONCE = 65_536
 
 

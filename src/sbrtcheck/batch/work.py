@@ -151,7 +151,9 @@ class PatientTask:
 def _facts_words(facts: CaseFacts | Text) -> object:
     if isinstance(facts, Text):
         return str(facts)
-    words = {name: str(value) for name, value in asdict(facts).items() if name != "not_drawn"}
+    words = {
+        name: str(value) for name, value in asdict(facts).items() if name != "not_drawn"
+    }
     return [words, sorted(facts.not_drawn.items())]
 
 
@@ -162,7 +164,10 @@ def _folders(files: Sequence[TreeFile]) -> list[str]:
         root = os.path.commonpath(folders)
     except ValueError:  # two drives
         root = ""
-    return [folder.removeprefix(root).encode("utf-8", "replace").decode() for folder in folders]
+    return [
+        folder.removeprefix(root).encode("utf-8", "replace").decode()
+        for folder in folders
+    ]
 
 
 def _hash_of(content: bytes) -> str:
@@ -312,7 +317,9 @@ def _read(task: PatientTask) -> _Read:
     ]
     by_place = sorted(filed, key=lambda one: (one.place.path, _member(one.place)))
     patients = dict.fromkeys(one.file.instance.patient for one in by_place)
-    patients |= dict.fromkeys(Patient(patient_id=f.patient_id) for f in task.files if f.patient_id)
+    patients |= dict.fromkeys(
+        Patient(patient_id=f.patient_id) for f in task.files if f.patient_id
+    )
     return _Read(
         filed=tuple(by_place),
         unreadable=tuple(sorted(failed, key=lambda row: numbers[row.found.place])),
@@ -371,7 +378,9 @@ def _plans(task: PatientTask, read: _Read) -> Iterator[tuple[dict[str, Any], Doc
             yield _broken_plan(file, read.voice.say(row.reason), phi=task.phi)
 
 
-def _broken_plan(file: TreeFile, reason: str, *, phi: bool) -> tuple[dict[str, Any], Document]:
+def _broken_plan(
+    file: TreeFile, reason: str, *, phi: bool
+) -> tuple[dict[str, Any], Document]:
     uid = file.found.peek.sop_instance_uid
     head = {
         "place": file.place,

@@ -13,15 +13,21 @@ from sbrtcheck.model import Text, approval_term
 ONE_CORD = "two plans, one cord: the cord receives the sum"
 
 ADDED = Rule(id="course", section=Section.COURSE, source=ONE_CORD)
-OTHER_PLANS = Rule(id="course.unseen", section=Section.COURSE, source=ONE_CORD, severity="ask")
+OTHER_PLANS = Rule(
+    id="course.unseen", section=Section.COURSE, source=ONE_CORD, severity="ask"
+)
 SUPERSEDED = Rule(
     id="course.superseded",
     section=Section.COURSE,
     source="of revisions of one plan, the one that is approved is treated",
     severity="ask",
 )
-REVISIONS = Rule(id="course.revisions", section=Section.COURSE, source=ONE_CORD, severity="info")
-OTHERS = Rule(id="course.others", section=Section.COURSE, source=ONE_CORD, severity="info")
+REVISIONS = Rule(
+    id="course.revisions", section=Section.COURSE, source=ONE_CORD, severity="info"
+)
+OTHERS = Rule(
+    id="course.others", section=Section.COURSE, source=ONE_CORD, severity="info"
+)
 
 
 def check_course(evidence: Evidence) -> Iterator[Finding]:
@@ -40,12 +46,18 @@ def check_course(evidence: Evidence) -> Iterator[Finding]:
     for number, question in enumerate(course.open, start=1):
         subject = "case" if number == 1 else f"case #{number}"
         yield asked(
-            OTHER_PLANS, question.why, state=State.MISSING, cure=question.cure, subject=subject
+            OTHER_PLANS,
+            question.why,
+            state=State.MISSING,
+            cure=question.cure,
+            subject=subject,
         )
     if course.revisions and course.superseded is None:
         yield reported(REVISIONS, _replaced(evidence))
     for number, text in enumerate(course.reported, start=1):
-        yield reported(OTHERS, text, subject="case" if number == 1 else f"case #{number}")
+        yield reported(
+            OTHERS, text, subject="case" if number == 1 else f"case #{number}"
+        )
 
 
 def _added(part: Case) -> Finding:
@@ -63,7 +75,9 @@ def _replaced(evidence: Evidence) -> Text:
     rows = evidence.course.revisions
     plans = "; ".join(str(plan_words(row.instance)) for row in rows)
     states = (approval_term(row.instance.approval_status) for row in rows)
-    status = ", ".join(dict.fromkeys("no approval status" if s is None else s for s in states))
+    status = ", ".join(
+        dict.fromkeys("no approval status" if s is None else s for s in states)
+    )
     return Text(
         "other plans of the patient treat the same target, taken for revisions and not added:"
         " {plans} ({status})",

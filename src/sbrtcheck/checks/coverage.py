@@ -18,12 +18,14 @@ from sbrtcheck.protocol.rules import Basis, Coverage, Role
 
 AT_GOAL_POINTS = 0.5  # percentage points: clinics normalise to exactly the goal
 REPORTED = tuple(
-    parse_metric(text) for text in ("D95%", "D98%", "D50%", "D2%", "Dmin", "Dmax", "Dmean")
+    parse_metric(text)
+    for text in ("D95%", "D98%", "D50%", "D2%", "Dmin", "Dmax", "Dmean")
 )
 SMALL_CC = 2.0  # ICRU 91: below it, 35 mm3 stand for 2 %
 REPORTED_SMALL = tuple(parse_metric(text) for text in ("D35mm3", "DC35mm3"))
 INDICES = tuple(
-    parse_metric(text) for text in ("CI.rtog", "CI.paddick", "GI.paddick", "R50", "HI.icru83")
+    parse_metric(text)
+    for text in ("CI.rtog", "CI.paddick", "GI.paddick", "R50", "HI.icru83")
 )
 ICRU_91 = "ICRU report 91 (2017)"
 
@@ -41,7 +43,11 @@ UNCLEAR = Rule(
     severity="ask",
 )
 REPORT = Rule(
-    id="report.target", section=Section.TARGET, source=ICRU_91, severity="info", row=Row.REPORT
+    id="report.target",
+    section=Section.TARGET,
+    source=ICRU_91,
+    severity="info",
+    row=Row.REPORT,
 )
 INDEX = Rule(
     id="report.target",
@@ -51,7 +57,11 @@ INDEX = Rule(
     row=Row.REPORT,
 )
 INNER = Rule(
-    id="report.coverage", section=Section.TARGET, source=ICRU_91, severity="info", row=Row.REPORT
+    id="report.coverage",
+    section=Section.TARGET,
+    source=ICRU_91,
+    severity="info",
+    row=Row.REPORT,
 )
 
 
@@ -74,9 +84,16 @@ def _ladder(lines: Coverage) -> Ladder:
     return Ladder(steps=tuple(steps), nominal_decides=is_convention)
 
 
-def _coverage(evidence: Evidence, lines: Coverage, subject: str, match: MatchedROI) -> Finding:
+def _coverage(
+    evidence: Evidence, lines: Coverage, subject: str, match: MatchedROI
+) -> Finding:
     finding = graded_finding(
-        evidence, COVERAGE, _ladder(lines), subject=subject, match=match, place="coverage"
+        evidence,
+        COVERAGE,
+        _ladder(lines),
+        subject=subject,
+        match=match,
+        place="coverage",
     )
     finding = _at_goal(finding, lines)
     if evidence.reading.prescription is None and finding.outcome is Outcome.UNDECIDED:
@@ -89,7 +106,9 @@ def _coverage(evidence: Evidence, lines: Coverage, subject: str, match: MatchedR
         return _of_whom(finding, match)
     words = {
         Standing.FOREIGN: Text("the target of another plan: {m}", m=finding.message),
-        Standing.LEFT_OUT: Text("left out by the declared levels: {m}", m=finding.message),
+        Standing.LEFT_OUT: Text(
+            "left out by the declared levels: {m}", m=finding.message
+        ),
     }
     return replace(
         finding,
@@ -105,7 +124,11 @@ def _coverage(evidence: Evidence, lines: Coverage, subject: str, match: MatchedR
 def _at_goal(finding: Finding, lines: Coverage) -> Finding:
     """Pass a miss of the goal that is smaller than half a point and than its own uncertainty."""
     value, goal = finding.value, lines.goal.constraint
-    if lines.variation is None or finding.outcome is not Outcome.VARIATION or value is None:
+    if (
+        lines.variation is None
+        or finding.outcome is not Outcome.VARIATION
+        or value is None
+    ):
         return _at_limit_words(finding)
     if value.value is None or value.high is None or goal.is_upper:
         return _at_limit_words(finding)
@@ -161,15 +184,20 @@ def _without_target(evidence: Evidence) -> Finding:
     message = Text("no PTV is drawn, or its name is not known")
     if derived and not unclear:
         message = Text(
-            "no PTV is drawn, only derived structures ({names})", names=", ".join(derived)
+            "no PTV is drawn, only derived structures ({names})",
+            names=", ".join(derived),
         )
     cures = [f'--alias "{name}=PTV"' for name in (*unclear, *inner[:1], *derived)]
     cure = Text("add --alias ROI=PTV")
     if cures:
-        cure = Text("if one of these is the target, add {cures}", cures=" or ".join(cures))
+        cure = Text(
+            "if one of these is the target, add {cures}", cures=" or ".join(cures)
+        )
     finding = asked(COVERAGE, message, state=State.DECLARE, cure=cure, subject="PTV")
     goal = evidence.protocol.coverage.goal
-    return replace(finding, line_basis=goal.basis, line_source=goal.source, place="coverage")
+    return replace(
+        finding, line_basis=goal.basis, line_source=goal.source, place="coverage"
+    )
 
 
 # --- What is prescribed and what is judged ------------------------------------------------------
@@ -179,7 +207,9 @@ def check_targets(evidence: Evidence) -> Iterator[Finding]:
     """Yield what the plan prescribes to and is not judged, and what looks like a target."""
     for number, one in enumerate(evidence.targets.prescribed_elsewhere, start=1):
         subject = "plan" if number == 1 else f"plan #{number}"
-        yield asked(PRESCRIBED, one.why, state=State.DECLARE, cure=one.cure, subject=subject)
+        yield asked(
+            PRESCRIBED, one.why, state=State.DECLARE, cure=one.cure, subject=subject
+        )
     for match in evidence.targets.unclear:
         yield _unclear(evidence, match)
 
@@ -210,9 +240,16 @@ def _unclear(evidence: Evidence, match: MatchedROI) -> Finding:
         # An alias may not overrule the table.
         cure = Text("name it as what it is, and export the structure set again")
     finding = asked(
-        UNCLEAR, message, state=State.DECLARE, cure=cure, subject=match.roi.name, roi=match.roi.name
+        UNCLEAR,
+        message,
+        state=State.DECLARE,
+        cure=cure,
+        subject=match.roi.name,
+        roi=match.roi.name,
     )
-    return replace(finding, metric=metric, value=evaluate(metric, match.roi.name, dosimetry))
+    return replace(
+        finding, metric=metric, value=evaluate(metric, match.roi.name, dosimetry)
+    )
 
 
 # --- What is reported ---------------------------------------------------------------------------

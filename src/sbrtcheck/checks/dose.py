@@ -22,7 +22,9 @@ COVERED_ROLES = (*NEURAL_ROLES, Role.PTV)  # what has to lie in the dose grid
 ROUNDING_MM = 1e-3
 CONVENTION = "project choice, unconfirmed"
 
-FITS = Rule(id="dose.fits_prescription", section=Section.DOSE, source=CONVENTION, severity="ask")
+FITS = Rule(
+    id="dose.fits_prescription", section=Section.DOSE, source=CONVENTION, severity="ask"
+)
 GRID = Rule(id="dose.grid", section=Section.DOSE, source=CONVENTION, severity="ask")
 COVERS = Rule(id="dose.covers", section=Section.DOSE, source=CONVENTION, severity="ask")
 
@@ -47,7 +49,9 @@ def _fits(evidence: Evidence) -> Iterator[Finding]:
     prescription = evidence.reading.prescription
     targets = evidence.graded_targets()
     if prescription is None or not targets:
-        yield not_asked(FITS, Text("no target or no prescription is known"), subject="dose")
+        yield not_asked(
+            FITS, Text("no target or no prescription is known"), subject="dose"
+        )
         return
     ratios = {}
     for subject, _ in targets:
@@ -62,11 +66,18 @@ def _fits(evidence: Evidence) -> Iterator[Finding]:
         message = Text("the median target dose cannot be known")
         cure = Text("export the dose on a grid that holds the target")
         yield asked(
-            FITS, message, state=State.MISSING, cure=cure, subject=subject, roi=match.roi.name
+            FITS,
+            message,
+            state=State.MISSING,
+            cure=cure,
+            subject=subject,
+            roi=match.roi.name,
         )
 
 
-def _refuse_one_session(ratios: list[float], prescription: Prescription, rules: DoseRules) -> None:
+def _refuse_one_session(
+    ratios: list[float], prescription: Prescription, rules: DoseRules
+) -> None:
     """Raise `UnsupportedError` for a dose that fits only when it is multiplied by the fractions."""
     number = prescription.fractions
     if number < 2 or any(_is_fit(ratio, rules) for ratio in ratios):
@@ -95,8 +106,12 @@ def _fit(rules: DoseRules, subject: str, match: MatchedROI, ratio: float) -> Fin
             "dose does not fit the prescription: the median target dose is {percent} % of it",
             percent=percent,
         )
-        cure = Text("export the dose of this plan, or declare its prescription with --rx")
-        return asked(FITS, message, state=State.DECLARE, cure=cure, subject=subject, roi=roi)
+        cure = Text(
+            "export the dose of this plan, or declare its prescription with --rx"
+        )
+        return asked(
+            FITS, message, state=State.DECLARE, cure=cure, subject=subject, roi=roi
+        )
     if ratio > rules.median_variation:
         message = Text(
             "median target dose is {percent} % of the prescription, more than {most} %",
@@ -104,7 +119,9 @@ def _fit(rules: DoseRules, subject: str, match: MatchedROI, ratio: float) -> Fin
             most=100 * rules.median_variation,
         )
         return answer(FITS, Outcome.VARIATION, message, subject=subject, roi=roi)
-    message = Text("median target dose is {percent} % of the prescription", percent=percent)
+    message = Text(
+        "median target dose is {percent} % of the prescription", percent=percent
+    )
     return answer(FITS, Outcome.PASS, message, subject=subject, roi=roi)
 
 
@@ -125,7 +142,9 @@ def _grid_spacing(evidence: Evidence) -> Finding:
         "dose grid of {spacing_mm} mm is too coarse for the near-maximum of a cord",
         spacing_mm=spacing_mm,
     )
-    cure = Text("calculate the dose on a grid of at most {mm} mm", mm=rules.grid_goal_mm)
+    cure = Text(
+        "calculate the dose on a grid of at most {mm} mm", mm=rules.grid_goal_mm
+    )
     return asked(GRID, message, state=State.MISSING, cure=cure, subject="dose")
 
 
@@ -147,7 +166,9 @@ def _covers(evidence: Evidence) -> Iterator[Finding]:
 
 def _holds(evidence: Evidence) -> Text:
     """Say what the dose grid holds, and which graded organs it does not hold whole."""
-    message = _held_words(bool(evidence.drawn(Role.PTV)), bool(evidence.drawn(*NEURAL_ROLES)))
+    message = _held_words(
+        bool(evidence.drawn(Role.PTV)), bool(evidence.drawn(*NEURAL_ROLES))
+    )
     shares = [
         f"{match.roi.name} ({_percent_outside(evidence.dvh(subject)):.3g} %)"
         for subject, match in evidence.drawn(Role.ORGAN)
@@ -171,10 +192,16 @@ def _outside(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
     percent = _percent_outside(evidence.dvh(subject))
     roi = match.roi.name
     bound = _counting_bound(evidence, subject, match)
-    message = Text("{percent} % of '{roi}' lies outside the dose grid", percent=percent, roi=roi)
+    message = Text(
+        "{percent} % of '{roi}' lies outside the dose grid", percent=percent, roi=roi
+    )
     if bound is None:
-        cure = Text("export the dose on a grid that holds it, at least 2 cm beyond every target")
-        return asked(COVERS, message, state=State.MISSING, cure=cure, subject=subject, roi=roi)
+        cure = Text(
+            "export the dose on a grid that holds it, at least 2 cm beyond every target"
+        )
+        return asked(
+            COVERS, message, state=State.MISSING, cure=cure, subject=subject, roi=roi
+        )
     message = Text(
         "{m}, through faces that are {least_cm} cm or more from every target; at most {bound_gy} Gy"
         " there",
@@ -186,7 +213,9 @@ def _outside(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
     return replace(finding, state=State.BOUNDED)
 
 
-def _counting_bound(evidence: Evidence, subject: str, match: MatchedROI) -> Bound | None:
+def _counting_bound(
+    evidence: Evidence, subject: str, match: MatchedROI
+) -> Bound | None:
     """Return what bounds the dose outside the grid, if it counts for the limit of the cord."""
     bound = evidence.dosimetry.beyond.get(subject)
     if bound is None or not bound.is_near or match.role is Role.PTV:

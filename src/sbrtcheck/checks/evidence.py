@@ -23,11 +23,20 @@ from sbrtcheck.protocol.metric import Metric
 from sbrtcheck.protocol.names import MatchedROI
 from sbrtcheck.protocol.rules import Protocol, Role, Severity
 
-__all__ = ["ALL_TARGETS", "WHOLE_BODY", "Evidence", "compose_parts", "compute_dosimetry"]
+__all__ = [
+    "ALL_TARGETS",
+    "WHOLE_BODY",
+    "Evidence",
+    "compose_parts",
+    "compute_dosimetry",
+]
 
 ALL_TARGETS = "all targets"
 WHOLE_BODY = "whole body"
-APART, WITHIN = 0.001, 0.99  # of the smaller target: shared parts that are rounding, or all of it
+APART, WITHIN = (
+    0.001,
+    0.99,
+)  # of the smaller target: shared parts that are rounding, or all of it
 TARGET_ROLES = (Role.PTV, Role.CTV, Role.GTV)
 
 Subject = tuple[str, MatchedROI]
@@ -70,7 +79,9 @@ class Evidence:
     def of_structure(self, structure: str) -> tuple[Subject, ...]:
         """Return the ROIs of a structure whose contours enclose a volume."""
         return tuple(
-            pair for pair in self.subjects if pair[1].structure == structure and is_drawn(pair[1])
+            pair
+            for pair in self.subjects
+            if pair[1].structure == structure and is_drawn(pair[1])
         )
 
     def dvh(self, subject: str) -> DVH:
@@ -83,9 +94,15 @@ class Evidence:
 
     def graded_targets(self) -> tuple[Subject, ...]:
         """Return the PTVs whose coverage is graded."""
-        return tuple(pair for pair in self.drawn(Role.PTV) if self.targets.graded(pair[1].roi.name))
+        return tuple(
+            pair
+            for pair in self.drawn(Role.PTV)
+            if self.targets.graded(pair[1].roi.name)
+        )
 
-    def value(self, metric: Metric, subject: str, *, limit: float | None = None) -> Value:
+    def value(
+        self, metric: Metric, subject: str, *, limit: float | None = None
+    ) -> Value:
         """Answer a metric of a subject; `limit` is what it will be held to."""
         return evaluate(metric, subject, self.dosimetry, limit=limit)
 
@@ -107,7 +124,9 @@ class Evidence:
         judged = [_judged(match) for _, match in self.subjects]
         made = [part.match for part in self.neural.parts if part.kind is Kind.MADE_PRV]
         judged += [_judged(match) for match in made]
-        judged += [JudgedROI(match=m, volume_cc=None, notes=m.roi.notes) for m in self.others]
+        judged += [
+            JudgedROI(match=m, volume_cc=None, notes=m.roi.notes) for m in self.others
+        ]
         return tuple(judged)
 
 
@@ -141,7 +160,9 @@ def name_subjects(matches: Sequence[MatchedROI]) -> tuple[Subject, ...]:
     return tuple(subjects)
 
 
-def compose_parts(subjects: Sequence[Subject], protocol: Protocol) -> tuple[Subject, ...]:
+def compose_parts(
+    subjects: Sequence[Subject], protocol: Protocol
+) -> tuple[Subject, ...]:
     """Return the structures that are not drawn as a whole, put together from their parts.
 
     Both lungs are one organ; so are both kidneys. Where only one is drawn, its name says so.
@@ -155,11 +176,15 @@ def compose_parts(subjects: Sequence[Subject], protocol: Protocol) -> tuple[Subj
         roi = replace(
             parts[0].roi,
             name=" + ".join(match.roi.name for match in parts),
-            contours=tuple(contour for match in parts for contour in match.roi.contours),
+            contours=tuple(
+                contour for match in parts for contour in match.roi.contours
+            ),
             notes=tuple(note for match in parts for note in match.roi.notes),
         )
         how = Text("put together from its parts")
-        composed.append((name, MatchedROI(roi=roi, structure=name, role=row.role, how=how)))
+        composed.append(
+            (name, MatchedROI(roi=roi, structure=name, role=row.role, how=how))
+        )
     return tuple(composed)
 
 
@@ -205,7 +230,9 @@ def compute_dosimetry(
     """Compute what the questions need: targets in the plan's own dose, organs in the course's."""
     limited = {row.structure for row in protocol.limits}
     doses = _Doses(own=case.dose, course=course)
-    wanted = [(s, m) for s, m in subjects if m.role is Role.PTV or m.structure in limited]
+    wanted = [
+        (s, m) for s, m in subjects if m.role is Role.PTV or m.structure in limited
+    ]
     wanted += [(part.subject, part.match) for part in neural.parts if part.is_graded]
     wanted = [(subject, match) for subject, match in wanted if is_drawn(match)]
     bands: dict[str, Band] = {}
@@ -217,7 +244,11 @@ def compute_dosimetry(
         if not part.is_graded and part.subject not in dvhs:
             dvhs[part.subject] = compute_dvh(part.match.roi, course.dose)
     for subject, match in subjects:
-        if match.role in (Role.CTV, Role.GTV) and subject not in dvhs and is_drawn(match):
+        if (
+            match.role in (Role.CTV, Role.GTV)
+            and subject not in dvhs
+            and is_drawn(match)
+        ):
             dvhs[subject] = compute_dvh(match.roi, case.dose)
     near = [match.roi for _, match in subjects if match.role is Role.PTV]
     asked = [*wanted, *((p.subject, p.match) for p in neural.parts if not p.is_graded)]
@@ -252,7 +283,9 @@ def _bounds(
     return bounds
 
 
-def _highest(wanted: Sequence[Subject], course: Course, protocol: Protocol) -> dict[str, Band]:
+def _highest(
+    wanted: Sequence[Subject], course: Course, protocol: Protocol
+) -> dict[str, Band]:
     """Return the bands in the highest sum of all plans, where grids do not hold one another."""
     if course.highest is course.dose:
         return {}
@@ -296,10 +329,15 @@ def _union(targets: Mapping[str, ROI], dvhs: Mapping[str, DVH]) -> DVH | None:
     """
     regions = {name: build_region(roi) for name, roi in targets.items()}
     volumes_cc = {name: region.volume_cc for name, region in regions.items()}
-    known_cc = {name: volume for name, volume in volumes_cc.items() if volume is not None}
+    known_cc = {
+        name: volume for name, volume in volumes_cc.items() if volume is not None
+    }
     apart: list[str] = []
     for name in sorted(known_cc, key=lambda name: -known_cc[name]):
-        shares = [overlap_cc(regions[name], regions[other]) / known_cc[name] for other in apart]
+        shares = [
+            overlap_cc(regions[name], regions[other]) / known_cc[name]
+            for other in apart
+        ]
         if any(APART < share < WITHIN for share in shares):
             return None
         if all(share <= APART for share in shares):

@@ -67,14 +67,20 @@ def _surgery_interval(evidence: Evidence, rules: Calendar) -> Finding:
         low=low,
         high=high,
     )
-    return _judged(evidence, SURGERY_INTERVAL, message, rules, fault=not low <= days <= high)
+    return _judged(
+        evidence, SURGERY_INTERVAL, message, rules, fault=not low <= days <= high
+    )
 
 
 def _planning_image(evidence: Evidence, rules: Calendar) -> Finding:
     # The planning CT precedes the structure set: a structure set before surgery is proof.
     surgery = evidence.declared.facts.surgery_date
     instance = evidence.case.structure_set.instance
-    dates = [read for read in map(_date, (instance.study_date, instance.date)) if read is not None]
+    dates = [
+        read
+        for read in map(_date, (instance.study_date, instance.date))
+        if read is not None
+    ]
     if surgery is None or not dates:
         return _absent(PLANNING_IMAGE, rules)
     first = min(dates)
@@ -113,9 +119,13 @@ def _age(evidence: Evidence, rules: Calendar) -> Finding:
         found = reported(AGE, message)
         return replace(found, state=State.NOT_PROVIDED, line_source=rules.source)
     years = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
-    message = Text("the patient is at least {least} years old", least=rules.least_age_years)
+    message = Text(
+        "the patient is at least {least} years old", least=rules.least_age_years
+    )
     if years < rules.least_age_years:
-        message = Text("the patient is not yet {least} years old", least=rules.least_age_years)
+        message = Text(
+            "the patient is not yet {least} years old", least=rules.least_age_years
+        )
     return _judged(evidence, AGE, message, rules, fault=years < rules.least_age_years)
 
 
@@ -162,12 +172,20 @@ def _date(text: str | None) -> date | None:
 def _absent(rule: Rule, rules: Calendar | Levels) -> Finding:
     found = reported(rule, NOT_PROVIDED)
     return replace(
-        found, state=State.NOT_PROVIDED, line_basis=rules.basis, line_source=rules.source
+        found,
+        state=State.NOT_PROVIDED,
+        line_basis=rules.basis,
+        line_source=rules.source,
     )
 
 
 def _judged(
-    evidence: Evidence, rule: Rule, message: Text, rules: Calendar | Levels, *, fault: bool
+    evidence: Evidence,
+    rule: Rule,
+    message: Text,
+    rules: Calendar | Levels,
+    *,
+    fault: bool,
 ) -> Finding:
     found = by_severity(rule, evidence.protocol.checks, message, fault=fault, cure=MEND)
     return replace(found, line_basis=rules.basis, line_source=rules.source)

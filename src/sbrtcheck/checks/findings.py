@@ -8,14 +8,29 @@ from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.model import Text
 from sbrtcheck.protocol.rules import Severity
 
-__all__ = ["answer", "asked", "at_severity", "by_severity", "not_asked", "reported", "severity_of"]
+__all__ = [
+    "answer",
+    "asked",
+    "at_severity",
+    "by_severity",
+    "not_asked",
+    "reported",
+    "severity_of",
+]
 
 
 def answer(
-    rule: Rule, outcome: Outcome, message: Text, *, subject: str = "case", roi: str | None = None
+    rule: Rule,
+    outcome: Outcome,
+    message: Text,
+    *,
+    subject: str = "case",
+    roi: str | None = None,
 ) -> Finding:
     """Return a plain answer."""
-    return Finding(rule=rule, subject=subject, outcome=outcome, message=message, roi=roi)
+    return Finding(
+        rule=rule, subject=subject, outcome=outcome, message=message, roi=roi
+    )
 
 
 def asked(
@@ -49,7 +64,9 @@ def reported(
     return Finding(rule=rule, subject=subject, outcome=None, message=message, roi=roi)
 
 
-def not_asked(rule: Rule, message: Text, *, subject: str, place: str | None = None) -> Finding:
+def not_asked(
+    rule: Rule, message: Text, *, subject: str, place: str | None = None
+) -> Finding:
     """Return the answer of a question that has no subject here."""
     return Finding(
         rule=rule,
@@ -89,7 +106,9 @@ def by_severity(
     if not fault:
         return answer(rule, Outcome.PASS, message, subject=subject, roi=roi)
     if worst is Outcome.UNDECIDED:
-        return asked(rule, message, state=State.DECLARE, cure=cure, subject=subject, roi=roi)
+        return asked(
+            rule, message, state=State.DECLARE, cure=cure, subject=subject, roi=roi
+        )
     return answer(rule, worst, message, subject=subject, roi=roi)
 
 

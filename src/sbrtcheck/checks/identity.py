@@ -14,10 +14,17 @@ ONE_PATIENT = Text("export the files of one patient again, or mend what differs"
 IDENTITY = Rule(
     id="identity", section=Section.IDENTITY, source=PUBLISHED_CHECKS, severity="warning"
 )
-FRAME = Rule(id="frame", section=Section.IDENTITY, source=PUBLISHED_CHECKS, severity="ask")
-LINKS = Rule(id="links", section=Section.IDENTITY, source=PUBLISHED_CHECKS, severity="warning")
+FRAME = Rule(
+    id="frame", section=Section.IDENTITY, source=PUBLISHED_CHECKS, severity="ask"
+)
+LINKS = Rule(
+    id="links", section=Section.IDENTITY, source=PUBLISHED_CHECKS, severity="warning"
+)
 READABLE = Rule(
-    id="roi.readable", section=Section.STRUCTURE, source=PUBLISHED_CHECKS, severity="ask"
+    id="roi.readable",
+    section=Section.STRUCTURE,
+    source=PUBLISHED_CHECKS,
+    severity="ask",
 )
 
 
@@ -32,7 +39,9 @@ def check_identity(evidence: Evidence) -> Iterator[Finding]:
         message = Text("one patient in all files")
     if partly:
         message = Text(
-            "the patient ID stands in {some} files of {all}", some=len(with_id), all=len(instances)
+            "the patient ID stands in {some} files of {all}",
+            some=len(with_id),
+            all=len(instances),
         )
     if differing:
         message = Text("{what} differ between the files", what=" and ".join(differing))
@@ -65,7 +74,9 @@ def _frame(evidence: Evidence) -> Finding:
     if evidence.case.dose_frame_uid is not None and stated:
         message = Text("dose and contours lie in one frame of reference")
         return answer(FRAME, Outcome.PASS, message)
-    message = Text("dose or contours state no frame of reference: they cannot be proven to match")
+    message = Text(
+        "dose or contours state no frame of reference: they cannot be proven to match"
+    )
     cure = Text("export dose and structure set again with their Frame of Reference UID")
     return asked(FRAME, message, state=State.MISSING, cure=cure, subject="case")
 
@@ -77,7 +88,9 @@ def check_links(evidence: Evidence) -> Iterator[Finding]:
     cure = Text("give the file that the UIDs name")
     for number, link in enumerate(foreign, start=1):
         subject = link.kind if number == 1 else f"{link.kind} #{number}"
-        yield by_severity(LINKS, severities, link.how, fault=True, cure=cure, subject=subject)
+        yield by_severity(
+            LINKS, severities, link.how, fault=True, cure=cure, subject=subject
+        )
     if not foreign:
         message = Text("plan, structure set and dose name one another")
         yield by_severity(LINKS, severities, message, fault=False, cure=cure)

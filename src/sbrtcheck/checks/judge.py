@@ -67,7 +67,9 @@ def _rules() -> dict[str, Rule]:
             if isinstance(value, Rule):
                 found[value.id] = value
             elif isinstance(value, dict):
-                found |= {rule.id: rule for rule in value.values() if isinstance(rule, Rule)}
+                found |= {
+                    rule.id: rule for rule in value.values() if isinstance(rule, Rule)
+                }
     return found
 
 
@@ -114,8 +116,14 @@ def require_known_checks(protocol: Protocol) -> None:
         rule = by_name.get(name)
         if rule is None:
             problems.append(f"checks.{name}: unknown check")
-        elif rule.row in (Row.LIMIT, Row.COVERAGE) and severity in ("warning", "ask", "error"):
-            problems.append(f"checks.{name}: its lines decide what a fault is, not a severity")
+        elif rule.row in (Row.LIMIT, Row.COVERAGE) and severity in (
+            "warning",
+            "ask",
+            "error",
+        ):
+            problems.append(
+                f"checks.{name}: its lines decide what a fault is, not a severity"
+            )
         elif rule.is_guarded and severity in ("info", "off"):
             problems.append(
                 f"checks.{name}: '{severity}' would silence a question of {rule.section.value};"
@@ -176,10 +184,14 @@ def gather(case: Case, protocol: Protocol, declared: Declared) -> Evidence:
     )
 
 
-def _matched(case: Case, protocol: Protocol, declared: Declared) -> tuple[MatchedROI, ...]:
+def _matched(
+    case: Case, protocol: Protocol, declared: Declared
+) -> tuple[MatchedROI, ...]:
     """Return what each ROI is taken for; raises `CaseError` where a declaration contradicts it."""
     known = declared.levels or declared.facts.operated_levels
-    found = match_rois(case.structure_set.rois, protocol, declared.aliases, levels=known)
+    found = match_rois(
+        case.structure_set.rois, protocol, declared.aliases, levels=known
+    )
     matches = tuple(_solid(match) for match in found)
     _refuse_drawn(matches, declared)
     return matches
@@ -240,7 +252,9 @@ def judge(evidence: Evidence) -> Verdict:
     asked = [finding for question in questions for finding in question(evidence)]
     off = {rule.id for rule in RULES.values() if evidence.severity(rule) == "off"}
     severities = evidence.protocol.checks
-    findings = tuple(at_severity(found, severities) for found in asked if found.id not in off)
+    findings = tuple(
+        at_severity(found, severities) for found in asked if found.id not in off
+    )
     _prove_every_rule_was_asked(evidence, findings)
     return Verdict(
         case=evidence.case,
@@ -256,7 +270,9 @@ def judge(evidence: Evidence) -> Verdict:
     )
 
 
-def _prove_every_rule_was_asked(evidence: Evidence, findings: Sequence[Finding]) -> None:
+def _prove_every_rule_was_asked(
+    evidence: Evidence, findings: Sequence[Finding]
+) -> None:
     """Prove that each row of the protocol is answered once for each ROI of its structure."""
     keys = Counter((f.id, f.metric, f.subject) for f in findings)
     twice = [key for key, count in keys.items() if count > 1]

@@ -10,10 +10,16 @@ from sbrtcheck.model import Text
 from sbrtcheck.protocol.rules import Basis, Levels
 
 LEVELS_ALLOWED = Rule(
-    id="trial.levels", section=Section.TRIAL, basis=Basis.TRIAL, source="levels of the protocol"
+    id="trial.levels",
+    section=Section.TRIAL,
+    basis=Basis.TRIAL,
+    source="levels of the protocol",
 )
 VERTEBRAE = Rule(
-    id="trial.vertebrae", section=Section.TRIAL, basis=Basis.TRIAL, source="levels of the protocol"
+    id="trial.vertebrae",
+    section=Section.TRIAL,
+    basis=Basis.TRIAL,
+    source="levels of the protocol",
 )
 
 
@@ -31,7 +37,9 @@ def _allowed(evidence: Evidence, rules: Levels) -> Finding:
     outside = [level for level in treated.levels if level not in rules.allowed]
     span = f"{rules.allowed[0]}-{rules.allowed[-1]}"
     if outside:
-        message = Text("{levels} is outside {span}", levels=", ".join(outside), span=span)
+        message = Text(
+            "{levels} is outside {span}", levels=", ".join(outside), span=span
+        )
         return _finding(LEVELS_ALLOWED, rules, Outcome.FAIL, message)
     if treated.problem is not None:
         return _asked(LEVELS_ALLOWED, rules, treated.problem, treated.cure)
@@ -55,8 +63,12 @@ def _count(evidence: Evidence, rules: Levels) -> Finding:
         return _finding(VERTEBRAE, rules, Outcome.FAIL, message)
     unclear = next((one for one in everyone if one.problem is not None), None)
     if unclear is not None and unclear.problem is not None:
-        return _asked(VERTEBRAE, rules, unclear.problem, unclear.cure, held_by=LEVELS_ALLOWED.id)
-    message = Text("{count} treated, at most {most} allowed", count=count, most=rules.most)
+        return _asked(
+            VERTEBRAE, rules, unclear.problem, unclear.cure, held_by=LEVELS_ALLOWED.id
+        )
+    message = Text(
+        "{count} treated, at most {most} allowed", count=count, most=rules.most
+    )
     return _finding(VERTEBRAE, rules, Outcome.PASS, message)
 
 

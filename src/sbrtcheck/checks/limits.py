@@ -24,7 +24,9 @@ __all__ = [
 
 DMAX = parse_metric("Dmax")
 FIXED = Text("export the dose on a larger grid, so that it holds the structure")
-WHOLE = Text("draw the structure to its full extent: what is drawn is smaller than what is asked")
+WHOLE = Text(
+    "draw the structure to its full extent: what is drawn is smaller than what is asked"
+)
 FINER = Text("plan again clear of the line, or calculate the dose on a finer grid")
 WIDER = Text("export the dose of every plan on a grid that holds the structure")
 
@@ -131,7 +133,9 @@ def _grade_bounds(value: Value, ladder: Ladder) -> Graded:
     if worst is None:
         return Graded(Outcome.UNDECIDED, State.MISSING)
     proven = ladder.outcome_of(worst)
-    if proven is Outcome.PASS or (best is not None and ladder.outcome_of(best) is proven):
+    if proven is Outcome.PASS or (
+        best is not None and ladder.outcome_of(best) is proven
+    ):
         return Graded(proven, State.BOUNDED)
     return Graded(Outcome.UNDECIDED, State.MISSING)
 
@@ -202,7 +206,9 @@ def _reason(value: Value, graded: Graded) -> Text | None:
 def _cure_of(evidence: Evidence, subject: str, graded: Graded) -> Text | None:
     if graded.outcome is not Outcome.UNDECIDED:
         return None
-    if subject in evidence.dosimetry.highest:  # a plan's grid ends, its faces bound what it adds
+    if (
+        subject in evidence.dosimetry.highest
+    ):  # a plan's grid ends, its faces bound what it adds
         return WIDER
     if graded.state is State.MISSING and evidence.dvh(subject).is_complete:
         return WHOLE
@@ -233,7 +239,11 @@ def _message_of_bounds(value: Value, graded: Graded, ladder: Ladder) -> Text:
         last = str(ladder.last.constraint)
         return Text("the part inside the dose grid alone breaks {line}", line=last)
     if graded.outcome is Outcome.PASS:
-        return Text("keeps {line} by its bound; {why}", line=str(ladder.first.constraint), why=why)
+        return Text(
+            "keeps {line} by its bound; {why}",
+            line=str(ladder.first.constraint),
+            why=why,
+        )
     return why
 
 
@@ -278,4 +288,6 @@ def kept_by_all_of_it(evidence: Evidence, finding: Finding) -> Finding:
     if maximum is None or not line.holds(maximum):
         return finding
     message = Text("{why}; all of it keeps {line}", why=finding.message, line=str(line))
-    return replace(finding, outcome=Outcome.PASS, message=message, state=State.BOUNDED, cure=None)
+    return replace(
+        finding, outcome=Outcome.PASS, message=message, state=State.BOUNDED, cure=None
+    )

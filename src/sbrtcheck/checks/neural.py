@@ -35,8 +35,12 @@ from sbrtcheck.protocol.rules import Limit, Line, Role
 
 NEAR_MAXIMUM = parse_metric("D0.035cc")
 ROUNDING_MM = 1e-6
-KNOWN_PLACE = 0.9  # of an ROI, in another one: so much of it, and it is no structure of its own
-SURROGATES = "Redmond 2017, PMC5551391, Table 5: the limits apply to the cord or a surrogate"
+KNOWN_PLACE = (
+    0.9  # of an ROI, in another one: so much of it, and it is no structure of its own
+)
+SURROGATES = (
+    "Redmond 2017, PMC5551391, Table 5: the limits apply to the cord or a surrogate"
+)
 DRAW_CORD = Text(
     "draw the spinal cord, its PRV, the thecal sac or the canal, or name one with --alias"
 )
@@ -79,7 +83,12 @@ MAXIMUM = Rule(
     row=Row.REPORT,
 )
 LIMITS = {
-    role: Rule(id=f"limit.{role.value}", section=Section.NEURAL, source=SURROGATES, row=Row.LIMIT)
+    role: Rule(
+        id=f"limit.{role.value}",
+        section=Section.NEURAL,
+        source=SURROGATES,
+        row=Row.LIMIT,
+    )
     for role in NEURAL_ROLES
 }
 
@@ -94,7 +103,10 @@ def check_neural(evidence: Evidence) -> Iterator[Finding]:
         yield from _holds(evidence, held)
     for part in evidence.neural.parts:
         yield _limit(evidence, part)
-        if part.subject in evidence.dosimetry.bands or part.subject in evidence.dosimetry.dvhs:
+        if (
+            part.subject in evidence.dosimetry.bands
+            or part.subject in evidence.dosimetry.dvhs
+        ):
             yield _maximum(evidence, part)
     yield from _further_limits(evidence)
     for match in evidence.others:
@@ -113,7 +125,9 @@ def _drawn(evidence: Evidence) -> Finding:
             "neither cord, PRV, thecal sac, canal nor cauda equina is drawn, or the name is not"
             " known"
         )
-        return asked(DRAWN, message, state=State.MISSING, cure=DRAW_CORD, subject=structure)
+        return asked(
+            DRAWN, message, state=State.MISSING, cure=DRAW_CORD, subject=structure
+        )
     names = ", ".join(match.roi.name for _, match in drawn)
     message = Text("drawn as {rois}", rois=names)
     if not any(match.role is Role.CORD for _, match in drawn):
@@ -138,7 +152,9 @@ def _extent(evidence: Evidence, extent: Extent) -> Finding:
         )
     message = _missing_words(extent, rois, rules.extent_mm)
     cure = Text("draw the cord, or a sac or canal that stands for it, on these planes")
-    finding = asked(EXTENT, message, state=State.MISSING, cure=cure, subject=extent.span.subject)
+    finding = asked(
+        EXTENT, message, state=State.MISSING, cure=cure, subject=extent.span.subject
+    )
     return replace(finding, roi=extent.span.target, line_source=rules.source)
 
 
@@ -152,7 +168,9 @@ def _missing_words(extent: Extent, rois: str, extent_mm: float) -> Text:
         target=extent.span.target,
     )
     if not extent.rois:
-        return Text("nothing that could stand for the cord is drawn {where}", where=where)
+        return Text(
+            "nothing that could stand for the cord is drawn {where}", where=where
+        )
     return Text("{rois}: no contours {where}", rois=rois, where=where)
 
 
@@ -202,7 +220,9 @@ def _unclear(evidence: Evidence, match: MatchedROI) -> Iterator[Finding]:
     if line is None or _is_known_place(evidence, match.roi):
         return
     band = compute_band(match.roi, evidence.course.dose)
-    dosimetry = Dosimetry(dvhs={match.roi.name: band.nominal}, bands={match.roi.name: band})
+    dosimetry = Dosimetry(
+        dvhs={match.roi.name: band.nominal}, bands={match.roi.name: band}
+    )
     value = evaluate(line.constraint.metric, match.roi.name, dosimetry)
     ends = [end for end in (value.value, value.low, value.high) if end is not None]
     if all(line.constraint.holds(end) for end in ends):
@@ -218,7 +238,12 @@ def _unclear(evidence: Evidence, match: MatchedROI) -> Iterator[Finding]:
     )
     subject = match.roi.name
     found = asked(
-        UNCLEAR, message, state=State.DECLARE, cure=cure, subject=subject, roi=match.roi.name
+        UNCLEAR,
+        message,
+        state=State.DECLARE,
+        cure=cure,
+        subject=subject,
+        roi=match.roi.name,
     )
     yield replace(found, metric=line.constraint.metric, value=value)
 
@@ -261,7 +286,9 @@ def _lines(evidence: Evidence) -> _Lines:
     protocol, fractions = evidence.protocol, evidence.fractions
     cord, cauda = (protocol.structure_of(role) for role in (Role.CORD, Role.CAUDA))
     if fractions is None:
-        return _Lines(None, None, protocol.largest_line(cord), protocol.largest_line(cauda))
+        return _Lines(
+            None, None, protocol.largest_line(cord), protocol.largest_line(cauda)
+        )
     return _Lines(
         protocol.near_maximum(cord, fractions),
         protocol.near_maximum(cauda, fractions),
@@ -401,7 +428,8 @@ def _without_line(
     cure = evidence.reading.cure
     if evidence.fractions is not None:
         why = Text(
-            "the protocol has no limit at {fractions} fractions", fractions=evidence.fractions
+            "the protocol has no limit at {fractions} fractions",
+            fractions=evidence.fractions,
         )
         cure = Text("choose a protocol that has limits for this fraction number")
     line = lines.largest_cord
@@ -427,7 +455,9 @@ def _without_line(
         reason=why,
         state=State.MISSING,
         cure=cure,
-        held_by="prescription" if evidence.reading.prescription is None else "trial.scheme",
+        held_by="prescription"
+        if evidence.reading.prescription is None
+        else "trial.scheme",
         is_plain=False,
     )
 
@@ -436,7 +466,9 @@ def _reported(part: Part, finding: Finding) -> Finding:
     """Show the value of what lies beside a cord, or was made from it; it moves no verdict."""
     words = {
         Kind.BESIDE: Text("beside a cord that passes every target: reported"),
-        Kind.PRV: Text("a margin this wide is not that of a planning risk volume: reported"),
+        Kind.PRV: Text(
+            "a margin this wide is not that of a planning risk volume: reported"
+        ),
     }
     message = words.get(part.kind, Text("no PRV is drawn; {how}", how=part.match.how))
     return replace(
@@ -467,7 +499,9 @@ def _words(part: Part, ladder: Ladder, finding: Finding) -> Text | None:
     if part.kind in (Kind.MADE_PRV, Kind.TOGETHER, Kind.ALL_CORDS, Kind.CONTINUED):
         return Text("{m} ({how})", m=m, how=part.match.how)
     if part.kind is Kind.PRV and finding.outcome is Outcome.VARIATION:
-        return Text("above {line}; the cord itself decides", line=str(ladder.last.constraint))
+        return Text(
+            "above {line}; the cord itself decides", line=str(ladder.last.constraint)
+        )
     if part.zone is Zone.CAUDA and part.kind is Kind.CORD:
         return Text("{m} (called cord below L2: is this sac or cauda?)", m=m)
     return None
@@ -475,7 +509,9 @@ def _words(part: Part, ladder: Ladder, finding: Finding) -> Text | None:
 
 def _conus_words(finding: Finding) -> Text:
     if finding.outcome in (Outcome.PASS, Outcome.VARIATION):
-        return Text("kept by the stricter limit, that of the cord: {m}", m=finding.message)
+        return Text(
+            "kept by the stricter limit, that of the cord: {m}", m=finding.message
+        )
     return Text("cord or cauda at this level? {m}", m=finding.message)
 
 
@@ -546,16 +582,20 @@ def _settled(evidence: Evidence, part: Part, finding: Finding) -> Finding:
     if finding.outcome is not Outcome.UNDECIDED or finding.state is State.MISSING:
         return finding
     if part.zone is Zone.CONUS and part.kind in (Kind.STAND_IN, Kind.TOGETHER):
-        cure = Text('state the level of the conus in the case facts: conus_level = "L1"')
+        cure = Text(
+            'state the level of the conus in the case facts: conus_level = "L1"'
+        )
         return replace(finding, state=State.DECLARE, cure=cure)
     if part.zone is Zone.CAUDA and part.kind in (Kind.CORD, Kind.ALL_CORDS):
         cure = Text(
-            "if it is sac or cauda, say so: --alias '{roi}=CaudaEquina'", roi=part.match.roi.name
+            "if it is sac or cauda, say so: --alias '{roi}=CaudaEquina'",
+            roi=part.match.roi.name,
         )
         return replace(finding, state=State.DECLARE, cure=cure)
     if part.kind is Kind.CONTINUED:
         cure = Text(
-            "draw the cord to {mm} mm beyond the target", mm=evidence.protocol.neural.extent_mm
+            "draw the cord to {mm} mm beyond the target",
+            mm=evidence.protocol.neural.extent_mm,
         )
         return replace(finding, state=State.MISSING, cure=cure)
     return finding
@@ -563,7 +603,9 @@ def _settled(evidence: Evidence, part: Part, finding: Finding) -> Finding:
 
 def _maximum(evidence: Evidence, part: Part) -> Finding:
     value = evidence.value(DMAX, part.subject)
-    found = reported(MAXIMUM, Text("reported"), subject=part.subject, roi=part.match.roi.name)
+    found = reported(
+        MAXIMUM, Text("reported"), subject=part.subject, roi=part.match.roi.name
+    )
     return replace(found, metric=DMAX, value=value, reason=value.reason)
 
 
@@ -580,7 +622,9 @@ def _further_limits(evidence: Evidence) -> Iterator[Finding]:
             yield from _rows_of(evidence, role, structure, lines)
 
 
-def _rows_of(evidence: Evidence, role: Role, structure: str, lines: _Lines) -> Iterator[Finding]:
+def _rows_of(
+    evidence: Evidence, role: Role, structure: str, lines: _Lines
+) -> Iterator[Finding]:
     assert evidence.fractions is not None  # noqa: S101 - asked before
     rows = evidence.protocol.limits_of(structure, evidence.fractions)
     drawn = evidence.of_structure(structure)
@@ -600,7 +644,12 @@ def _rows_of(evidence: Evidence, role: Role, structure: str, lines: _Lines) -> I
             if is_table_row and _is_in_table(evidence, subject):
                 continue
             finding = graded_finding(
-                evidence, rule, ladder_of(limit), subject=subject, match=match, place=place
+                evidence,
+                rule,
+                ladder_of(limit),
+                subject=subject,
+                match=match,
+                place=place,
             )
             finding = kept_by_all_of_it(evidence, finding)
             yield _held_back_as_written(evidence, finding)
@@ -611,7 +660,9 @@ def _is_in_table(evidence: Evidence, subject: str) -> bool:
     return any(part.subject == subject for part in evidence.neural.parts)
 
 
-def numbered(rule: Rule, limit: Limit, rows: tuple[Limit, ...], *, before: int = 0) -> Rule:
+def numbered(
+    rule: Rule, limit: Limit, rows: tuple[Limit, ...], *, before: int = 0
+) -> Rule:
     """Return the rule of a row: of several that ask one metric in one direction, by strictness.
 
     `before` counts what answers the same before all rows: the table of the cord.

@@ -29,7 +29,10 @@ SAME_MM = 0.05  # rounding of plane positions, twice
 SPARED = 1e-9  # of a volume: rounding of sums
 
 LIMIT = Rule(
-    id="limit.organ", section=Section.ORGAN, source="limits of the protocol", row=Row.LIMIT
+    id="limit.organ",
+    section=Section.ORGAN,
+    source="limits of the protocol",
+    row=Row.LIMIT,
 )
 DRAWN = Rule(
     id="organ.drawn",
@@ -98,9 +101,14 @@ def _limit(
     return _held_back(evidence, finding, match)
 
 
-def _held_by_extent(evidence: Evidence, finding: Finding, name: str, rules: OrganRules) -> Finding:
+def _held_by_extent(
+    evidence: Evidence, finding: Finding, name: str, rules: OrganRules
+) -> Finding:
     """Leave the answer about an organ along the spine open where it is not drawn beside a target."""
-    if not rules.along_spine or finding.outcome not in (Outcome.PASS, Outcome.VARIATION):
+    if not rules.along_spine or finding.outcome not in (
+        Outcome.PASS,
+        Outcome.VARIATION,
+    ):
         return finding
     if not evidence.holds_back(EXTENT):
         return finding
@@ -123,7 +131,9 @@ def _open(finding: Finding, rule: Rule, why: Text) -> Finding:
     )
 
 
-def _small(evidence: Evidence, finding: Finding, rules: OrganRules, match: MatchedROI) -> Finding:
+def _small(
+    evidence: Evidence, finding: Finding, rules: OrganRules, match: MatchedROI
+) -> Finding:
     """Pass an ROI that is smaller than the volume asked, where its contours pass every target."""
     dvh = evidence.dvh(finding.subject)
     unknown = finding.value is not None and finding.value.value is None
@@ -134,7 +144,9 @@ def _small(evidence: Evidence, finding: Finding, rules: OrganRules, match: Match
     message = Text("{why}: no such volume of it exists", why=finding.message)
     if rules.along_spine and _gaps(evidence, match.structure, rules):
         return finding
-    return replace(finding, outcome=Outcome.PASS, message=message, state=State.BOUNDED, cure=None)
+    return replace(
+        finding, outcome=Outcome.PASS, message=message, state=State.BOUNDED, cure=None
+    )
 
 
 def finding_is_too_small(finding: Finding, volume_cc: float | None) -> bool:
@@ -155,8 +167,12 @@ def _spared_whole(evidence: Evidence, finding: Finding) -> Finding:
         return finding
     if value < volume_cc * (1 - SPARED):
         return finding
-    message = Text("only {volume_cc} cc are drawn; all of it stays below", volume_cc=volume_cc)
-    return replace(finding, outcome=None, message=message, state=None, cure=None, is_plain=False)
+    message = Text(
+        "only {volume_cc} cc are drawn; all of it stays below", volume_cc=volume_cc
+    )
+    return replace(
+        finding, outcome=None, message=message, state=None, cure=None, is_plain=False
+    )
 
 
 def _by_severity(rules: OrganRules, finding: Finding) -> Finding:
@@ -178,7 +194,9 @@ def _held_back(evidence: Evidence, finding: Finding, match: MatchedROI) -> Findi
         return finding
     if finding.outcome in (Outcome.FAIL, None):
         return finding
-    return _open(finding, OTHER_PLANS, Text("the dose of the whole course is not known"))
+    return _open(
+        finding, OTHER_PLANS, Text("the dose of the whole course is not known")
+    )
 
 
 def _without_fractions(
@@ -192,11 +210,15 @@ def _without_fractions(
             continue
         metric = str(constraint.metric)
         known = largest.get(metric, row.last_line)
-        largest[metric] = max(known, row.last_line, key=lambda line: line.constraint.limit)
+        largest[metric] = max(
+            known, row.last_line, key=lambda line: line.constraint.limit
+        )
     for line in largest.values():
         for subject, match in drawn:
             ladder = unknown_fractions_ladder(line)
-            finding = graded_finding(evidence, LIMIT, ladder, subject=subject, match=match)
+            finding = graded_finding(
+                evidence, LIMIT, ladder, subject=subject, match=match
+            )
             yield _by_severity(rules, _open_fractions(evidence, finding))
 
 
@@ -269,7 +291,9 @@ def _absent(evidence: Evidence, expected: _Expectation) -> Finding:
     )
     declared = evidence.declared.facts.not_drawn
     reasons = [declared[name] for name in expected.organs if name in declared]
-    is_asked_for = any(evidence.protocol.organs[name].is_asked_for for name in expected.organs)
+    is_asked_for = any(
+        evidence.protocol.organs[name].is_asked_for for name in expected.organs
+    )
     if all(_whole_body_keeps(evidence, name) for name in expected.organs):
         kept = Text("{m}; the whole body keeps its limits", m=message)
         return _contour(Outcome.PASS, kept, organs)
@@ -287,7 +311,9 @@ def _absent(evidence: Evidence, expected: _Expectation) -> Finding:
 
 
 def _contour(outcome: Outcome, message: Text, subject: str) -> Finding:
-    return Finding(rule=DRAWN, subject=subject, outcome=outcome, message=message, contour=True)
+    return Finding(
+        rule=DRAWN, subject=subject, outcome=outcome, message=message, contour=True
+    )
 
 
 def _whole_body_keeps(evidence: Evidence, name: str) -> bool:
@@ -321,7 +347,9 @@ def _one_of_two(evidence: Evidence, name: str) -> Iterator[Finding]:
     row = evidence.protocol.structures[name]
     parts = [part for part in row.parts if evidence.of_structure(part)]
     if 0 < len(parts) < len(row.parts):
-        message = Text("of {organ} only {part} is drawn", organ=name, part=", ".join(parts))
+        message = Text(
+            "of {organ} only {part} is drawn", organ=name, part=", ".join(parts)
+        )
         yield reported(ALONE, message, subject=name)
 
 
@@ -350,18 +378,27 @@ def _extent(evidence: Evidence, name: str, rules: OrganRules) -> Finding:
         extent_mm=extent_mm,
     )
     if _fails_already(evidence, name):
-        return _extent_finding(Outcome.PASS, Text("{m}; what is drawn fails", m=message), name, roi)
+        return _extent_finding(
+            Outcome.PASS, Text("{m}; what is drawn fails", m=message), name, roi
+        )
     if _whole_body_keeps(evidence, name):
         kept = Text("{m}; the whole body keeps its limits", m=message)
         return _extent_finding(Outcome.PASS, kept, name, roi)
     cure = Text("draw it on these planes")
-    found = asked(EXTENT, message, state=State.MISSING, cure=cure, subject=name, roi=roi)
+    found = asked(
+        EXTENT, message, state=State.MISSING, cure=cure, subject=name, roi=roi
+    )
     return replace(found, contour=True)
 
 
 def _extent_finding(outcome: Outcome, message: Text, subject: str, roi: str) -> Finding:
     return Finding(
-        rule=EXTENT, subject=subject, roi=roi, outcome=outcome, message=message, contour=True
+        rule=EXTENT,
+        subject=subject,
+        roi=roi,
+        outcome=outcome,
+        message=message,
+        contour=True,
     )
 
 
@@ -371,13 +408,17 @@ def _fails_already(evidence: Evidence, name: str) -> bool:
         return False
     for limit in evidence.protocol.limits_of(name, evidence.fractions):
         for subject, match in evidence.of_structure(name):
-            found = graded_finding(evidence, LIMIT, ladder_of(limit), subject=subject, match=match)
+            found = graded_finding(
+                evidence, LIMIT, ladder_of(limit), subject=subject, match=match
+            )
             if found.outcome is Outcome.FAIL:
                 return True
     return False
 
 
-def _gaps(evidence: Evidence, name: str | None, rules: OrganRules) -> list[tuple[float, float]]:
+def _gaps(
+    evidence: Evidence, name: str | None, rules: OrganRules
+) -> list[tuple[float, float]]:
     """Return the stretches beside the targets where an organ is not drawn, short ends left out."""
     names = [] if name is None else [name]
     for level in evidence.treated.certain:
@@ -395,7 +436,11 @@ def _gaps(evidence: Evidence, name: str | None, rules: OrganRules) -> list[tuple
             continue
         target = (region.low_mm, region.high_mm)
         needed = (region.low_mm - margin_mm, region.high_mm + margin_mm)
-        gaps += [gap for gap in _free(needed, drawn) if not _is_short_end(gap, target, short_mm)]
+        gaps += [
+            gap
+            for gap in _free(needed, drawn)
+            if not _is_short_end(gap, target, short_mm)
+        ]
     return gaps
 
 
@@ -421,7 +466,9 @@ def _free(
     return [gap for gap in free if gap[1] - gap[0] > SAME_MM]
 
 
-def _is_short_end(gap: tuple[float, float], target: tuple[float, float], short_mm: float) -> bool:
+def _is_short_end(
+    gap: tuple[float, float], target: tuple[float, float], short_mm: float
+) -> bool:
     """Tell whether a gap lies beyond the target, and is short."""
     beyond = gap[1] <= target[0] + SAME_MM or gap[0] >= target[1] - SAME_MM
     return beyond and gap[1] - gap[0] <= short_mm + SAME_MM

@@ -13,13 +13,25 @@ from sbrtcheck.model import Beam, Plan, Text
 PHOTON = "PHOTON"
 MOST_MV = 10.0
 
-APPROVAL = Rule(id="approval", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info")
-REJECTED = Rule(id="plan.rejected", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
-INTENT = Rule(id="plan.intent", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
-RESEARCH = Rule(id="plan.research", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info")
-BRACHY = Rule(id="plan.brachy", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
+APPROVAL = Rule(
+    id="approval", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info"
+)
+REJECTED = Rule(
+    id="plan.rejected", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
+)
+INTENT = Rule(
+    id="plan.intent", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
+)
+RESEARCH = Rule(
+    id="plan.research", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info"
+)
+BRACHY = Rule(
+    id="plan.brachy", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
+)
 BEAMS = Rule(id="beams", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
-MISSING = Rule(id="beams.missing", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
+MISSING = Rule(
+    id="beams.missing", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
+)
 UNUSED = Rule(
     id="beams.unused",
     section=Section.PLAN,
@@ -30,8 +42,12 @@ UNUSED = Rule(
 RADIATION = Rule(
     id="beams.radiation", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
 )
-UNSTATED = Rule(id="beams.unstated", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info")
-ENERGY = Rule(id="beams.energy", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="warning")
+UNSTATED = Rule(
+    id="beams.unstated", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info"
+)
+ENERGY = Rule(
+    id="beams.energy", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="warning"
+)
 ONLY_PHOTONS = Text("judge it elsewhere: only external photon plans are judged here")
 EXPORT = Text("export the plan again, whole")
 
@@ -57,11 +73,19 @@ def check_plan(evidence: Evidence) -> Iterator[Finding]:
     yield from _radiation(treating)
     unused = _unused(plan, treating)
     if unused:
-        message = Text("no fraction group uses the treatment beams {beams}", beams=unused)
+        message = Text(
+            "no fraction group uses the treatment beams {beams}", beams=unused
+        )
         yield by_severity(UNUSED, severities, message, fault=True, cure=EXPORT)
-    high = [beam for beam in treating if beam.energy_mv is not None and beam.energy_mv > MOST_MV]
+    high = [
+        beam
+        for beam in treating
+        if beam.energy_mv is not None and beam.energy_mv > MOST_MV
+    ]
     if high:
-        message = Text("beams of more than {most} MV: {beams}", most=MOST_MV, beams=_listed(high))
+        message = Text(
+            "beams of more than {most} MV: {beams}", most=MOST_MV, beams=_listed(high)
+        )
         yield by_severity(ENERGY, severities, message, fault=True, cure=EXPORT)
 
 
@@ -97,8 +121,12 @@ def _intent(plan: Plan) -> Iterator[Finding]:
 
 def _beams(treating: Sequence[Beam]) -> Finding:
     if treating:
-        return answer(BEAMS, Outcome.PASS, Text("{count} treatment beams", count=len(treating)))
-    message = Text("the plan holds no treatment beam: only external photon plans are judged")
+        return answer(
+            BEAMS, Outcome.PASS, Text("{count} treatment beams", count=len(treating))
+        )
+    message = Text(
+        "the plan holds no treatment beam: only external photon plans are judged"
+    )
     return asked(BEAMS, message, state=State.MISSING, cure=EXPORT, subject="case")
 
 
@@ -109,12 +137,16 @@ def _references(plan: Plan) -> Iterator[Finding]:
     missing = [number for number in dict.fromkeys(named) if number not in known]
     if missing:
         listed = ", ".join("?" if number is None else str(number) for number in missing)
-        message = Text("the fraction group names beams that the plan lacks: {beams}", beams=listed)
+        message = Text(
+            "the fraction group names beams that the plan lacks: {beams}", beams=listed
+        )
         yield asked(MISSING, message, state=State.MISSING, cure=EXPORT, subject="case")
     twice = [str(number) for number, count in known.items() if count > 1]
     if twice:
         message = Text("beam numbers stand twice: {beams}", beams=", ".join(twice))
-        yield asked(MISSING, message, state=State.MISSING, cure=EXPORT, subject="case #2")
+        yield asked(
+            MISSING, message, state=State.MISSING, cure=EXPORT, subject="case #2"
+        )
 
 
 def _unused(plan: Plan, treating: Sequence[Beam]) -> str:
@@ -122,7 +154,9 @@ def _unused(plan: Plan, treating: Sequence[Beam]) -> str:
     named = {number for group in plan.fraction_groups for number in group.beam_numbers}
     if not named:
         return ""
-    return ", ".join(f"{b.number} '{b.name}'" for b in treating if b.number not in named)
+    return ", ".join(
+        f"{b.number} '{b.name}'" for b in treating if b.number not in named
+    )
 
 
 def _radiation(treating: Sequence[Beam]) -> Iterator[Finding]:
@@ -134,10 +168,14 @@ def _radiation(treating: Sequence[Beam]) -> Iterator[Finding]:
             kinds=kinds,
             beams=_listed(other),
         )
-        yield asked(RADIATION, message, state=State.DECLARE, cure=ONLY_PHOTONS, subject="case")
+        yield asked(
+            RADIATION, message, state=State.DECLARE, cure=ONLY_PHOTONS, subject="case"
+        )
     unstated = [beam for beam in treating if not beam.radiation_type]
     if unstated:
-        message = Text("beams state no radiation type: {beams}", beams=_listed(unstated))
+        message = Text(
+            "beams state no radiation type: {beams}", beams=_listed(unstated)
+        )
         yield reported(UNSTATED, message)
 
 

@@ -36,7 +36,9 @@ def check_prescription(evidence: Evidence) -> Iterator[Finding]:
     reading = evidence.reading
     known = reading.prescription
     if known is None:
-        yield asked(PRESCRIPTION, reading.problem, state=reading.state, cure=reading.cure)
+        yield asked(
+            PRESCRIPTION, reading.problem, state=reading.state, cure=reading.cure
+        )
     else:
         message = Text(
             "{dose_gy} Gy in {fractions} fractions",
@@ -80,7 +82,9 @@ def check_scheme(evidence: Evidence) -> Iterator[Finding]:
 
 def _without_prescription(fractions: int | None, schemes: Schemes) -> _Compared:
     """Judge what is known without a dose: a fraction number that no scheme has."""
-    if fractions is not None and fractions not in {row.fractions for row in schemes.allowed}:
+    if fractions is not None and fractions not in {
+        row.fractions for row in schemes.allowed
+    }:
         message = Text(
             "{fractions} fractions are of no allowed scheme ({allowed})",
             fractions=fractions,
@@ -110,7 +114,11 @@ def _scheme(known: Prescription, schemes: Schemes) -> _Compared:
             fractions=known.fractions,
         )
         return _Compared(Outcome.FAIL, message)
-    if any(_is(row.dose_gy, known.dose_gy * f, schemes) for row in own for f in (0.01, HUNDRED)):
+    if any(
+        _is(row.dose_gy, known.dose_gy * f, schemes)
+        for row in own
+        for f in (0.01, HUNDRED)
+    ):
         message = Text(
             "{dose_gy} Gy in {fractions} fractions: is this in cGy?",
             dose_gy=known.dose_gy,
@@ -133,8 +141,12 @@ def _is(allowed_gy: float | None, dose_gy: float, schemes: Schemes) -> bool:
 
 
 def _listed(allowed: Sequence[Scheme]) -> str:
-    doses = ("any dose" if row.dose_gy is None else f"{row.dose_gy:g} Gy" for row in allowed)
-    return ", ".join(f"{dose}/{row.fractions}" for dose, row in zip(doses, allowed, strict=True))
+    doses = (
+        "any dose" if row.dose_gy is None else f"{row.dose_gy:g} Gy" for row in allowed
+    )
+    return ", ".join(
+        f"{dose}/{row.fractions}" for dose, row in zip(doses, allowed, strict=True)
+    )
 
 
 CHECKS = (check_prescription, check_scheme)

@@ -141,9 +141,13 @@ def read_course(
     own = _planned_case(case, matches)
     considered = [one for one in siblings if one.asked_for or not declared.alone]
     if declared.alone and siblings:
-        others = "; ".join(str(plan_words(s.instance)) for s in siblings if not s.asked_for)
+        others = "; ".join(
+            str(plan_words(s.instance)) for s in siblings if not s.asked_for
+        )
         reported.append(
-            Text("declared: the patient's other plans add no dose: {plans}", plans=others)
+            Text(
+                "declared: the patient's other plans add no dose: {plans}", plans=others
+            )
         )
     drawn, undrawn = _planned_siblings(considered, protocol)
     groups = _groups([own, *drawn])
@@ -161,11 +165,15 @@ def read_course(
     return Course(
         dose=dose,
         highest=highest,
-        spacing_mm=max(max(grid.spacing_mm) for grid in (case.dose, *(p.dose for p in parts))),
+        spacing_mm=max(
+            max(grid.spacing_mm) for grid in (case.dose, *(p.dose for p in parts))
+        ),
         parts=tuple(parts),
         open=tuple(questions),
         superseded=superseded,
-        revisions=tuple(one.sibling for one in revisions.members if one.sibling is not None),
+        revisions=tuple(
+            one.sibling for one in revisions.members if one.sibling is not None
+        ),
         reported=(*reported, *told),
         added_targets=tuple(targets),
         part_levels=tuple(_levels_of(one, protocol) for one in standing),
@@ -177,9 +185,13 @@ def _why_no_part(sibling: Sibling) -> Text | None:
     """Say why a plan is not meant to be treated; None where it may be."""
     plan = plan_words(sibling.instance)
     if sibling.plan is not None and sibling.plan.intent in QA_INTENTS:
-        return Text("a QA plan of the patient is no part of the course: {plan}", plan=plan)
+        return Text(
+            "a QA plan of the patient is no part of the course: {plan}", plan=plan
+        )
     if approval_term(sibling.instance.approval_status) == REJECTED:
-        return Text("a rejected plan of the patient is no part of the course: {plan}", plan=plan)
+        return Text(
+            "a rejected plan of the patient is no part of the course: {plan}", plan=plan
+        )
     return None
 
 
@@ -191,7 +203,10 @@ def _planned_case(case: Case, matches: Sequence[MatchedROI]) -> _Planned:
 
 
 def _planned(
-    plan: Plan, structures: StructureSet, matches: Sequence[MatchedROI], sibling: Sibling | None
+    plan: Plan,
+    structures: StructureSet,
+    matches: Sequence[MatchedROI],
+    sibling: Sibling | None,
 ) -> _Planned:
     targets = tuple(match.roi for match in plan_targets(plan, structures, matches))
     stated = [read_levels(roi.name, Role.PTV).stated for roi in targets]
@@ -217,7 +232,11 @@ def _planned_siblings(
 
 def _levels_of(one: _Planned, protocol: Protocol) -> TreatedLevels:
     matches = match_rois(one.structure_set.rois, protocol, {})
-    targets = [match for match in matches if match.role is Role.PTV and match.roi in one.targets]
+    targets = [
+        match
+        for match in matches
+        if match.role is Role.PTV and match.roi in one.targets
+    ]
     return treated_levels(targets, matches, one.plan, Declared())
 
 
@@ -229,7 +248,9 @@ def _named_by_others(case: Case, siblings: Sequence[Sibling]) -> set[str]:
         if sibling.plan is None:
             continue
         one_set = sibling.plan.structure_set_uid == case.plan.structure_set_uid
-        same_frame = frame is not None and sibling.instance.frame_of_reference_uid == frame
+        same_frame = (
+            frame is not None and sibling.instance.frame_of_reference_uid == frame
+        )
         if one_set or same_frame:
             named |= named_targets(sibling.plan, case.structure_set, by_number=one_set)
     return named
@@ -264,7 +285,9 @@ def _groups(plans: Sequence[_Planned]) -> list[_Group]:
             low, high = sorted((numbers[first], numbers[second]))
             numbers = [low if number == high else number for number in numbers]
     return [
-        _Group([plan for plan, n in zip(plans, numbers, strict=True) if n == number], whole)
+        _Group(
+            [plan for plan, n in zip(plans, numbers, strict=True) if n == number], whole
+        )
         for number in dict.fromkeys(numbers)
     ]
 
@@ -288,7 +311,9 @@ def _treats(one: _Planned, other: _Planned) -> bool:
     }
     if len(frames - {None}) != 1 or not one.targets or not other.targets:
         return False
-    return all(any(_are_one(target, own) for own in one.targets) for target in other.targets)
+    return all(
+        any(_are_one(target, own) for own in one.targets) for target in other.targets
+    )
 
 
 def _are_one(target: ROI, own: ROI) -> bool:
@@ -340,7 +365,9 @@ def _superseded(own: _Planned, group: _Group, protocol: Protocol) -> Superseded 
                 " scheme: revision or parts? ({plans})",
                 plans=told,
             ),
-            Text("add it with --with if it is a part, or say --alone if it is a revision"),
+            Text(
+                "add it with --with if it is a part, or say --alone if it is a revision"
+            ),
         )
     stands = _standing(group)
     if stands is own:
@@ -368,7 +395,10 @@ def _superseded(own: _Planned, group: _Group, protocol: Protocol) -> Superseded 
 def _adds_up(one: _Planned, other: _Planned, protocol: Protocol) -> bool:
     """Tell whether two plans together give what is one allowed scheme, and neither does alone."""
     schemes = protocol.schemes
-    readings = [read_prescription(p.plan, Declared(), schemes).prescription for p in (one, other)]
+    readings = [
+        read_prescription(p.plan, Declared(), schemes).prescription
+        for p in (one, other)
+    ]
     known = [reading for reading in readings if reading is not None]
     if len(known) < len(readings):
         return False
@@ -381,7 +411,9 @@ def _adds_up(one: _Planned, other: _Planned, protocol: Protocol) -> bool:
 # --- Parts --------------------------------------------------------------------------------------
 
 
-def _standing_parts(groups: Sequence[_Group], own: _Planned) -> tuple[list[_Planned], list[Open]]:
+def _standing_parts(
+    groups: Sequence[_Group], own: _Planned
+) -> tuple[list[_Planned], list[Open]]:
     """Return the plans of other targets that are treated too, and those of which that is open."""
     standing: list[_Planned] = []
     unsettled = []
@@ -444,13 +476,17 @@ def _why_no_sum(case: Case, part: Case, fractions: int | None) -> Text | None:
     return None
 
 
-def _sum(case: Case, parts: Sequence[Case], protocol: Protocol) -> tuple[DoseGrid, DoseGrid]:
+def _sum(
+    case: Case, parts: Sequence[Case], protocol: Protocol
+) -> tuple[DoseGrid, DoseGrid]:
     """Return the lowest and the highest sum of all doses."""
     if not parts:
         return case.dose, case.dose
     grids = [case.dose, *(part.dose for part in parts)]
     targets = [_targets_of(one, protocol) for one in (case, *parts)]
-    bounds = [face_bounds_gy(grid, rois) for grid, rois in zip(grids, targets, strict=True)]
+    bounds = [
+        face_bounds_gy(grid, rois) for grid, rois in zip(grids, targets, strict=True)
+    ]
     sums = sum_of_courses(grids, bounds)
     return sums.lowest, sums.highest
 
@@ -464,7 +500,10 @@ def _targets_of(case: Case, protocol: Protocol) -> list[ROI]:
 
 
 def _unknown(
-    case: Case, siblings: Sequence[Sibling], undrawn: Sequence[Sibling], declared: Declared
+    case: Case,
+    siblings: Sequence[Sibling],
+    undrawn: Sequence[Sibling],
+    declared: Declared,
 ) -> list[Open]:
     """Return why there may be dose that nobody has looked at; nothing where the user says so."""
     questions = []
@@ -505,7 +544,9 @@ def _orphans(
     if not case.orphans:
         return [], []
     if declared.alone:
-        return [], [Text("declared: doses that name no plan among the files add nothing")]
+        return [], [
+            Text("declared: doses that name no plan among the files add nothing")
+        ]
     why = _why_orphans_count(case, targets)
     if why is None:
         told = Text(
@@ -518,7 +559,9 @@ def _orphans(
         " to the same cord is not known",
         why=why,
     )
-    cure = Text("add its RT Plan, or remove the dose if it is superseded, or say --alone")
+    cure = Text(
+        "add its RT Plan, or remove the dose if it is superseded, or say --alone"
+    )
     return [Open(problem, cure)], []
 
 

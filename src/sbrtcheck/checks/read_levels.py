@@ -112,11 +112,15 @@ def _unknown(
 
 
 def _stated(matches: Sequence[MatchedROI], role: Role) -> _Stated:
-    readings = {m.roi.name: read_levels(m.roi.name, role) for m in matches if m.role is role}
+    readings = {
+        m.roi.name: read_levels(m.roi.name, role) for m in matches if m.role is role
+    }
     return _Stated(
         by_roi={name: reading.stated for name, reading in readings.items()},
         unclear=tuple(name for name, reading in readings.items() if reading.unclear),
-        impossible=tuple(name for name, reading in readings.items() if reading.impossible),
+        impossible=tuple(
+            name for name, reading in readings.items() if reading.impossible
+        ),
     )
 
 
@@ -125,7 +129,9 @@ def _from_names(
 ) -> TreatedLevels:
     """Read levels from the names of the targets; where those state none, of what lies in them."""
     if ptvs.impossible:
-        problem = Text("'{name}' names a vertebra that does not exist", name=ptvs.impossible[0])
+        problem = Text(
+            "'{name}' names a vertebra that does not exist", name=ptvs.impossible[0]
+        )
         return _unknown(ptvs.levels, problem, ptvs)
     unnamed = [name for name, levels in ptvs.by_roi.items() if not levels]
     if not ptvs.levels:
@@ -168,10 +174,13 @@ def _from_others(
     for role in (Role.CTV, Role.GTV, Role.VERTEBRA):
         candidates = [match for match in matches if match.role is role]
         near = set(_inside(targets, candidates))
-        stated = _stated([match for match in candidates if match.roi.name in near], role)
+        stated = _stated(
+            [match for match in candidates if match.roi.name in near], role
+        )
         if stated.impossible:
             problem = Text(
-                "'{name}' names a vertebra that does not exist", name=stated.impossible[0]
+                "'{name}' names a vertebra that does not exist",
+                name=stated.impossible[0],
             )
             return _unknown((), problem, ptvs)
         if stated.levels:
@@ -181,7 +190,8 @@ def _from_others(
             unclear = stated.unclear[0]
     if unclear:
         problem = Text(
-            "'{name}' may mean an MR sequence, and no other name states a level", name=unclear
+            "'{name}' may mean an MR sequence, and no other name states a level",
+            name=unclear,
         )
         return _unknown((), problem, ptvs)
     return _unknown((), Text("level not in any name"), ptvs)
@@ -208,7 +218,10 @@ def _refuse_contradiction(levels: tuple[str, ...], stated: tuple[str, ...]) -> N
     unknown = [level for level in levels if level not in LEVELS]
     if unknown:
         raise CaseError(
-            Text("--levels: '{level}' is no vertebral level; write T8 or L2", level=unknown[0])
+            Text(
+                "--levels: '{level}' is no vertebral level; write T8 or L2",
+                level=unknown[0],
+            )
         )
     missing = [level for level in stated if level not in levels]
     if missing:
@@ -224,10 +237,14 @@ def _refuse_contradiction(levels: tuple[str, ...], stated: tuple[str, ...]) -> N
 
 def _against_label(read: TreatedLevels, plan: Plan) -> TreatedLevels:
     """Ask where the plan's label or name states another level and none of the targets'."""
-    texts = [text for text in (plan.instance.label, plan.name, plan.description) if text]
+    texts = [
+        text for text in (plan.instance.label, plan.name, plan.description) if text
+    ]
     for text in texts:
         # T1 to T4 may be MR sequences, C and S with a number courses and set-ups.
-        stated = [level for level in read_levels(text, Role.GTV).stated if level[0] in "TL"]
+        stated = [
+            level for level in read_levels(text, Role.GTV).stated if level[0] in "TL"
+        ]
         if not stated or set(stated) & set(read.levels):
             continue
         problem = Text(

@@ -40,8 +40,13 @@ __all__ = [
 NEURAL_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL)
 STANDS_FOR_CORD = (Role.CORD_PRV, Role.SAC, Role.CANAL)
 SAME_MM = 0.05  # rounding of plane positions, twice
-OUTSIDE_PART, OUTSIDE_CC = 0.01, 0.02  # of a cord outside its PRV: more, and it is not held
-HELD_PART = 0.95  # of a cord in its PRV: less, and one of the two is not what it is called
+OUTSIDE_PART, OUTSIDE_CC = (
+    0.01,
+    0.02,
+)  # of a cord outside its PRV: more, and it is not held
+HELD_PART = (
+    0.95  # of a cord in its PRV: less, and one of the two is not what it is called
+)
 FIRST_CONUS, FIRST_CAUDA = LEVELS.index("T12"), LEVELS.index("L3")
 
 MARGIN = re.compile(r"(?<![\d.])0?(\d(?:\.\d)?)\s*(?:mm)?\s*$", re.IGNORECASE)
@@ -203,15 +208,23 @@ def read_neural(
     dose
         Where a PRV that is made ends with the dose grid.
     """
-    drawn = [_drawn(subject, match) for subject, match in subjects if match.role in NEURAL_ROLES]
+    drawn = [
+        _drawn(subject, match)
+        for subject, match in subjects
+        if match.role in NEURAL_ROLES
+    ]
     known = [one for one in drawn if one.intervals]
     cords = _of(known, Role.CORD)
     extents = tuple(_extent(span, known, rules.continued_mm) for span in spans)
-    held = tuple(_held(cord, prv, spans) for prv in _of(known, Role.CORD_PRV) for cord in cords)
+    held = tuple(
+        _held(cord, prv, spans) for prv in _of(known, Role.CORD_PRV) for cord in cords
+    )
     parts = [*_cord_parts(cords, spans)]
     parts += _stand_ins(known, cords, spans, rules.prv_widest_mm)
     parts += _continued_parts(extents, known, spans)
-    parts += _prv_parts(known, cords, held, rules=rules, structure=prv_structure, dose=dose)
+    parts += _prv_parts(
+        known, cords, held, rules=rules, structure=prv_structure, dose=dose
+    )
     return Neural(
         parts=tuple(parts),
         extents=extents,
@@ -221,7 +234,9 @@ def read_neural(
 
 
 def _drawn(subject: str, match: MatchedROI) -> _Drawn:
-    return _Drawn(subject=subject, match=match, intervals=build_region(match.roi).drawn_mm)
+    return _Drawn(
+        subject=subject, match=match, intervals=build_region(match.roi).drawn_mm
+    )
 
 
 def _of(drawn: Iterable[_Drawn], *roles: Role) -> list[_Drawn]:
@@ -242,7 +257,9 @@ def _merged(intervals: Iterable[Interval]) -> list[Interval]:
     return merged
 
 
-def _without(intervals: Iterable[Interval], taken: Iterable[Interval]) -> list[Interval]:
+def _without(
+    intervals: Iterable[Interval], taken: Iterable[Interval]
+) -> list[Interval]:
     """Return what of some intervals others leave, but for rounding."""
     left = _merged(intervals)
     for low_mm, high_mm in _merged(taken):
@@ -292,7 +309,9 @@ def _is_short_end(gap: Interval, span: Span, continued_mm: float) -> bool:
     low_mm, high_mm = gap
     needed_low_mm, needed_high_mm = span.needed
     at_low_end = low_mm <= needed_low_mm + SAME_MM and high_mm <= span.low_mm + SAME_MM
-    at_high_end = high_mm >= needed_high_mm - SAME_MM and low_mm >= span.high_mm - SAME_MM
+    at_high_end = (
+        high_mm >= needed_high_mm - SAME_MM and low_mm >= span.high_mm - SAME_MM
+    )
     return (at_low_end or at_high_end) and high_mm - low_mm <= continued_mm + SAME_MM
 
 
@@ -308,7 +327,9 @@ def _continued_parts(
 ) -> list[Part]:
     """Carry the outline at each end on that is a little short, grown by what is missing."""
     parts = []
-    gaps = dict.fromkeys((gap, extent.span.zone) for extent in extents for gap in extent.continued)
+    gaps = dict.fromkeys(
+        (gap, extent.span.zone) for extent in extents for gap in extent.continued
+    )
     for number, (gap, zone) in enumerate(gaps, start=1):
         nearest = _nearest(known, gap, zone)
         subject = f"{nearest.subject} (carried on)"
@@ -323,7 +344,9 @@ def _continued_parts(
             how=how,
             is_made=True,
         )
-        parts.append(Part(subject=subject, match=match, kind=kind, zone=_zone_at(gap, spans)))
+        parts.append(
+            Part(subject=subject, match=match, kind=kind, zone=_zone_at(gap, spans))
+        )
     return parts
 
 
@@ -335,7 +358,9 @@ def _nearest(known: Sequence[_Drawn], gap: Interval, zone: Zone) -> _Drawn:
     candidates = _of(known, *order)
 
     def distance(one: _Drawn) -> tuple[float, int]:
-        ends = [abs(end - side) for pair in one.intervals for end in pair for side in gap]
+        ends = [
+            abs(end - side) for pair in one.intervals for end in pair for side in gap
+        ]
         role = one.match.role
         rank = order.index(role) if role in order else len(order)
         return round(min(ends), 1), rank
@@ -360,7 +385,9 @@ def _zone_at(interval: Interval, spans: Sequence[Span]) -> Zone:
     return min(spans, key=away).zone
 
 
-def _by_zone(intervals: Sequence[Interval], spans: Sequence[Span]) -> dict[Zone, list[Interval]]:
+def _by_zone(
+    intervals: Sequence[Interval], spans: Sequence[Span]
+) -> dict[Zone, list[Interval]]:
     """Part intervals by zone: cut at the ends of all spans and half-way between them."""
     cuts = sorted({end for span in spans for end in span.needed})
     ends = sorted(spans, key=lambda span: span.low_mm)
@@ -381,7 +408,10 @@ def _cord_parts(cords: Sequence[_Drawn], spans: Sequence[Span]) -> list[Part]:
     zone = Zone.CORD
     if spans and all(span.cord_zone is Zone.CAUDA for span in spans):
         zone = Zone.CAUDA
-    parts = [Part(subject=one.subject, match=one.match, kind=Kind.CORD, zone=zone) for one in cords]
+    parts = [
+        Part(subject=one.subject, match=one.match, kind=Kind.CORD, zone=zone)
+        for one in cords
+    ]
     if len(cords) < 2:
         return parts
     name = " + ".join(one.match.roi.name for one in cords)
@@ -448,11 +478,17 @@ def _parts_of(
         if free:
             parts.append((Kind.STAND_IN, zone, free))
     named = len(parts) > 1
-    made = [_cut_part(one, kind, zone, pieces, named=named) for kind, zone, pieces in parts]
+    made = [
+        _cut_part(one, kind, zone, pieces, named=named) for kind, zone, pieces in parts
+    ]
     if not made and one.match.role is not Role.CORD_PRV:
         zone = next(iter(zones), Zone.CORD)
         beside = Part(
-            subject=one.subject, match=one.match, kind=Kind.BESIDE, zone=zone, is_graded=False
+            subject=one.subject,
+            match=one.match,
+            kind=Kind.BESIDE,
+            zone=zone,
+            is_graded=False,
         )
         return [beside]
     return made
@@ -484,7 +520,9 @@ def _cut_part(
     return Part(subject=subject, match=match, kind=kind, zone=zone)
 
 
-def _together(pieces: Sequence[ROI], cords: Sequence[_Drawn], parts: Sequence[Part]) -> Part:
+def _together(
+    pieces: Sequence[ROI], cords: Sequence[_Drawn], parts: Sequence[Part]
+) -> Part:
     """Return cord and all that stands for it as one solid, under the limit of the cord."""
     stands = [part for part in parts if part.kind is Kind.STAND_IN]
     zone = Zone.CONUS
@@ -500,7 +538,9 @@ def _together(pieces: Sequence[ROI], cords: Sequence[_Drawn], parts: Sequence[Pa
         how=Text("the cord and what stands for it, as one solid"),
         is_made=True,
     )
-    return Part(subject="cord, put together", match=match, kind=Kind.TOGETHER, zone=zone)
+    return Part(
+        subject="cord, put together", match=match, kind=Kind.TOGETHER, zone=zone
+    )
 
 
 # --- PRV ----------------------------------------------------------------------------------------
@@ -573,7 +613,8 @@ def _is_wide(prv: ROI, cords: Sequence[_Drawn], widest_mm: float) -> bool:
         return named_mm > widest_mm
     region = build_region(prv)
     largest_cc = sum(
-        volume_within_cc(grown(cord.match.roi, widest_mm), region.drawn_mm) for cord in cords
+        volume_within_cc(grown(cord.match.roi, widest_mm), region.drawn_mm)
+        for cord in cords
     )
     return region.volume_cc is not None and region.volume_cc > largest_cc
 

@@ -43,7 +43,9 @@ class _Unknown:
     cure: Text
 
 
-def read_prescription(plan: Plan, declared: Declared, schemes: Schemes) -> PrescriptionReading:
+def read_prescription(
+    plan: Plan, declared: Declared, schemes: Schemes
+) -> PrescriptionReading:
     """Read the prescription by rule: TARGET references with a dose, regions before points.
 
     A dose at a point stands for it only if it is that of an allowed scheme. Never the maximum,
@@ -78,7 +80,10 @@ def read_fractions(plan: Plan) -> int | None:
 
 
 def _reading(
-    plan: Plan, prescription: Prescription | None, fractions: int | None, unknown: _Unknown | None
+    plan: Plan,
+    prescription: Prescription | None,
+    fractions: int | None,
+    unknown: _Unknown | None,
 ) -> PrescriptionReading:
     nothing = _Unknown(Text("the prescription is known"), State.MISSING, EXAMPLE)
     open_question = nothing if unknown is None else unknown
@@ -145,16 +150,25 @@ def _several(rows: Sequence[DoseReference]) -> _Unknown:
         f"'{row.description}' {row.target_prescription_dose_gy:g} Gy" for row in rows
     )
     why = Text("the plan states several target prescription doses: {rows}", rows=listed)
-    cure = Text("say with --rx which of them is the prescription, for example --rx 30Gy/5")
+    cure = Text(
+        "say with --rx which of them is the prescription, for example --rx 30Gy/5"
+    )
     return _Unknown(why, State.DECLARE, cure)
 
 
 def _without_fractions(plan: Plan) -> _Unknown:
     numbers = {group.fractions for group in plan.fraction_groups}
     if len(numbers) < 2:
-        return _Unknown(Text("the plan states no number of fractions"), State.MISSING, EXAMPLE)
-    listed = ", ".join("none" if n is None else str(n) for n in sorted(numbers, key=str))
-    why = Text("the fraction groups of the plan state different numbers: {numbers}", numbers=listed)
+        return _Unknown(
+            Text("the plan states no number of fractions"), State.MISSING, EXAMPLE
+        )
+    listed = ", ".join(
+        "none" if n is None else str(n) for n in sorted(numbers, key=str)
+    )
+    why = Text(
+        "the fraction groups of the plan state different numbers: {numbers}",
+        numbers=listed,
+    )
     cure = Text("export each fraction group as a plan of its own, with its dose")
     return _Unknown(why, State.DECLARE, cure)
 
@@ -207,11 +221,15 @@ def _declared(
     if isinstance(stated, Prescription) and schemes.same_dose(stated.dose_gy, dose_gy):
         source = Text("declared; the plan says the same")
     target = _targets(regions)
-    prescription = Prescription(dose_gy=dose_gy, fractions=fractions, target=target, source=source)
+    prescription = Prescription(
+        dose_gy=dose_gy, fractions=fractions, target=target, source=source
+    )
     return _reading(plan, prescription, fractions, None)
 
 
-def _refuse_other_dose(declared_gy: float, stated_gy: Sequence[float], schemes: Schemes) -> None:
+def _refuse_other_dose(
+    declared_gy: float, stated_gy: Sequence[float], schemes: Schemes
+) -> None:
     """Raise `CaseError` if a plan states doses of regions, and the declared one is not among them."""
     if not stated_gy:
         return

@@ -20,8 +20,12 @@ __all__ = [
     "states_target_dose",
 ]
 
-WITHIN = 0.95  # of an ROI: so much of it in the graded targets, and it is judged with them
-SHARED = 0.5  # of an ROI that looks like a target: less of it in known ones, and it is asked
+WITHIN = (
+    0.95  # of an ROI: so much of it in the graded targets, and it is judged with them
+)
+SHARED = (
+    0.5  # of an ROI that looks like a target: less of it in known ones, and it is asked
+)
 TARGET_ROLES = (Role.PTV, Role.CTV, Role.GTV)
 
 
@@ -75,7 +79,9 @@ def states_target_dose(row: DoseReference) -> bool:
     return row.type.upper() == "TARGET" and dose_gy is not None and dose_gy > 0
 
 
-def named_targets(plan: Plan, structures: StructureSet, *, by_number: bool = True) -> set[str]:
+def named_targets(
+    plan: Plan, structures: StructureSet, *, by_number: bool = True
+) -> set[str]:
     """Return the ROIs that a plan's TARGET dose references name, by name or by number.
 
     Numbers say something in the plan's own structure set only.
@@ -84,7 +90,9 @@ def named_targets(plan: Plan, structures: StructureSet, *, by_number: bool = Tru
     numbers = {row.referenced_roi_number for row in references if by_number} - {None}
     names = {normalise(row.description) for row in references if row.description}
     return {
-        roi.name for roi in structures.rois if roi.number in numbers or normalise(roi.name) in names
+        roi.name
+        for roi in structures.rois
+        if roi.number in numbers or normalise(roi.name) in names
     }
 
 
@@ -92,7 +100,9 @@ def plan_targets(
     plan: Plan, structures: StructureSet, matches: Iterable[MatchedROI]
 ) -> list[MatchedROI]:
     """Return the targets of a plan: those it names, or else all that look like one."""
-    drawn = [match for match in matches if match.role is Role.PTV and match.roi.contours]
+    drawn = [
+        match for match in matches if match.role is Role.PTV and match.roi.contours
+    ]
     named = named_targets(plan, structures)
     own = [match for match in drawn if match.roi.name in named]
     return own or drawn
@@ -115,18 +125,24 @@ def read_targets(
         The levels that the user declares; a PTV of others, which the plan does not name, is left
         out by them.
     """
-    drawn = [match for match in matches if match.role is Role.PTV and match.roi.contours]
+    drawn = [
+        match for match in matches if match.role is Role.PTV and match.roi.contours
+    ]
     own = named_targets(plan, structures) & {match.roi.name for match in drawn}
     standing = {
         match.roi.name: _standing(match.roi, own, named_by_others, declared_levels)
         for match in drawn
     }
     graded = [
-        match.roi for match in drawn if standing[match.roi.name] in (Standing.OWN, Standing.UNNAMED)
+        match.roi
+        for match in drawn
+        if standing[match.roi.name] in (Standing.OWN, Standing.UNNAMED)
     ]
     return Targets(
         standing=standing,
-        prescribed_elsewhere=tuple(_not_judged(plan, structures, graded, declared_levels)),
+        prescribed_elsewhere=tuple(
+            _not_judged(plan, structures, graded, declared_levels)
+        ),
         unclear=tuple(_unclear(matches, [match.roi for match in drawn])),
     )
 
@@ -145,12 +161,17 @@ def _standing(
 
 
 def _not_judged(
-    plan: Plan, structures: StructureSet, graded: Sequence[ROI], declared_levels: tuple[str, ...]
+    plan: Plan,
+    structures: StructureSet,
+    graded: Sequence[ROI],
+    declared_levels: tuple[str, ...],
 ) -> Iterable[Elsewhere]:
     """Yield each prescription to something that is not judged."""
     by_number = {roi.number: roi for roi in structures.rois if roi.number is not None}
     by_name = {roi.name: roi for roi in structures.rois}
-    levels = {level for roi in graded for level in read_levels(roi.name, Role.PTV).stated}
+    levels = {
+        level for roi in graded for level in read_levels(roi.name, Role.PTV).stated
+    }
     levels |= set(declared_levels)
     for row in plan.dose_references:
         if not states_target_dose(row):
@@ -176,7 +197,9 @@ def _to_roi(roi: ROI) -> Elsewhere:
     why = Text("the plan prescribes to '{roi}', which is not judged", roi=roi.name)
     if roi.problem is not None:
         return Elsewhere(why, EXPORT)
-    return Elsewhere(why, Text("if it is a target, add --alias '{roi}=PTV'", roi=roi.name))
+    return Elsewhere(
+        why, Text("if it is a target, add --alias '{roi}=PTV'", roi=roi.name)
+    )
 
 
 def _is_judged(roi: ROI, graded: Sequence[ROI]) -> bool:
@@ -191,7 +214,9 @@ def _is_judged(roi: ROI, graded: Sequence[ROI]) -> bool:
     return share is None or share >= WITHIN
 
 
-def _unclear(matches: Sequence[MatchedROI], known: Sequence[ROI]) -> Iterable[MatchedROI]:
+def _unclear(
+    matches: Sequence[MatchedROI], known: Sequence[ROI]
+) -> Iterable[MatchedROI]:
     """Yield what looks like a target, is not derived from one, and lies elsewhere."""
     union = union_of(known, "all targets") if known else None
     for match in matches:

@@ -5,7 +5,15 @@ from enum import IntEnum, StrEnum
 
 from sbrtcheck.protocol.rules import Basis, Severity
 
-__all__ = ["PUBLISHED_CHECKS", "SEVERITY_OUTCOME", "Outcome", "Row", "Rule", "Section", "State"]
+__all__ = [
+    "PUBLISHED_CHECKS",
+    "SEVERITY_OUTCOME",
+    "Outcome",
+    "Row",
+    "Rule",
+    "Section",
+    "State",
+]
 
 PUBLISHED_CHECKS = "AAPM MPPG 11.a (Xia 2021), plan and data integrity"
 
@@ -93,7 +101,14 @@ SEVERITY_OUTCOME: dict[Severity, Outcome | None] = {
 }
 # A protocol may not silence what is an error or a question in these.
 GUARDED = frozenset(
-    {Section.IDENTITY, Section.DOSE, Section.TARGET, Section.NEURAL, Section.COURSE, Section.PLAN}
+    {
+        Section.IDENTITY,
+        Section.DOSE,
+        Section.TARGET,
+        Section.NEURAL,
+        Section.COURSE,
+        Section.PLAN,
+    }
 )
 
 

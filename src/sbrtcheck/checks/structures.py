@@ -5,7 +5,12 @@ from dataclasses import replace
 
 from sbrtcheck.checks.evidence import Evidence
 from sbrtcheck.checks.findings import not_asked
-from sbrtcheck.checks.limits import graded_finding, kept_by_all_of_it, ladder_of, limit_place
+from sbrtcheck.checks.limits import (
+    graded_finding,
+    kept_by_all_of_it,
+    ladder_of,
+    limit_place,
+)
 from sbrtcheck.checks.neural import numbered
 from sbrtcheck.checks.read_neural import NEURAL_ROLES
 from sbrtcheck.checks.rule import Outcome, Row, Rule, Section, State
@@ -39,7 +44,9 @@ def check_structures(evidence: Evidence) -> Iterator[Finding]:
     fractions = evidence.fractions
     others = [row for row in evidence.protocol.limits if row.fractions != fractions]
     if others:
-        message = Text("{count} limits are of other fraction numbers", count=len(others))
+        message = Text(
+            "{count} limits are of other fraction numbers", count=len(others)
+        )
         yield not_asked(OTHER_FRACTIONS, message, subject="protocol")
     if fractions is None:
         return
@@ -81,7 +88,12 @@ def _answer(
         return finding
     message = Text("not a target of this plan: {m}", m=finding.message)
     return replace(
-        finding, outcome=None, message=message, state=State.NOT_ASKED, cure=None, is_plain=False
+        finding,
+        outcome=None,
+        message=message,
+        state=State.NOT_ASKED,
+        cure=None,
+        is_plain=False,
     )
 
 

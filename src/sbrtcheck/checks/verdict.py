@@ -184,4 +184,9 @@ def exit_code(outcome: Outcome, *, strict: bool = False) -> int:
     """Return the exit code of an outcome; `strict` counts a variation as a failure."""
     if outcome is Outcome.VARIATION and strict:
         return 1
-    return {Outcome.PASS: 0, Outcome.VARIATION: 0, Outcome.UNDECIDED: 3, Outcome.FAIL: 1}[outcome]
+    return {
+        Outcome.PASS: 0,
+        Outcome.VARIATION: 0,
+        Outcome.UNDECIDED: 3,
+        Outcome.FAIL: 1,
+    }[outcome]

@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.set_threshold(GARBAGE)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if "" in arguments:  # a variable that a script left empty is not the current folder
-        sys.stderr.write("sbrtcheck: an argument is empty; name a file, a folder or a value\n")
+        sys.stderr.write(
+            "sbrtcheck: an argument is empty; name a file, a folder or a value\n"
+        )
         sys.exit(COULD_NOT_RUN)
     try:
         app(_with_command(_with_json_value(arguments)), prog_name="sbrtcheck")
@@ -64,7 +66,9 @@ def _with_json_value(arguments: list[str]) -> list[str]:
     for index, word in enumerate(arguments):
         completed.append(word)
         following = arguments[index + 1] if index + 1 < len(arguments) else ""
-        if word == "--json" and not (following == "-" or following.lower().endswith(".json")):
+        if word == "--json" and not (
+            following == "-" or following.lower().endswith(".json")
+        ):
             completed.append("-")
     return completed
 

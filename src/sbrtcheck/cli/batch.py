@@ -34,49 +34,73 @@ class FailOn(StrEnum):
 @app.command()
 def batch(
     roots: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Folders or zip archives with exports.")
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Folders or zip archives with exports."),
     ],
     *,
     out: Annotated[Path, typer.Option("--out", help="The folder that results go to.")],
     cases: Annotated[
-        Path | None, typer.Option("--cases", help="cases.csv: case facts, a row per patient.")
+        Path | None,
+        typer.Option("--cases", help="cases.csv: case facts, a row per patient."),
     ] = None,
     protocol: options.ProtocolName = options.DEFAULT_PROTOCOL,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Keep verdicts in --out whose inputs have not changed."),
+        typer.Option(
+            "--resume", help="Keep verdicts in --out whose inputs have not changed."
+        ),
     ] = False,
     jobs: Annotated[
-        int | None, typer.Option("-j", "--jobs", min=1, help="Plans at once; default: all cores.")
+        int | None,
+        typer.Option("-j", "--jobs", min=1, help="Plans at once; default: all cores."),
     ] = None,
     time_limit: Annotated[
         float,
-        typer.Option("--time-limit", min=1.0, max=86_400.0, help="Seconds that one plan may take."),
+        typer.Option(
+            "--time-limit",
+            min=1.0,
+            max=86_400.0,
+            help="Seconds that one plan may take.",
+        ),
     ] = 300.0,
     memory_limit: Annotated[
         float,
         typer.Option(
-            "--memory-limit", min=1.0, max=1024.0, help="Gigabytes that one process may take."
+            "--memory-limit",
+            min=1.0,
+            max=1024.0,
+            help="Gigabytes that one process may take.",
         ),
     ] = 4.0,
     scheduler: Annotated[
         str | None,
-        typer.Option("--scheduler", metavar="ADDRESS", help="Use a Dask cluster: tcp://host:8786."),
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Use a Dask cluster: tcp://host:8786.",
+        ),
     ] = None,
     fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="The least outcome that is not exit code 0.")
+        FailOn,
+        typer.Option("--fail-on", help="The least outcome that is not exit code 0."),
     ] = FailOn.UNDECIDED,
     key: Annotated[
         Path | None,
-        typer.Option("--key", help="Key for pseudonyms; default: one in the private folder."),
+        typer.Option(
+            "--key", help="Key for pseudonyms; default: one in the private folder."
+        ),
     ] = None,
     private: Annotated[
         Path | None,
-        typer.Option("--private", help="Folder for key and file index; default: one of this user."),
+        typer.Option(
+            "--private",
+            help="Folder for key and file index; default: one of this user.",
+        ),
     ] = None,
     ascii_only: options.Ascii = False,
     phi: Annotated[
-        bool, typer.Option("--phi", help="Let patient identity and paths into the results.")
+        bool,
+        typer.Option("--phi", help="Let patient identity and paths into the results."),
     ] = False,
 ) -> None:
     """Judge every RT Plan below some folders and write tables of all results.
@@ -86,13 +110,20 @@ def batch(
     """
     from sbrtcheck.batch.options import BatchOptions
     from sbrtcheck.batch.page import render_batch
-    from sbrtcheck.batch.pseudonyms import KEY_FILE, Pseudonyms, load_key, private_folder
+    from sbrtcheck.batch.pseudonyms import (
+        KEY_FILE,
+        Pseudonyms,
+        load_key,
+        private_folder,
+    )
     from sbrtcheck.batch.run import run_batch
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol.load import load_protocol
     from sbrtcheck.report.progress import stage_bar
 
-    typed = [path for path in (*roots, out, cases, key, private, Path(protocol)) if path]
+    typed = [
+        path for path in (*roots, out, cases, key, private, Path(protocol)) if path
+    ]
     _require_all(roots)
     try:
         folder = private_folder(private)

@@ -28,11 +28,17 @@ def check(
     path: options.PlanPath,
     *,
     json_file: options.JsonFile = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the verdict.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Every check and note.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Only the verdict.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Every check and note.")
+    ] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour.")] = False,
     ascii_only: options.Ascii = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Variations count as FAIL.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Variations count as FAIL.")
+    ] = False,
     protocol: options.ProtocolName = options.DEFAULT_PROTOCOL,
     struct: options.StructFile = None,
     dose: options.DoseFile = None,

@@ -52,7 +52,9 @@ def declared_by(rx: str | None, aliases: list[str], levels: str | None) -> "Decl
     if rx is not None:
         found = RX.fullmatch(rx.strip())
         if found is None or float(found.group(1)) <= 0 or int(found.group(2)) < 1:
-            usage(f"--rx: '{rx}' is not a prescription; write total dose and fractions: 30Gy/5")
+            usage(
+                f"--rx: '{rx}' is not a prescription; write total dose and fractions: 30Gy/5"
+            )
         prescription = (float(found.group(1)), int(found.group(2)))
     pairs = {}
     for alias in aliases:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @app.command()
 def diff(
-    before: Annotated[Path, typer.Argument(metavar="A.json", help="A verdict, from --json.")],
+    before: Annotated[
+        Path, typer.Argument(metavar="A.json", help="A verdict, from --json.")
+    ],
     after: Annotated[Path, typer.Argument(metavar="B.json", help="Another one.")],
     *,
     json_file: options.JsonFile = None,
@@ -28,8 +30,13 @@ def diff(
     from sbrtcheck.report.diff import compare_recorded, diff_json, diff_text
 
     json_path = json_path_of(json_file)
-    if json_path is not None and json_path.resolve() in (before.resolve(), after.resolve()):
-        usage(f"--json: {json_path} is one of the files to be compared; nothing was written")
+    if json_path is not None and json_path.resolve() in (
+        before.resolve(),
+        after.resolve(),
+    ):
+        usage(
+            f"--json: {json_path} is one of the files to be compared; nothing was written"
+        )
     try:
         found = compare_recorded(_recorded(before), _recorded(after))
     except ReadError as error:
@@ -49,7 +56,9 @@ def _recorded(path: Path) -> "Recorded":
         return read_recorded(path.read_bytes())
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ReadError(Text("cannot be opened: {reason}", reason=reason), path=path) from error
+        raise ReadError(
+            Text("cannot be opened: {reason}", reason=reason), path=path
+        ) from error
     except ReadError as error:
         error.path = path
         raise

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sbrtcheck.cli import options
-from sbrtcheck.cli.common import app, declared_by, page_width, refuse, usage, write_whole
+from sbrtcheck.cli.common import (
+    app,
+    declared_by,
+    page_width,
+    refuse,
+    usage,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     from sbrtcheck.model import ROI, Declared, Plan, Prescription
@@ -27,12 +34,16 @@ def dvh(
     structure: Annotated[
         list[str] | None,
         typer.Option(
-            "-s", "--structure", help="An ROI, or what it is taken for; default: all. Repeatable."
+            "-s",
+            "--structure",
+            help="An ROI, or what it is taken for; default: all. Repeatable.",
         ),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("-m", "--metric", help="D0.035cc, V20Gy, V100%, Dmean ... Repeatable."),
+        typer.Option(
+            "-m", "--metric", help="D0.035cc, V20Gy, V100%, Dmean ... Repeatable."
+        ),
     ] = None,
     csv_file: Annotated[
         str | None,
@@ -61,7 +72,12 @@ def dvh(
     from sbrtcheck.protocol.load import load_protocol
     from sbrtcheck.protocol.names import match_rois
     from sbrtcheck.protocol.rules import Role
-    from sbrtcheck.report.dvhs import curves_csv, metrics_csv, render_metrics, render_overview
+    from sbrtcheck.report.dvhs import (
+        curves_csv,
+        metrics_csv,
+        render_metrics,
+        render_overview,
+    )
     from sbrtcheck.report.words import Voice
 
     metrics = _metrics(metric or [])
@@ -80,7 +96,10 @@ def dvh(
     if metrics:
         targets = [match.roi for match in matches if match.role is Role.PTV]
         bands = [
-            replace(compute_band(roi, case.dose), beyond=bound_beyond_gy(roi, case.dose, targets))
+            replace(
+                compute_band(roi, case.dose),
+                beyond=bound_beyond_gy(roi, case.dose, targets),
+            )
             for roi in rois
         ]
         page = render_metrics(
@@ -125,7 +144,9 @@ def _metrics(texts: Sequence[str]) -> "list[Metric]":
         usage(f"--metric: not a metric\n{error}")
     for asked in metrics:
         if asked.kind in INDICES:
-            usage(f"--metric: {asked} needs isodose volumes; `sbrtcheck check` reports it")
+            usage(
+                f"--metric: {asked} needs isodose volumes; `sbrtcheck check` reports it"
+            )
     return metrics
 
 
@@ -136,11 +157,15 @@ def _chosen(matches: "Sequence[MatchedROI]", names: Sequence[str]) -> "list[ROI]
     chosen: dict[int, ROI] = {}
     for name in names:
         asked = name.strip().casefold()
-        found = [match for match in matches if match.roi.name.strip().casefold() == asked]
+        found = [
+            match for match in matches if match.roi.name.strip().casefold() == asked
+        ]
         if not found:
             found = [match for match in matches if _taken_for(match) == asked]
         if not found:
-            usage(f"--structure: no ROI is called or taken for '{name}'; see sbrtcheck structures")
+            usage(
+                f"--structure: no ROI is called or taken for '{name}'; see sbrtcheck structures"
+            )
         chosen |= {id(match.roi): match.roi for match in found}
     return list(chosen.values())
 

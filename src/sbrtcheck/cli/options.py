@@ -13,14 +13,19 @@ if TYPE_CHECKING:
 DEFAULT_PROTOCOL = "nct06756087"
 
 PlanPath = Annotated[
-    Path, typer.Argument(help="RT Plan, RT Structure Set, RT Dose, or a folder with one plan.")
+    Path,
+    typer.Argument(
+        help="RT Plan, RT Structure Set, RT Dose, or a folder with one plan."
+    ),
 ]
 ProtocolName = Annotated[
     str, typer.Option("--protocol", help="Name of a shipped protocol, or a TOML file.")
 ]
 Alias = Annotated[
     list[str] | None,
-    typer.Option("--alias", help="What an ROI stands for: 'my cord=SpinalCord'. Repeatable."),
+    typer.Option(
+        "--alias", help="What an ROI stands for: 'my cord=SpinalCord'. Repeatable."
+    ),
 ]
 Ascii = Annotated[bool, typer.Option("--ascii", help="ASCII characters only.")]
 JsonFile = Annotated[
@@ -31,17 +36,23 @@ JsonFile = Annotated[
         help="Write JSON to FILE (ending in .json), or to standard output without FILE.",
     ),
 ]
-Phi = Annotated[bool, typer.Option("--phi", help="Show patient identity and file names.")]
+Phi = Annotated[
+    bool, typer.Option("--phi", help="Show patient identity and file names.")
+]
 StructFile = Annotated[
-    str | None, typer.Option("--struct", help="Structure set: a file, or the end of its UID.")
+    str | None,
+    typer.Option("--struct", help="Structure set: a file, or the end of its UID."),
 ]
 DoseFile = Annotated[
     str | None, typer.Option("--dose", help="Dose: a file, or the end of its UID.")
 ]
 Rx = Annotated[
-    str | None, typer.Option("--rx", help="Prescription where the plan has none: 30Gy/5.")
+    str | None,
+    typer.Option("--rx", help="Prescription where the plan has none: 30Gy/5."),
 ]
-LevelNames = Annotated[str | None, typer.Option("--levels", help="Treated levels: T8 or T11,T12.")]
+LevelNames = Annotated[
+    str | None, typer.Option("--levels", help="Treated levels: T8 or T11,T12.")
+]
 WithPlans = Annotated[
     list[str] | None,
     typer.Option(
@@ -60,7 +71,8 @@ Within = Annotated[
     ),
 ]
 CaseFile = Annotated[
-    Path | None, typer.Option("--case", help="Case facts; default: case.toml beside the plan.")
+    Path | None,
+    typer.Option("--case", help="Case facts; default: case.toml beside the plan."),
 ]
 
 
@@ -88,7 +100,14 @@ class CaseOptions:
     @property
     def typed(self) -> list[Path]:
         """Return every path that was typed: these may be shown."""
-        names = (self.path, self.struct, self.dose, self.protocol, self.case_file, self.within)
+        names = (
+            self.path,
+            self.struct,
+            self.dose,
+            self.protocol,
+            self.case_file,
+            self.within,
+        )
         return [Path(name) for name in (*names, *self.added) if name]
 
     def files(self) -> "Options":
@@ -110,4 +129,6 @@ class CaseOptions:
             usage("--alone and --with contradict each other; give one of them")
         aliases = [] if self.alias is None else self.alias
         declared = declared_by(self.rx, aliases, self.levels)
-        return replace(declared, alone=self.alone, facts=facts_of(self.path, self.case_file))
+        return replace(
+            declared, alone=self.alone, facts=facts_of(self.path, self.case_file)
+        )

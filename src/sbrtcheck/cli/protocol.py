@@ -25,12 +25,16 @@ def list_protocols() -> None:
 
     for name in shipped_protocols():
         title = load_protocol(name).protocol
-        sys.stdout.write(f"{name:24} {title.version:8} {title.status:9} {title.title}\n")
+        sys.stdout.write(
+            f"{name:24} {title.version:8} {title.status:9} {title.title}\n"
+        )
 
 
 @protocol_app.command("show")
 def show_protocol(
-    name: Annotated[str, typer.Argument(help="Name or TOML file.")] = options.DEFAULT_PROTOCOL,
+    name: Annotated[
+        str, typer.Argument(help="Name or TOML file.")
+    ] = options.DEFAULT_PROTOCOL,
 ) -> None:
     """Show a protocol: schemes, levels, limits, each with basis and source."""
     from sbrtcheck.errors import SbrtCheckError
@@ -46,7 +50,9 @@ def show_protocol(
 
 @protocol_app.command("lint")
 def lint_protocol(
-    file: Annotated[Path, typer.Argument(help="TOML file, or name of a shipped protocol.")],
+    file: Annotated[
+        Path, typer.Argument(help="TOML file, or name of a shipped protocol.")
+    ],
 ) -> None:
     """Find what is wrong or doubtful in a protocol file; exit 1 if anything is."""
     from sbrtcheck.protocol.lint import lint
@@ -54,7 +60,9 @@ def lint_protocol(
     problems = (*lint(file), *_unknown_checks(file))
     for problem in problems:
         sys.stdout.write(f"{problem}\n")
-    words = {0: "no problems", 1: "1 problem"}.get(len(problems), f"{len(problems)} problems")
+    words = {0: "no problems", 1: "1 problem"}.get(
+        len(problems), f"{len(problems)} problems"
+    )
     sys.stdout.write(f"{words}\n")
     raise typer.Exit(1 if problems else 0)
 
@@ -79,7 +87,9 @@ def _unknown_checks(file: Path) -> tuple[str, ...]:
 @protocol_app.command("schema")
 def print_schema(
     *,
-    case: Annotated[bool, typer.Option("--case", help="That of case.toml instead.")] = False,
+    case: Annotated[
+        bool, typer.Option("--case", help="That of case.toml instead.")
+    ] = False,
 ) -> None:
     """Print the JSON Schema of protocol files, for editors."""
     import json

@@ -53,7 +53,11 @@ def robustness(
     from sbrtcheck.dossier import open_case
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol.load import load_protocol
-    from sbrtcheck.report.robustness import exit_code, render_robustness, render_robustness_json
+    from sbrtcheck.report.robustness import (
+        exit_code,
+        render_robustness,
+        render_robustness_json,
+    )
     from sbrtcheck.robustness import assess
 
     json_path = json_path_of(json_file)
@@ -78,11 +82,15 @@ def robustness(
     except SbrtCheckError as error:
         refuse(error, asked.typed, phi=phi)
     if json_path is not None:
-        write_whole(json_path, render_robustness_json(found, phi=phi) + "\n", option="--json")
+        write_whole(
+            json_path, render_robustness_json(found, phi=phi) + "\n", option="--json"
+        )
     if json_file == "-":
         sys.stdout.write(render_robustness_json(found, phi=phi) + "\n")
     else:
-        text = render_robustness(found, phi=phi, width=page_width(), ascii_only=ascii_only)
+        text = render_robustness(
+            found, phi=phi, width=page_width(), ascii_only=ascii_only
+        )
         sys.stdout.write(text)
     raise typer.Exit(exit_code(found))
 

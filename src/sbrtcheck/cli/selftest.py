@@ -22,10 +22,16 @@ SHEET_WIDTH = 132
 def selftest(
     *,
     folder: Annotated[
-        Path, typer.Option("--out", help="Where the commissioning sheet goes; default: here.")
+        Path,
+        typer.Option(
+            "--out", help="Where the commissioning sheet goes; default: here."
+        ),
     ] = Path(),
     verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Every answer, not the worst of each subject.")
+        bool,
+        typer.Option(
+            "-v", "--verbose", help="Every answer, not the worst of each subject."
+        ),
     ] = False,
     ascii_only: options.Ascii = False,
 ) -> None:
@@ -33,7 +39,11 @@ def selftest(
 
     Exit codes: 0 all answers within the allowed errors, 1 any outside, 2 could not run.
     """
-    from sbrtcheck.report.selftest import progress_bar, render_selftest, render_selftest_json
+    from sbrtcheck.report.selftest import (
+        progress_bar,
+        render_selftest,
+        render_selftest_json,
+    )
     from sbrtcheck.selftest import phantoms, run_selftest
 
     if not folder.is_dir():
@@ -55,9 +65,13 @@ def selftest(
     sheet = folder / f"sbrtcheck-selftest-{now:%Y-%m-%d}"
     whole = render_selftest(answers, about, width=SHEET_WIDTH, every=True)
     write_whole(
-        sheet.with_suffix(".json"), render_selftest_json(answers, about) + "\n", option="--out"
+        sheet.with_suffix(".json"),
+        render_selftest_json(answers, about) + "\n",
+        option="--out",
     )
     write_whole(sheet.with_suffix(".txt"), whole, option="--out")
-    page = render_selftest(answers, about, width=page_width(), every=verbose, ascii_only=ascii_only)
+    page = render_selftest(
+        answers, about, width=page_width(), every=verbose, ascii_only=ascii_only
+    )
     sys.stdout.write(page + f"Written to {sheet.with_suffix('.json')} and .txt\n")
     raise typer.Exit(0 if all(answer.passes for answer in answers) else 1)

@@ -29,7 +29,9 @@ def structures(
     try:
         loaded = load_protocol(protocol)
         own = load_structures(path)
-        matches = match_rois(own.rois, loaded, declared_by(None, alias or [], None).aliases)
+        matches = match_rois(
+            own.rois, loaded, declared_by(None, alias or [], None).aliases
+        )
     except SbrtCheckError as error:
         refuse(error, [path, Path(protocol)], phi=phi)
     text = render_structures(
@@ -40,10 +42,14 @@ def structures(
 
 @app.command()
 def find(
-    path: Annotated[Path, typer.Argument(help="RT Plan, RT Structure Set, RT Dose, or a folder.")],
+    path: Annotated[
+        Path, typer.Argument(help="RT Plan, RT Structure Set, RT Dose, or a folder.")
+    ],
     *,
     ascii_only: options.Ascii = False,
-    phi: Annotated[bool, typer.Option("--phi", help="Show labels and file names.")] = False,
+    phi: Annotated[
+        bool, typer.Option("--phi", help="Show labels and file names.")
+    ] = False,
 ) -> None:
     """Show every file seen around a plan, what it is to the plan, and why. Nothing is judged."""
     from sbrtcheck.dossier import survey
@@ -54,4 +60,6 @@ def find(
         rows = survey(path)
     except SbrtCheckError as error:
         refuse(error, [path], phi=phi)
-    sys.stdout.write(render_survey(rows, phi=phi, width=page_width(), ascii_only=ascii_only))
+    sys.stdout.write(
+        render_survey(rows, phi=phi, width=page_width(), ascii_only=ascii_only)
+    )

@@ -10,7 +10,9 @@ from sbrtcheck.model import FloatArray
 
 __all__ = ["Areas", "closing_mm", "mean_area", "parabolas"]
 
-CLOSED = 0.1  # of an end's area: a parabola that comes as near to nothing as this has an end
+CLOSED = (
+    0.1  # of an end's area: a parabola that comes as near to nothing as this has an end
+)
 
 
 class Areas(NamedTuple):
@@ -28,7 +30,9 @@ class Areas(NamedTuple):
     slope: FloatArray
 
 
-def parabolas(area_mm2: FloatArray, z_mm: FloatArray, others: Sequence[tuple[int, ...]]) -> Areas:
+def parabolas(
+    area_mm2: FloatArray, z_mm: FloatArray, others: Sequence[tuple[int, ...]]
+) -> Areas:
     """Fit a parabola to the areas of each row and its others."""
     rows = np.arange(len(area_mm2))
     below, above = np.full((2, rows.size), -1)
@@ -36,9 +40,13 @@ def parabolas(area_mm2: FloatArray, z_mm: FloatArray, others: Sequence[tuple[int
     three = []
     for row, two in enumerate(others):
         for other in two:
-            if z_mm[other] < z_mm[row] and (below[row] < 0 or z_mm[other] > z_mm[below[row]]):
+            if z_mm[other] < z_mm[row] and (
+                below[row] < 0 or z_mm[other] > z_mm[below[row]]
+            ):
                 below[row] = other
-            if z_mm[other] > z_mm[row] and (above[row] < 0 or z_mm[other] < z_mm[above[row]]):
+            if z_mm[other] > z_mm[row] and (
+                above[row] < 0 or z_mm[other] < z_mm[above[row]]
+            ):
                 above[row] = other
         if len(two) == 2:
             three.append((row, *two))
@@ -49,7 +57,8 @@ def parabolas(area_mm2: FloatArray, z_mm: FloatArray, others: Sequence[tuple[int
         at = np.array(three)
         x, y = z_mm[at].T, area_mm2[at].T
         curvature[at[:, 0]] = 2 * sum(
-            y[i] / ((x[i] - x[j]) * (x[i] - x[k])) for i, j, k in ((0, 1, 2), (1, 0, 2), (2, 0, 1))
+            y[i] / ((x[i] - x[j]) * (x[i] - x[k]))
+            for i, j, k in ((0, 1, 2), (1, 0, 2), (2, 0, 1))
         )
     gap_mm = np.where(near == rows, 1.0, np.abs(z_mm[near] - z_mm))
     slope = (area_mm2 - area_mm2[near]) / gap_mm + curvature / 2 * gap_mm
@@ -83,7 +92,8 @@ def mean_area(
     """Return the mean area of layers: two points of Gauss give that of a parabola exactly."""
     away_mm = thickness_mm / np.sqrt(12)
     return (
-        _area_at(areas, row, height_mm - away_mm) + _area_at(areas, row, height_mm + away_mm)
+        _area_at(areas, row, height_mm - away_mm)
+        + _area_at(areas, row, height_mm + away_mm)
     ) / 2
 
 

@@ -9,7 +9,15 @@ import shapely
 
 from sbrtcheck.contours.drawn import oriented_rings
 from sbrtcheck.contours.region import Region, Slab, build_region, outline_of, overlap_cc
-from sbrtcheck.model import NEXT_PLANE, ONE_PLANE, ROI, SAME_PLANE_MM, Contour, FloatArray, Text
+from sbrtcheck.model import (
+    NEXT_PLANE,
+    ONE_PLANE,
+    ROI,
+    SAME_PLANE_MM,
+    Contour,
+    FloatArray,
+    Text,
+)
 
 __all__ = [
     "between",
@@ -20,7 +28,9 @@ __all__ = [
     "volume_within_cc",
 ]
 
-SAME_SPACING = 0.05  # spacings that differ by less than this part may be of the same planes
+SAME_SPACING = (
+    0.05  # spacings that differ by less than this part may be of the same planes
+)
 PARTS = 4  # of the finest spacing: layers of ROIs that are drawn on different planes
 LEAST_GROWTH_MM = 2.0  # what is carried on into the unknown is at least this much wider
 QUARTER = 8  # corners of a quarter of a circle
@@ -68,7 +78,11 @@ def between(roi: ROI, intervals_mm: Sequence[tuple[float, float]]) -> ROI:
     steps_mm = np.diff([slab.z_mm for slab in kept])
     shifts_mm = [0.0]
     spacing_mm = region.spacing_mm
-    if spacing_mm is not None and steps_mm.size and steps_mm.min() > NEXT_PLANE * spacing_mm:
+    if (
+        spacing_mm is not None
+        and steps_mm.size
+        and steps_mm.min() > NEXT_PLANE * spacing_mm
+    ):
         # Single planes far apart would not tell their spacing: each is drawn twice.
         shifts_mm = [-spacing_mm / 4, spacing_mm / 4]
     contours = (
@@ -114,7 +128,9 @@ def volume_within_cc(roi: ROI, intervals_mm: Sequence[tuple[float, float]]) -> f
     return _volume_cc(_part(build_region(roi), intervals_mm))
 
 
-def volume_outside_cc(inner: ROI, outer: ROI, intervals_mm: Sequence[tuple[float, float]]) -> float:
+def volume_outside_cc(
+    inner: ROI, outer: ROI, intervals_mm: Sequence[tuple[float, float]]
+) -> float:
     """Return the volume of an ROI that is not in another one, where z lies in an interval."""
     part = _part(build_region(inner), intervals_mm)
     outside_cc = _volume_cc(part) - overlap_cc(part, build_region(outer))
@@ -166,7 +182,9 @@ def _layers_mm(solids: Sequence[Region]) -> tuple[FloatArray, float]:
     """Return the middles of thin layers from the lowest to the highest end, and their height."""
     low_mm = min(region.slabs[0].low_mm for region in solids)
     high_mm = max(region.slabs[-1].high_mm for region in solids)
-    count = int(np.ceil((high_mm - low_mm) / (min(_spacings_mm(solids)) / PARTS) - WHOLE))
+    count = int(
+        np.ceil((high_mm - low_mm) / (min(_spacings_mm(solids)) / PARTS) - WHOLE)
+    )
     step_mm = (high_mm - low_mm) / count
     return np.asarray(low_mm + step_mm * (np.arange(count) + 0.5)), step_mm
 
@@ -191,7 +209,10 @@ def _contours(outline: shapely.Geometry, z_mm: float) -> Iterator[Contour]:
 
 
 def _is_in(z_mm: float, intervals_mm: Sequence[tuple[float, float]]) -> bool:
-    return any(low - SAME_PLANE_MM <= z_mm <= high + SAME_PLANE_MM for low, high in intervals_mm)
+    return any(
+        low - SAME_PLANE_MM <= z_mm <= high + SAME_PLANE_MM
+        for low, high in intervals_mm
+    )
 
 
 def _volume_cc(part: Region) -> float:
@@ -223,7 +244,9 @@ def _carried_on(end: Slab, missing_mm: float, step_mm: float) -> Iterator[Contou
     """Yield the outline of an end slab, grown, on planes that follow it."""
     if missing_mm <= 0:
         return
-    grown = shapely.buffer(outline_of(end), max(missing_mm, LEAST_GROWTH_MM), quad_segs=QUARTER)
+    grown = shapely.buffer(
+        outline_of(end), max(missing_mm, LEAST_GROWTH_MM), quad_segs=QUARTER
+    )
     count = int(np.ceil(missing_mm / abs(step_mm) - WHOLE))
     for plane in range(1, count + 1):
         yield from _contours(grown, end.z_mm + plane * step_mm)

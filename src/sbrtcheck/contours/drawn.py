@@ -21,13 +21,26 @@ from sbrtcheck.model import (
     frozen_array,
 )
 
-__all__ = ["MIN_AREA_MM2", "Plane", "drawn_planes", "joined", "oriented_rings", "outline_of_rings"]
+__all__ = [
+    "MIN_AREA_MM2",
+    "Plane",
+    "drawn_planes",
+    "joined",
+    "oriented_rings",
+    "outline_of_rings",
+]
 
 MIN_AREA_MM2 = 1e-4  # below this a ring is a line or a point
-DUPLICATE = 1e-4  # rings that differ by less than this part of their area are the same ring
-NESTED = 0.01  # a ring counts as inside another if no more than this part of it sticks out
+DUPLICATE = (
+    1e-4  # rings that differ by less than this part of their area are the same ring
+)
+NESTED = (
+    0.01  # a ring counts as inside another if no more than this part of it sticks out
+)
 THIN = 0.1  # of a ring: holes that leave less of it are copies of the ring
-LONGEST_CHAIN = 2 / 3  # of the spacing: as far apart may the planes be that join one by one
+LONGEST_CHAIN = (
+    2 / 3
+)  # of the spacing: as far apart may the planes be that join one by one
 
 
 class Plane(NamedTuple):
@@ -58,7 +71,9 @@ def drawn_planes(roi: ROI) -> tuple[tuple[Plane, ...], tuple[Text, ...]]:
     if not roi.fills_thin_holes:
         return tuple(planes), tuple(notes)
     filled = [_without_copies(plane) for plane in planes]
-    count = sum(len(a.rings) > len(b.rings) for a, b in zip(planes, filled, strict=True))
+    count = sum(
+        len(a.rings) > len(b.rings) for a, b in zip(planes, filled, strict=True)
+    )
     if count:
         sentence = "on {count} planes a contour is repeated a little smaller: a copy, not a hole"
         notes.append(Text(sentence, count=count))
@@ -100,7 +115,9 @@ def _mended(rings: list[_Ring], areas_mm2: FloatArray) -> _Mended:
 def _by_plane(rings: list[_Ring]) -> list[tuple[float, list[int]]]:
     """Return the height of each plane, ascending, and which rings lie in it."""
     levels = distinct(ring.z_mm for ring in rings)
-    owner = np.abs(np.subtract.outer([ring.z_mm for ring in rings], levels)).argmin(axis=1)
+    owner = np.abs(np.subtract.outer([ring.z_mm for ring in rings], levels)).argmin(
+        axis=1
+    )
     members: list[list[int]] = [[] for _ in levels]
     for index, plane in enumerate(owner.tolist()):
         members[plane].append(index)
@@ -116,12 +133,19 @@ def _resolved(
 ) -> tuple[tuple[Plane, ...], tuple[Text, ...]]:
     """Return what some rings enclose together as one plane, none where they cancel, with notes."""
     polygons = whole.polygons[indices]
-    depth = _depths(polygons, whole.bounds_mm[indices]) if whole.intact[indices].all() else None
+    depth = (
+        _depths(polygons, whole.bounds_mm[indices])
+        if whole.intact[indices].all()
+        else None
+    )
     if depth is not None:
         # As drawn: a ring inside an odd number of others is a hole.
         backwards = (areas_mm2[indices] < 0) != (depth % 2 == 1)
         turned = zip(indices, backwards.tolist(), strict=True)
-        drawn = (_turned(rings[i].points_mm) if turn else rings[i].points_mm for i, turn in turned)
+        drawn = (
+            _turned(rings[i].points_mm) if turn else rings[i].points_mm
+            for i, turn in turned
+        )
         return (Plane(z_mm, tuple(drawn)),), ()
     xor = any(rings[index].xor for index in indices)
     outline, notes = _combine(list(polygons), xor=xor)
@@ -188,7 +212,9 @@ def outline_of_rings(rings: Sequence[FloatArray]) -> shapely.Geometry:
     return outline
 
 
-def _depths(polygons: NDArray[np.object_], bounds_mm: FloatArray) -> NDArray[np.intp] | None:
+def _depths(
+    polygons: NDArray[np.object_], bounds_mm: FloatArray
+) -> NDArray[np.intp] | None:
     """Return how many other rings each ring lies inside of; None where any two meet.
 
     `bounds_mm` are least x and y and largest x and y of each.
@@ -308,7 +334,8 @@ def oriented_rings(outline: shapely.Geometry) -> tuple[FloatArray, ...]:
             continue
         rings.append(_counter_clockwise(shapely.get_coordinates(part.exterior)[:-1]))
         rings.extend(
-            _counter_clockwise(shapely.get_coordinates(hole)[:-1])[::-1] for hole in part.interiors
+            _counter_clockwise(shapely.get_coordinates(hole)[:-1])[::-1]
+            for hole in part.interiors
         )
     if not rings:
         return ()

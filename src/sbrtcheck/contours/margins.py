@@ -68,16 +68,22 @@ def grown(roi: ROI, margin_mm: float | tuple[float, float, float]) -> ROI:
     reach = np.maximum(np.abs(margins_mm), LEAST_MM)
     outward = bool(margins_mm.max() > 0)
     sections = _sections(region, reach)
-    low_mm, high_mm = sections.pieces[0][0] * reach[2], sections.pieces[-1][1] * reach[2]
+    low_mm, high_mm = (
+        sections.pieces[0][0] * reach[2],
+        sections.pieces[-1][1] * reach[2],
+    )
     sign, outline_at = -1, _difference_at
     if outward:
         sign, outline_at = 1, _sum_at
-    planes_mm = _planes_mm(low_mm - sign * reach[2], high_mm + sign * reach[2], roi, reach[2])
+    planes_mm = _planes_mm(
+        low_mm - sign * reach[2], high_mm + sign * reach[2], roi, reach[2]
+    )
     contours: list[Contour] = []
     for z_mm in planes_mm.tolist():
         outline = outline_at(sections, z_mm / reach[2])
         contours += [
-            Contour(points_mm=ring * reach[:2], z_mm=z_mm) for ring in oriented_rings(outline)
+            Contour(points_mm=ring * reach[:2], z_mm=z_mm)
+            for ring in oriented_rings(outline)
         ]
     spacing_mm = None
     if planes_mm.size > 1:
@@ -126,7 +132,9 @@ def _sections(region: Region, reach: FloatArray) -> _Sections:
     pieces: list[list[float]] = []
     outlines = []
     for slab in shaped(region, 0.0, SECTION * reach[2]).slabs:
-        outlines.append(shapely.transform(_outline(slab), lambda points: points / reach[:2]))
+        outlines.append(
+            shapely.transform(_outline(slab), lambda points: points / reach[:2])
+        )
         low, high = slab.low_mm / reach[2], slab.high_mm / reach[2]
         # An outline that does not change stands for all of its slab, one that moves for its
         # middle: all of the layers would be steps.
@@ -153,7 +161,9 @@ def _outline(slab: Slab) -> shapely.Geometry:
     mended = shapely.make_valid(polygons, method="structure", keep_collapsed=False)
     whole = np.asarray(mended, dtype=object)
     hole = np.array([signed_area_mm2(ring) < 0 for ring in slab.rings])
-    return shapely.difference(shapely.union_all(whole[~hole]), shapely.union_all(whole[hole]))
+    return shapely.difference(
+        shapely.union_all(whole[~hole]), shapely.union_all(whole[hole])
+    )
 
 
 def _planes_mm(low_mm: float, high_mm: float, roi: ROI, reach_mm: float) -> FloatArray:
@@ -179,4 +189,6 @@ def _difference_at(sections: _Sections, z: float) -> shapely.Geometry:
     if not any(low + 1 <= z <= high - 1 for low, high in sections.pieces):
         return shapely.Polygon()
     outlines, offsets = sections.near(z)
-    return shapely.intersection_all(shapely.buffer(outlines, -offsets, quad_segs=QUARTER))
+    return shapely.intersection_all(
+        shapely.buffer(outlines, -offsets, quad_segs=QUARTER)
+    )

@@ -42,13 +42,20 @@ def outlines_of(planes: Planes, layers: Layers) -> list[tuple[FloatArray, ...]]:
         matched = [match_of(planes, plane, other) for other in near]
         for own in range(len(planes.slabs[plane].rings)):
             others[first[plane] + own] = tuple(
-                int(first[other]) + theirs[own] for other, theirs in zip(near, matched, strict=True)
+                int(first[other]) + theirs[own]
+                for other, theirs in zip(near, matched, strict=True)
             )
     z_mm = np.repeat(planes.z_mm, np.diff(first))
     areas = parabolas(
-        np.abs(ring_areas_mm2([ring for slab in planes.slabs for ring in slab.rings])), z_mm, others
+        np.abs(ring_areas_mm2([ring for slab in planes.slabs for ring in slab.rings])),
+        z_mm,
+        others,
     )
-    moving = [ring for plane in layers.of_plane for ring in range(first[plane], first[plane + 1])]
+    moving = [
+        ring
+        for plane in layers.of_plane
+        for ring in range(first[plane], first[plane + 1])
+    ]
     distance_mm = np.zeros((2, len(rings.points_mm)))
     for slot in (0, 1):
         measured = [ring for ring in moving if len(others[ring]) > slot]
@@ -61,7 +68,9 @@ def _dense(slabs: Sequence[Slab]) -> _Rings:
     """Put the rings of slabs end to end, their long edges cut."""
     # Areas come from the outlines themselves; to move, some of very many corners are enough.
     rings = [
-        ring[:: int(np.ceil(len(ring) / MOST_CORNERS))] for slab in slabs for ring in slab.rings
+        ring[:: int(np.ceil(len(ring) / MOST_CORNERS))]
+        for slab in slabs
+        for ring in slab.rings
     ]
     of_plane = np.cumsum([0, *(len(slab.rings) for slab in slabs)])
     given = np.array([len(ring) for ring in rings])
@@ -103,7 +112,9 @@ def _measure(
     first = 0
     while first < order.size:
         # Rings of like size together, in blocks that bound the memory.
-        last = min(first + max(1, BLOCK // int(size[:, order[first]].max()) ** 2), order.size)
+        last = min(
+            first + max(1, BLOCK // int(size[:, order[first]].max()) ** 2), order.size
+        )
         block = order[first:last]
         distance_mm[_corners(rings, pairs[0, block])[0]] = _signed_distance_mm(
             rings, pairs[0, block], pairs[1, block]
@@ -111,7 +122,9 @@ def _measure(
         first = last
 
 
-def _corners(rings: _Rings, chosen: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _corners(
+    rings: _Rings, chosen: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the corners of rings, end to end, and the place of each in a row per ring."""
     count = rings.corners[chosen]
     row = np.repeat(np.arange(chosen.size), count)
@@ -134,9 +147,13 @@ def _signed_distance_mm(
         rings.start[theirs]
     ]  # near the origin, where squares keep their digits
     points = np.zeros((own.size * width, 2))
-    points[at_place] = rings.points_mm[at] - np.repeat(middle, rings.corners[own], axis=0)
+    points[at_place] = rings.points_mm[at] - np.repeat(
+        middle, rings.corners[own], axis=0
+    )
     others = np.zeros((own.size * other_width, 2))
-    others[to_place] = rings.points_mm[to] - np.repeat(middle, rings.corners[theirs], axis=0)
+    others[to_place] = rings.points_mm[to] - np.repeat(
+        middle, rings.corners[theirs], axis=0
+    )
     square = np.full(own.size * other_width, np.inf)
     square[to_place] = (others[to_place] ** 2).sum(axis=1)
     blocks = others.reshape(own.size, other_width, 2).transpose(0, 2, 1)
@@ -155,7 +172,9 @@ def _signed_distance_mm(
     ]
     (one_mm, one_away, one_in), (two_mm, two_away, two_in) = found
     further = np.abs(two_mm) > np.abs(one_mm)
-    second = np.where(one_in | two_in, two_in & ~(one_in & (one_away <= two_away)), further)
+    second = np.where(
+        one_in | two_in, two_in & ~(one_in & (one_away <= two_away)), further
+    )
     return np.where(second, two_mm, one_mm)
 
 
@@ -179,7 +198,9 @@ def _weights(planes: Planes, layers: Layers) -> FloatArray:
     one_mm, other_mm = others_mm[0, layers.plane], others_mm[1, layers.plane]
     t_mm, alone = layers.height_mm, np.isinf(other_mm)
     far_mm = np.where(alone, 2 * one_mm, other_mm)
-    one: FloatArray = t_mm / one_mm * np.where(alone, 1.0, (t_mm - far_mm) / (one_mm - far_mm))
+    one: FloatArray = (
+        t_mm / one_mm * np.where(alone, 1.0, (t_mm - far_mm) / (one_mm - far_mm))
+    )
     two = np.where(alone, 0.0, t_mm / far_mm * (t_mm - one_mm) / (far_mm - one_mm))
     return np.stack([one, two])
 
@@ -205,7 +226,9 @@ def _moved(
     deepest_mm = MOST * areas.area_mm2 / rings.perimeter_mm
     move_mm = np.maximum(move_mm, -deepest_mm[ring][row])
     points = rings.points_mm[corner] + rings.normal[corner] * move_mm[:, None]
-    wanted_mm2 = mean_area(areas, ring, layers.height_mm[layer], layers.thickness_mm[layer])
+    wanted_mm2 = mean_area(
+        areas, ring, layers.height_mm[layer], layers.thickness_mm[layer]
+    )
     own_mm2 = areas.area_mm2[ring]
     sign = np.sign(_centroids(rings.points_mm, rings.start, rings.corners)[0])[ring]
     area_mm2, middle = _centroids(points, start, count)

@@ -79,12 +79,18 @@ def _matched(
         return (0,)
     middles, signs = (
         [np.array([ring.mean(axis=0) for ring in rings]) for rings in (below, above)],
-        [np.array([signed_area_mm2(ring) > 0 for ring in rings]) for rings in (below, above)],
+        [
+            np.array([signed_area_mm2(ring) > 0 for ring in rings])
+            for rings in (below, above)
+        ],
     )
     distance = np.linalg.norm(middles[0][:, None] - middles[1], axis=2)
     distance[signs[0][:, None] != signs[1]] = np.inf
     nearest = distance.argmin(axis=1)
-    clear = len(set(nearest.tolist())) == len(below) and np.isfinite(distance.min(axis=1)).all()
+    clear = (
+        len(set(nearest.tolist())) == len(below)
+        and np.isfinite(distance.min(axis=1)).all()
+    )
     if not clear:
         return None
     return tuple(nearest.tolist())
@@ -95,4 +101,6 @@ def match_of(planes: Planes, plane: int, other: int) -> tuple[int, ...]:
     if (plane, other) in planes.match:
         return planes.match[plane, other]
     between = (plane + other) // 2
-    return tuple(planes.match[between, other][at] for at in planes.match[plane, between])
+    return tuple(
+        planes.match[between, other][at] for at in planes.match[plane, between]
+    )

@@ -30,7 +30,9 @@ from sbrtcheck.model import (
 )
 
 FINE_MM = 2.0  # AAPM TG-101: 1 to 3 mm
-MOST_MISSING_PLANES = 2  # a larger gap is filled only if it lacks no more planes than this
+MOST_MISSING_PLANES = (
+    2  # a larger gap is filled only if it lacks no more planes than this
+)
 REMEMBERED = 256  # solids: as many as the ROIs of some structure sets
 
 
@@ -120,7 +122,9 @@ def areas_mm2(slabs: Sequence[Slab]) -> FloatArray:
     """Return the area of each slab, shape (n,)."""
     slab = np.repeat(np.arange(len(slabs)), [len(slab.rings) for slab in slabs])
     rings = [ring for slab in slabs for ring in slab.rings]
-    return np.asarray(np.bincount(slab, ring_areas_mm2(rings), len(slabs)), dtype=np.float64)
+    return np.asarray(
+        np.bincount(slab, ring_areas_mm2(rings), len(slabs)), dtype=np.float64
+    )
 
 
 def wall_area_mm2(region: Region) -> float:
@@ -220,7 +224,11 @@ def _spaced(
         notes = (_joined_note(len(found) - len(planes), first_mm),)
     spacing_mm = _spacing_mm(planes, usual_mm) or first_mm
     if len(planes) == 1:
-        return planes, usual_mm or first_mm, (*notes, _single_note(usual_mm or first_mm))
+        return (
+            planes,
+            usual_mm or first_mm,
+            (*notes, _single_note(usual_mm or first_mm)),
+        )
     if usual_mm is not None and spacing_mm > NEXT_PLANE * usual_mm:
         sentence = "the contour planes lie {spacing_mm} mm apart, those of other ROIs {usual_mm} mm"
         notes = (*notes, Text(sentence, spacing_mm=spacing_mm, usual_mm=usual_mm))
@@ -233,7 +241,10 @@ def _spacing_mm(planes: Sequence[Plane], usual_mm: float | None) -> float | None
     spacing_mm = main_spacing_mm(steps_mm)
     if spacing_mm is None or usual_mm is None:
         return spacing_mm or usual_mm
-    if steps_mm.max() < ONE_PLANE * usual_mm and np.ptp([p.z_mm for p in planes]) < usual_mm / 2:
+    if (
+        steps_mm.max() < ONE_PLANE * usual_mm
+        and np.ptp([p.z_mm for p in planes]) < usual_mm / 2
+    ):
         return usual_mm
     near = steps_mm[steps_mm <= NEXT_PLANE * usual_mm + SAME_PLANE_MM]
     if spacing_mm > NEXT_PLANE * usual_mm and (near >= ONE_PLANE * usual_mm).any():
@@ -253,7 +264,9 @@ def _least_mm(spacing_mm: float, usual_mm: float | None) -> float:
     return spacing_mm
 
 
-def _drawn_mm(planes_mm: Sequence[float], spacing_mm: float) -> tuple[tuple[float, float], ...]:
+def _drawn_mm(
+    planes_mm: Sequence[float], spacing_mm: float
+) -> tuple[tuple[float, float], ...]:
     """Return from where to where planes follow each other, half a spacing beyond the ends."""
     steps_mm = np.diff(planes_mm)
     apart = np.flatnonzero(steps_mm > NEXT_PLANE * spacing_mm + SAME_PLANE_MM) + 1
@@ -272,9 +285,7 @@ def _joined_note(count: int, spacing_mm: float) -> Text:
 
 
 def _single_note(spacing_mm: float) -> Text:
-    sentence = (
-        "the ROI has a single contour plane: given the structure set's spacing of {spacing_mm} mm"
-    )
+    sentence = "the ROI has a single contour plane: given the structure set's spacing of {spacing_mm} mm"
     return Text(sentence, spacing_mm=spacing_mm)
 
 
@@ -289,7 +300,9 @@ def encloses_box(
     ]
     if not slabs or slabs[0].low_mm > low_mm[2] or slabs[-1].high_mm < high_mm[2]:
         return False
-    if any(above.low_mm - below.high_mm > SAME_PLANE_MM for below, above in pairwise(slabs)):
+    if any(
+        above.low_mm - below.high_mm > SAME_PLANE_MM for below, above in pairwise(slabs)
+    ):
         return False
     box = shapely.box(low_mm[0], low_mm[1], high_mm[0], high_mm[1])
     return all(bool(shapely.covers(outline_of(slab), box)) for slab in slabs)
@@ -301,7 +314,9 @@ def outline_of(slab: Slab) -> shapely.Geometry:
 
 
 def clipped(
-    region: Region, low_mm: tuple[float, float, float], high_mm: tuple[float, float, float]
+    region: Region,
+    low_mm: tuple[float, float, float],
+    high_mm: tuple[float, float, float],
 ) -> Region:
     """Return the part of a solid inside a box, given by two corners (x, y, z)."""
     slabs = []
@@ -311,7 +326,9 @@ def clipped(
             continue
         corners = np.concatenate(slab.rings)
         rings = slab.rings
-        if (corners.min(axis=0) < low_mm[:2]).any() or (corners.max(axis=0) > high_mm[:2]).any():
+        if (corners.min(axis=0) < low_mm[:2]).any() or (
+            corners.max(axis=0) > high_mm[:2]
+        ).any():
             outline = shapely.clip_by_rect(outline_of(slab), *low_mm[:2], *high_mm[:2])
             rings = oriented_rings(outline)
         if rings:
@@ -337,7 +354,9 @@ def _meeting(
     one: Sequence[Slab], other: Sequence[Slab]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], FloatArray]:
     """Return which slabs of two solids may share a volume, and the height that they share."""
-    low_mm, high_mm = (np.array([getattr(b, end) for b in other]) for end in ("low_mm", "high_mm"))
+    low_mm, high_mm = (
+        np.array([getattr(b, end) for b in other]) for end in ("low_mm", "high_mm")
+    )
     start = np.searchsorted(high_mm, [a.low_mm for a in one], side="right")
     count = np.maximum(np.searchsorted(low_mm, [a.high_mm for a in one]) - start, 0)
     first = np.repeat(np.arange(len(one)), count)
@@ -345,7 +364,9 @@ def _meeting(
     apart = np.zeros(first.size, dtype=bool)
     if first.size:
         (low_a, high_a), (low_b, high_b) = _bounds_mm(one), _bounds_mm(other)
-        apart = ((low_a[first] >= high_b[second]) | (low_b[second] >= high_a[first])).any(axis=1)
+        apart = (
+            (low_a[first] >= high_b[second]) | (low_b[second] >= high_a[first])
+        ).any(axis=1)
     first, second = first[~apart].astype(np.intp), second[~apart].astype(np.intp)
     top_mm = np.minimum(high_mm[second], np.array([a.high_mm for a in one])[first])
     return (
@@ -362,9 +383,14 @@ def _bounds_mm(slabs: Sequence[Slab]) -> tuple[FloatArray, FloatArray]:
     return low, np.array([points.max(axis=0) for points in corners])
 
 
-def _leave_out_caps(planes: Sequence[Plane], low_mm: list[float], high_mm: list[float]) -> None:
+def _leave_out_caps(
+    planes: Sequence[Plane], low_mm: list[float], high_mm: list[float]
+) -> None:
     """End pieces of several planes at their end planes."""
-    starts = [True, *(high < low for high, low in zip(high_mm[:-1], low_mm[1:], strict=True))]
+    starts = [
+        True,
+        *(high < low for high, low in zip(high_mm[:-1], low_mm[1:], strict=True)),
+    ]
     ends = [*starts[1:], True]
     for plane, (first, last) in enumerate(zip(starts, ends, strict=True)):
         if first and not last:
@@ -377,7 +403,10 @@ def with_caps_apart(region: Region) -> Region:
     """Return the same solid, what lies beyond the end planes of each piece as slabs of its own."""
     slabs: list[Slab] = []
     for place, slab in enumerate(region.slabs):
-        below, above = region.slabs[place - 1 : place], region.slabs[place + 1 : place + 2]
+        below, above = (
+            region.slabs[place - 1 : place],
+            region.slabs[place + 1 : place + 2],
+        )
         starts = not below or slab.low_mm - below[0].high_mm > SAME_PLANE_MM
         ends = not above or above[0].low_mm - slab.high_mm > SAME_PLANE_MM
         slabs.extend(split_at_plane(slab, starts=starts, ends=ends))
@@ -408,7 +437,9 @@ def _slab_limits(
         limits = (middle_mm, middle_mm)
         if step_mm > NEXT_PLANE * spacing_mm + SAME_PLANE_MM:
             missing = round(step_mm / spacing_mm) - 1
-            filled = fill_gaps and missing <= MOST_MISSING_PLANES and _overlap(below, above)
+            filled = (
+                fill_gaps and missing <= MOST_MISSING_PLANES and _overlap(below, above)
+            )
             gaps.append(Gap(below.z_mm, above.z_mm, missing, filled))
             if not filled:
                 limits = (below.z_mm + spacing_mm / 2, above.z_mm - spacing_mm / 2)
@@ -421,16 +452,18 @@ def _slab_limits(
 def _overlap(below: Plane, above: Plane) -> bool:
     return bool(
         shapely.area(
-            shapely.intersection(outline_of_rings(below.rings), outline_of_rings(above.rings))
+            shapely.intersection(
+                outline_of_rings(below.rings), outline_of_rings(above.rings)
+            )
         )
         > MIN_AREA_MM2
     )
 
 
 def _gap_note(gap: Gap) -> Text:
-    sentence = "no contours between z = {low_mm} and {high_mm} mm: taken as separate pieces"
+    sentence = (
+        "no contours between z = {low_mm} and {high_mm} mm: taken as separate pieces"
+    )
     if gap.filled:
-        sentence = (
-            "{missing} contour planes are missing between z = {low_mm} and {high_mm} mm: filled"
-        )
+        sentence = "{missing} contour planes are missing between z = {low_mm} and {high_mm} mm: filled"
     return Text(sentence, missing=gap.missing, low_mm=gap.low_mm, high_mm=gap.high_mm)

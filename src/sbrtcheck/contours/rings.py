@@ -14,8 +14,12 @@ STRAIGHT = 1e-9  # the tangent of a turn that is none
 
 def signed_area_mm2(points_mm: FloatArray) -> float:
     """Return the area of a closed ring, shape (n, 2), positive when it runs counter-clockwise."""
-    x, y = (points_mm - points_mm[0]).T  # near the origin, where differences keep their digits
-    return float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2  # the closing edge ends at the origin
+    x, y = (
+        points_mm - points_mm[0]
+    ).T  # near the origin, where differences keep their digits
+    return (
+        float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2
+    )  # the closing edge ends at the origin
 
 
 def ring_areas_mm2(rings: Sequence[FloatArray]) -> FloatArray:
@@ -23,7 +27,9 @@ def ring_areas_mm2(rings: Sequence[FloatArray]) -> FloatArray:
     count = np.array([len(ring) for ring in rings])
     start = np.cumsum(count) - count
     points = np.concatenate(rings)
-    points = points - np.repeat(points[start], count, axis=0)  # where differences keep their digits
+    points = points - np.repeat(
+        points[start], count, axis=0
+    )  # where differences keep their digits
     # The closing edge starts or ends at the ring's first corner, the origin: it spans nothing.
     cross = points[:-1, 0] * points[1:, 1] - points[1:, 0] * points[:-1, 1]
     return np.asarray(np.add.reduceat(np.append(cross, 0.0), start) / 2)
@@ -41,7 +47,11 @@ def edges(
     ends = np.roll(starts, -1, axis=0)
     last = np.cumsum(lengths) - 1
     ends[last] = starts[last + 1 - np.array(lengths)]
-    return starts, ends, np.repeat([index for index, _ in rings], lengths).astype(np.intp)
+    return (
+        starts,
+        ends,
+        np.repeat([index for index, _ in rings], lengths).astype(np.intp),
+    )
 
 
 def canonical(rings: Sequence[FloatArray]) -> list[FloatArray]:
@@ -64,7 +74,10 @@ def canonical(rings: Sequence[FloatArray]) -> list[FloatArray]:
     lowest = np.flatnonzero(y == np.minimum.reduceat(y, start)[owner])
     first = lowest[np.unique(owner[lowest], return_index=True)[1]] - start
     apart = np.split(points, start[1:])
-    return [np.roll(ring, -at, axis=0) for ring, at in zip(apart, first.tolist(), strict=True)]
+    return [
+        np.roll(ring, -at, axis=0)
+        for ring, at in zip(apart, first.tolist(), strict=True)
+    ]
 
 
 def _starts(count: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -92,4 +105,6 @@ def _turns(points: FloatArray, count: NDArray[np.intp]) -> NDArray[np.bool_]:
     come, go = points - points[before], points[following] - points
     across = come[:, 0] * go[:, 1] - come[:, 1] * go[:, 0]
     along = (come * go).sum(axis=1)
-    return np.asarray(np.abs(across) > STRAIGHT * along)  # also where an edge turns back
+    return np.asarray(
+        np.abs(across) > STRAIGHT * along
+    )  # also where an edge turns back

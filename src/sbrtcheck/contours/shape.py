@@ -22,7 +22,13 @@ import numpy as np
 from sbrtcheck.contours.areas import Areas, closing_mm, parabolas
 from sbrtcheck.contours.outlines import outlines_of
 from sbrtcheck.contours.planes import Layers, Planes, planes_of
-from sbrtcheck.contours.region import Region, Slab, areas_mm2, split_at_plane, with_caps_apart
+from sbrtcheck.contours.region import (
+    Region,
+    Slab,
+    areas_mm2,
+    split_at_plane,
+    with_caps_apart,
+)
 
 __all__ = ["closing_ends", "shaped"]
 
@@ -39,7 +45,9 @@ def shaped(region: Region, finest_mm: float, layer_mm: float = LAYER_MM) -> Regi
     layers of at most `layer_mm`.
     """
     planes = planes_of(region)
-    moves = [plane for plane in range(len(planes.slabs)) if _moves(planes, plane, finest_mm)]
+    moves = [
+        plane for plane in range(len(planes.slabs)) if _moves(planes, plane, finest_mm)
+    ]
     if not moves:
         return with_caps_apart(region)
     layers = _layers(planes, moves, layer_mm)
@@ -62,7 +70,13 @@ def shaped(region: Region, finest_mm: float, layer_mm: float = LAYER_MM) -> Regi
                 if ends and middle_mm > slab.z_mm:
                     cap = 1
                 thin.append(
-                    Slab(z_mm=middle_mm, low_mm=low_mm, high_mm=high_mm, rings=rings, cap=cap)
+                    Slab(
+                        z_mm=middle_mm,
+                        low_mm=low_mm,
+                        high_mm=high_mm,
+                        rings=rings,
+                        cap=cap,
+                    )
                 )
     return replace(region, slabs=tuple(thin))
 
@@ -134,9 +148,13 @@ def _layers(planes: Planes, moves: Sequence[int], layer_mm: float) -> Layers:
             *_cut(ends_mm[0], slab.z_mm, layer_mm),
             *_cut(slab.z_mm, ends_mm[1], layer_mm),
         ]
-    owner = np.repeat(list(moves), [len(of_plane[plane]) for plane in moves]).astype(np.intp)
+    owner = np.repeat(list(moves), [len(of_plane[plane]) for plane in moves]).astype(
+        np.intp
+    )
     low_mm, high_mm = np.array([ends for plane in moves for ends in of_plane[plane]]).T
-    return Layers(of_plane, owner, (low_mm + high_mm) / 2 - planes.z_mm[owner], high_mm - low_mm)
+    return Layers(
+        of_plane, owner, (low_mm + high_mm) / 2 - planes.z_mm[owner], high_mm - low_mm
+    )
 
 
 def _cut(low_mm: float, high_mm: float, layer_mm: float) -> list[tuple[float, float]]:

@@ -102,7 +102,9 @@ def compare(band: Band, other: Other) -> tuple[Difference, ...]:
 def _difference(metric: Metric, band: Band, other: Other) -> Difference:
     ours = _answer(metric, band.nominal, band)
     if metric in other.unknown:
-        return Difference(metric=metric, ours=ours, theirs=None, reason=other.unknown[metric])
+        return Difference(
+            metric=metric, ours=ours, theirs=None, reason=other.unknown[metric]
+        )
     answer = _answer(metric, other.dvh)
     theirs = answer.value
     if theirs is None or ours.value is None:
@@ -129,7 +131,9 @@ def _difference(metric: Metric, band: Band, other: Other) -> Difference:
 
 def _answer(metric: Metric, dvh: DVH, band: Band | None = None) -> Value:
     bands = {} if band is None else {dvh.roi_name: band}
-    return evaluate(metric, dvh.roi_name, Dosimetry(dvhs={dvh.roi_name: dvh}, bands=bands))
+    return evaluate(
+        metric, dvh.roi_name, Dosimetry(dvhs={dvh.roi_name: dvh}, bands=bands)
+    )
 
 
 def _half_bin_gy(dvh: DVH, dose_gy: float) -> float:

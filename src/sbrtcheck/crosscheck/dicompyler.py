@@ -50,10 +50,14 @@ def why_absent(error: ImportError) -> Text:
     """Return what to do where dicompyler-core cannot be imported."""
     if (error.name or "").partition(".")[0] == PACKAGE:
         return Text("dicompyler-core is not installed: {install}", install=INSTALL)
-    return Text("dicompyler-core cannot be imported: {name} is missing", name=error.name or "?")
+    return Text(
+        "dicompyler-core cannot be imported: {name} is missing", name=error.name or "?"
+    )
 
 
-def ask_dicompyler(structures: Path, dose: Path, rois: Sequence[ROI]) -> list[DVH | Text]:
+def ask_dicompyler(
+    structures: Path, dose: Path, rois: Sequence[ROI]
+) -> list[DVH | Text]:
     """Return its DVH of each ROI by its own reading of two files, or why there is none.
 
     Raises
@@ -64,7 +68,9 @@ def ask_dicompyler(structures: Path, dose: Path, rois: Sequence[ROI]) -> list[DV
     engine = import_engine()
     with _quietly():
         try:  # once for all ROIs
-            structures_read, dose_read = (engine.parse(str(path)).ds for path in (structures, dose))
+            structures_read, dose_read = (
+                engine.parse(str(path)).ds for path in (structures, dose)
+            )
         except Exception as error:  # noqa: BLE001 - as below
             return [_no_answer(error) for _ in rois]
         return [_answer(engine, structures_read, dose_read, roi) for roi in rois]

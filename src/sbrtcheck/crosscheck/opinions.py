@@ -66,7 +66,12 @@ def _files(verdict: Verdict) -> Files | Text:
     structures = case.links_of("RT Structure Set")
     if verdict.parts or len(doses) > 1:
         return Text("not compared: the dose is a sum")
-    if not doses or not structures or doses[0].path is None or structures[0].path is None:
+    if (
+        not doses
+        or not structures
+        or doses[0].path is None
+        or structures[0].path is None
+    ):
         return Text("not compared: the case was not read from files")
     return Files(structures[0].path, doses[0].path)
 
@@ -76,7 +81,9 @@ def _graded(verdict: Verdict) -> tuple[list[ROI], tuple[Text, ...]]:
     names = {
         finding.roi
         for finding in verdict.findings
-        if finding.rule.row in GRADED and finding.value is not None and finding.outcome is not None
+        if finding.rule.row in GRADED
+        and finding.value is not None
+        and finding.outcome is not None
     }
     graded = [row.match for row in verdict.structures if row.match.roi.name in names]
     notes = tuple(
@@ -101,7 +108,8 @@ def ask_others(
     by_roi = {id(roi): n for n, roi in enumerate(rois)}
     opinions = sorted((*theirs, *others), key=lambda pair: by_roi[id(pair[0])])
     return CrossCheck(
-        opinions=tuple(opinion for _, opinion in opinions), notes=(*about_theirs, *about_others)
+        opinions=tuple(opinion for _, opinion in opinions),
+        notes=(*about_theirs, *about_others),
     )
 
 
@@ -111,7 +119,10 @@ RoiOpinion = tuple[ROI, Opinion]
 
 
 def _planning_system(
-    structure_set: StructureSet, dose: DoseGrid, files: Files, subjects: Sequence[Subject]
+    structure_set: StructureSet,
+    dose: DoseGrid,
+    files: Files,
+    subjects: Sequence[Subject],
 ) -> tuple[list[RoiOpinion], tuple[Text, ...]]:
     """Return its opinion on each ROI, and what is to be said of its curves as a whole."""
     drawn_on = None if dose.header is None else dose.header.referenced_structure_set_uid
@@ -124,11 +135,17 @@ def _planning_system(
         return [], (Text("the RT Dose carries no DVH of the planning system"),)
     if drawn_on not in (None, structure_set.instance.sop_instance_uid):
         # ROI numbers mean something in one structure set only.
-        return [], (Text("the DVHs in the RT Dose are of another structure set: not compared"),)
-    return [(roi, _of_planning_system(roi, band, exported)) for roi, band in subjects], ()
+        return [], (
+            Text("the DVHs in the RT Dose are of another structure set: not compared"),
+        )
+    return [
+        (roi, _of_planning_system(roi, band, exported)) for roi, band in subjects
+    ], ()
 
 
-def _of_planning_system(roi: ROI, band: Band, exported: Iterable[ExportedDVH]) -> Opinion:
+def _of_planning_system(
+    roi: ROI, band: Band, exported: Iterable[ExportedDVH]
+) -> Opinion:
     opinion = Opinion(source=PLANNING_SYSTEM, roi_name=roi.name)
     found = [row for row in exported if roi.number in row.included]
     if not found:
@@ -152,7 +169,9 @@ def _beside(opinion: Opinion, band: Band, other: Other) -> Opinion:
     notes = other.dvh.notes
     volume = differences[0]
     if volume.beyond is not None and volume.beyond < 0:
-        part = Text("its curve holds less than the whole ROI: of a part, or drawn otherwise")
+        part = Text(
+            "its curve holds less than the whole ROI: of a part, or drawn otherwise"
+        )
         notes = (*notes, part)
     return replace(opinion, differences=differences, notes=notes)
 

@@ -26,7 +26,11 @@ def whole_voxels(roi: ROI, dose: DoseGrid) -> DVH | None:
     leaves the grid along z.
     """
     planes_mm = distinct(contour.z_mm for contour in roi.contours)
-    if planes_mm.size < 2 or planes_mm[0] < dose.z_mm[0] or planes_mm[-1] > dose.z_mm[-1]:
+    if (
+        planes_mm.size < 2
+        or planes_mm[0] < dose.z_mm[0]
+        or planes_mm[-1] > dose.z_mm[-1]
+    ):
         return None
     found = [_doses_gy(roi, dose, float(z_mm)) for z_mm in planes_mm]
     doses_gy = np.concatenate(found)
@@ -52,11 +56,15 @@ def _plane_gy(dose: DoseGrid, z_mm: float) -> FloatArray:
         return plane
     above = int(np.searchsorted(dose.z_mm, z_mm))
     share = (z_mm - dose.z_mm[above - 1]) / (dose.z_mm[above] - dose.z_mm[above - 1])
-    between: FloatArray = (1 - share) * dose.dose_gy[above - 1] + share * dose.dose_gy[above]
+    between: FloatArray = (1 - share) * dose.dose_gy[above - 1] + share * dose.dose_gy[
+        above
+    ]
     return between
 
 
-def _inside(rings: list[FloatArray], x_mm: FloatArray, y_mm: FloatArray) -> NDArray[np.bool_]:
+def _inside(
+    rings: list[FloatArray], x_mm: FloatArray, y_mm: FloatArray
+) -> NDArray[np.bool_]:
     """Tell which grid points lie inside an odd number of rings, shape (ny, nx)."""
     odd = np.zeros((y_mm.size, x_mm.size), dtype=np.bool_)
     starts = np.concatenate(rings)
@@ -64,7 +72,9 @@ def _inside(rings: list[FloatArray], x_mm: FloatArray, y_mm: FloatArray) -> NDAr
     for row, y in enumerate(y_mm):
         crossing = (starts[:, 1] > y) != (ends[:, 1] > y)
         a, b = starts[crossing], ends[crossing]
-        at_mm = np.sort(a[:, 0] + (y - a[:, 1]) * (b[:, 0] - a[:, 0]) / (b[:, 1] - a[:, 1]))
+        at_mm = np.sort(
+            a[:, 0] + (y - a[:, 1]) * (b[:, 0] - a[:, 0]) / (b[:, 1] - a[:, 1])
+        )
         odd[row] = np.searchsorted(at_mm, x_mm) % 2 == 1
     return odd
 

@@ -1,6 +1,12 @@
 """One DICOM file in, one model value out, and back; all quirks of files live and end here."""
 
-from sbrtcheck.dicom.dataset import RT_DOSE, RT_ION_PLAN, RT_PLAN, RT_STRUCTURE_SET, class_name
+from sbrtcheck.dicom.dataset import (
+    RT_DOSE,
+    RT_ION_PLAN,
+    RT_PLAN,
+    RT_STRUCTURE_SET,
+    class_name,
+)
 from sbrtcheck.dicom.dose import refuse_dose_kind
 from sbrtcheck.dicom.former import former_names
 from sbrtcheck.dicom.load import (

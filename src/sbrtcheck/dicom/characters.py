@@ -19,7 +19,9 @@ ISO_2022 = ("ISO 2022 IR 6", "ISO 2022 IR 58", "ISO 2022 IR 87", "ISO 2022 IR 14
 LATIN_WORD = re.compile(
     r"(?<=[A-Za-z0-9 ])[\u00a0-\u024f]+(?=[A-Za-z0-9 ])|[A-Za-z0-9][\u00a0-\u024f]+$"
 )
-LETTERS_INSIDE = re.compile(r"(?<=[a-z])[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff]+(?=[a-z])")
+LETTERS_INSIDE = re.compile(
+    r"(?<=[a-z])[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff]+(?=[a-z])"
+)
 
 
 def decode(raw: bytes, stated: Sequence[str]) -> tuple[str, str | None]:
@@ -45,10 +47,15 @@ def decode(raw: bytes, stated: Sequence[str]) -> tuple[str, str | None]:
     own = _strict(raw, codec)
     utf8, gbk = _strict(raw, "utf-8"), _strict(raw, "gb18030")
     if codec in MULTI_BYTE:
-        if own is not None and (codec == "UTF8" or _is_common(own) or not _is_common(utf8)):
+        if own is not None and (
+            codec == "UTF8" or _is_common(own) or not _is_common(utf8)
+        ):
             return own, None
     elif codec not in (None, "latin_1", "iso8859") and own is not None:
-        return own, None  # Cyrillic, Greek, Korean ...: nothing tells them from a mistake
+        return (
+            own,
+            None,
+        )  # Cyrillic, Greek, Korean ...: nothing tells them from a mistake
     if utf8 is not None and codec != "UTF8" and _is_utf8(utf8, gbk):
         return utf8, "UTF-8"
     if gbk is not None and _is_chinese(gbk) and not _is_latin(raw):
@@ -56,7 +63,9 @@ def decode(raw: bytes, stated: Sequence[str]) -> tuple[str, str | None]:
     return _as_stated(raw, codec, own)
 
 
-def _as_stated(raw: bytes, codec: str | None, own: str | None) -> tuple[str, str | None]:
+def _as_stated(
+    raw: bytes, codec: str | None, own: str | None
+) -> tuple[str, str | None]:
     """Return the text that the bytes are by what is stated, or by Latin-1, as far as they are one."""
     if own is not None and codec == "latin_1":
         return own, None

@@ -46,7 +46,9 @@ T = TypeVar("T")
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PLAIN_VRS = ("CS", "DA", "DS", "IS", "UI")  # plain ASCII
 TEXT_VRS = ("LO", "SH", "PN", "ST", "LT", "UT", "UC")  # in the stated character set
-TAG_BYTES = 8  # tag, VR and length, or tag and length: what pydicom reads of an element first
+TAG_BYTES = (
+    8  # tag, VR and length, or tag and length: what pydicom reads of an element first
+)
 
 
 @contextmanager
@@ -58,13 +60,17 @@ def mat(path: Path | None, where: str) -> Iterator[None]:
         raise
     except (OSError, EOFError, struct.error) as error:  # what pydicom raises at a cut
         raise ReadError(
-            Text("{where} ends too early: truncated or damaged; export it again", where=where),
+            Text(
+                "{where} ends too early: truncated or damaged; export it again",
+                where=where,
+            ),
             path=path,
         ) from error
     except Exception as error:  # pydicom has no common base for its errors
         detail = _first_line(error)
         raise ReadError(
-            Text("{where} cannot be read ({detail})", where=where, detail=detail), path=path
+            Text("{where} cannot be read ({detail})", where=where, detail=detail),
+            path=path,
         ) from error
 
 
@@ -104,14 +110,18 @@ class Record:
     what: str
     path: Path | None = None
     character_sets: tuple[str, ...] = ()
-    misread: "Counter[str]" = field(default_factory=Counter)  # shared by all items of a file
+    misread: "Counter[str]" = field(
+        default_factory=Counter
+    )  # shared by all items of a file
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.dataset
 
     def fail(self, problem: str, /, **values: str | float) -> ReadError:
         """Return the error that says `problem` of this record."""
-        sentence = Text("{what}: {problem}", what=self.what, problem=Text(problem, **values))
+        sentence = Text(
+            "{what}: {problem}", what=self.what, problem=Text(problem, **values)
+        )
         return ReadError(sentence, path=self.path)
 
     def missing(self, keyword: str) -> ReadError:
@@ -143,7 +153,9 @@ class Record:
     def character_notes(self) -> tuple[Text, ...]:
         """Return what was read in another character set than the file states."""
         stated = "\\".join(self.character_sets) or "none"
-        return tuple(_misread_note(name, count, stated) for name, count in self.misread.items())
+        return tuple(
+            _misread_note(name, count, stated) for name, count in self.misread.items()
+        )
 
     def uid(self, keyword: str) -> str | None:
         """Return a UID, or None where it is absent or empty."""
@@ -157,7 +169,9 @@ class Record:
         number = _decimal(value.encode())
         if not math.isfinite(number):
             raise self.fail(
-                "{name} holds '{value}', which is not a number", name=label(keyword), value=value
+                "{name} holds '{value}', which is not a number",
+                name=label(keyword),
+                value=value,
             )
         return number
 
@@ -232,7 +246,13 @@ class Record:
                 raise self.fail("{name} is not a sequence", name=label(keyword))
             where = f"{self.what}, {label(keyword)} item"
             records = tuple(
-                Record(item, f"{where} {number}", self.path, self._sets_of(item), self.misread)
+                Record(
+                    item,
+                    f"{where} {number}",
+                    self.path,
+                    self._sets_of(item),
+                    self.misread,
+                )
                 for number, item in enumerate(sequence, start=1)
             )
             for record in records:
@@ -376,13 +396,17 @@ def open_file(path: Path, *, header_only: bool = False) -> Opened:
             content = b"" if header_only else file.read()
             stream = file if header_only else _Bytes(content)
             with mat(path, "the file"):
-                dataset = pydicom.dcmread(stream, force=True, stop_before_pixels=header_only)
+                dataset = pydicom.dcmread(
+                    stream, force=True, stop_before_pixels=header_only
+                )
                 syntax = as_uid(str(dataset.file_meta.get("TransferSyntaxUID", "")))
     except FileNotFoundError as error:
         raise ReadError(Text("there is no such file"), path=path) from error
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ReadError(Text("cannot be opened: {reason}", reason=reason), path=path) from error
+        raise ReadError(
+            Text("cannot be opened: {reason}", reason=reason), path=path
+        ) from error
     with mat(path, "the file"):
         root = Record(dataset, "the file", path, stated_character_sets(dataset))
     sop_class_uid = _sop_class(root)
@@ -395,7 +419,9 @@ def open_file(path: Path, *, header_only: bool = False) -> Opened:
     if not syntax:
         syntax = _guessed_syntax(dataset)
         note = Text(
-            "{what} has no DICOM file header: read as {syntax}", what=root.what, syntax=syntax.name
+            "{what} has no DICOM file header: read as {syntax}",
+            what=root.what,
+            syntax=syntax.name,
         )
         notes = (note,)
     sha256 = ""
@@ -410,7 +436,9 @@ def _sop_class(root: Record) -> str:
         path=root.path,
     )
     try:
-        meta = Record(getattr(root.dataset, "file_meta", Dataset()), "the file header", root.path)
+        meta = Record(
+            getattr(root.dataset, "file_meta", Dataset()), "the file header", root.path
+        )
         # A DICOMDIR says what it is in its header only (PS3.10 7.1).
         uid = root.uid("SOPClassUID") or meta.uid("MediaStorageSOPClassUID")
     except ReadError as error:
@@ -423,8 +451,13 @@ def _sop_class(root: Record) -> str:
 
 def _refuse_truncated(record: Record) -> None:
     """Compare each element's bytes with its declared length; pydicom takes what is there."""
-    for element in record.dataset.values():  # as they are: iterating a Dataset converts them
-        if not isinstance(element, RawDataElement) or element.length == UNDEFINED_LENGTH:
+    for (
+        element
+    ) in record.dataset.values():  # as they are: iterating a Dataset converts them
+        if (
+            not isinstance(element, RawDataElement)
+            or element.length == UNDEFINED_LENGTH
+        ):
             continue
         if element.value is not None and len(element.value) < element.length:
             raise record.fail(
@@ -464,7 +497,9 @@ def require_class(opened: Opened, expected: str) -> Record:
         return opened.root
     if found == RT_ION_PLAN:
         raise UnsupportedError(
-            Text("this is an RT Ion Plan (protons or ions); only photon RT Plans are judged"),
+            Text(
+                "this is an RT Ion Plan (protons or ions); only photon RT Plans are judged"
+            ),
             path=opened.root.path,
         )
     raise opened.root.fail("this is not an {expected}", expected=NAMES[expected])

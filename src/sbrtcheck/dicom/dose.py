@@ -91,7 +91,9 @@ def read_dose(opened: Opened, header: DoseHeader) -> DoseGrid:
             header=header,
             notes=(*_frame_notes(root, frames), *notes),
         )
-    except ValueError as error:  # steps that vanish beside the origin, dose beyond all numbers
+    except (
+        ValueError
+    ) as error:  # steps that vanish beside the origin, dose beyond all numbers
         raise root.fail("such a dose grid cannot be: {why}", why=str(error)) from error
 
 
@@ -130,7 +132,9 @@ def _scaled(root: Record, stored: NDArray[np.integer]) -> FloatArray:
     """Return the dose in Gy, read-only: handed over, not copied, as it may fill much memory."""
     scaling = root.required("DoseGridScaling")
     if scaling <= 0:
-        raise root.fail("Dose Grid Scaling is {scaling}; it must be positive", scaling=scaling)
+        raise root.fail(
+            "Dose Grid Scaling is {scaling}; it must be positive", scaling=scaling
+        )
     dose_gy = np.empty(stored.shape)
     with np.errstate(over="ignore"):  # DoseGrid refuses what is not finite
         np.multiply(stored, scaling, out=dose_gy)
@@ -174,7 +178,11 @@ def read_dose_header(opened: Opened, instance: Instance) -> DoseHeader:
     """
     root = require_class(opened, RT_DOSE)
     plans = root.items(PLANS)
-    groups = [group for plan in plans for group in plan.items("ReferencedFractionGroupSequence")]
+    groups = [
+        group
+        for plan in plans
+        for group in plan.items("ReferencedFractionGroupSequence")
+    ]
     beams = [beam for group in groups for beam in group.items("ReferencedBeamSequence")]
     return DoseHeader(
         instance=instance,
@@ -186,7 +194,9 @@ def read_dose_header(opened: Opened, instance: Instance) -> DoseHeader:
         fraction_group_numbers=tuple(
             group.required_integer("ReferencedFractionGroupNumber") for group in groups
         ),
-        beam_numbers=tuple(beam.required_integer("ReferencedBeamNumber") for beam in beams),
+        beam_numbers=tuple(
+            beam.required_integer("ReferencedBeamNumber") for beam in beams
+        ),
         size=(
             root.count("Columns"),
             root.count("Rows"),
@@ -196,7 +206,9 @@ def read_dose_header(opened: Opened, instance: Instance) -> DoseHeader:
     )
 
 
-def _axes(root: Record, size: tuple[int, int, int]) -> tuple[list[FloatArray], list[int]]:
+def _axes(
+    root: Record, size: tuple[int, int, int]
+) -> tuple[list[FloatArray], list[int]]:
     """Return the coordinates along frames, rows and columns, and which of x, y, z each is."""
     columns, rows, frames = size
     if min(columns, rows) < 1:
@@ -207,7 +219,9 @@ def _axes(root: Record, size: tuple[int, int, int]) -> tuple[list[FloatArray], l
     if (spacing <= 0).any():
         raise root.fail("Pixel Spacing must be positive")
     order, signs = _directions(root, cosines)
-    frame_mm = _frame_positions(root, frames, float(origin[order[0]]), signs[0], order[0])
+    frame_mm = _frame_positions(
+        root, frames, float(origin[order[0]]), signs[0], order[0]
+    )
     row_mm = origin[order[1]] + signs[1] * spacing[0] * np.arange(rows)
     column_mm = origin[order[2]] + signs[2] * spacing[1] * np.arange(columns)
     if min(frames, rows, columns) < 2:
@@ -254,7 +268,9 @@ def _directions(root: Record, cosines: FloatArray) -> tuple[list[int], list[floa
             or abs(np.delete(direction, axis)).max() > AXIS_TOLERANCE
         ):
             raise UnsupportedError(
-                Text("the dose grid is tilted against the patient axes; export it untilted"),
+                Text(
+                    "the dose grid is tilted against the patient axes; export it untilted"
+                ),
                 path=root.path,
             )
         order.append(axis)
@@ -325,7 +341,10 @@ def _used_bits(root: Record, bits: int) -> int:
     used_bits = root.integer("BitsStored")
     if used_bits is None:
         used_bits = bits
-    if not 0 < used_bits <= bits or root.integer("HighBit") not in (None, used_bits - 1):
+    if not 0 < used_bits <= bits or root.integer("HighBit") not in (
+        None,
+        used_bits - 1,
+    ):
         raise _unused(root, used_bits, bits)
     return used_bits
 
@@ -346,7 +365,10 @@ def _pixels(
     root, syntax = opened.root, opened.transfer_syntax
     if syntax not in (*UNCOMPRESSED, RLELossless):
         raise UnsupportedError(
-            Text("the dose is compressed ({syntax}); export it uncompressed", syntax=syntax.name),
+            Text(
+                "the dose is compressed ({syntax}); export it uncompressed",
+                syntax=syntax.name,
+            ),
             path=root.path,
         )
     with mat(root.path, f"{root.what}: Pixel Data"):
@@ -394,5 +416,7 @@ def _run_lengths(root: Record, content: bytes, declared: int) -> NDArray[np.inte
 def _padding_notes(extra_bytes: int) -> tuple[Text, ...]:
     if extra_bytes < 2:
         return ()
-    note = Text("{count} bytes behind the last dose value are left out", count=extra_bytes)
+    note = Text(
+        "{count} bytes behind the last dose value are left out", count=extra_bytes
+    )
     return (note,)

@@ -21,7 +21,9 @@ def read_exported_dvhs(opened: Opened) -> tuple[ExportedDVH, ...]:
     """
     root = require_class(opened, RT_DOSE)
     normalisation_gy = root.number("DVHNormalizationDoseValue")
-    return tuple(_exported(item, normalisation_gy) for item in root.items("DVHSequence"))
+    return tuple(
+        _exported(item, normalisation_gy) for item in root.items("DVHSequence")
+    )
 
 
 def _exported(item: Record, normalisation_gy: float | None) -> ExportedDVH:
@@ -32,7 +34,10 @@ def _exported(item: Record, normalisation_gy: float | None) -> ExportedDVH:
             count=numbers.size,
         )
     rois = [
-        (row.required_integer("ReferencedROINumber"), row.text("DVHROIContributionType").upper())
+        (
+            row.required_integer("ReferencedROINumber"),
+            row.text("DVHROIContributionType").upper(),
+        )
         for row in item.items("DVHReferencedROISequence")
     ]
     return ExportedDVH(

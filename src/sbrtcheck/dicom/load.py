@@ -16,7 +16,14 @@ from sbrtcheck.dicom.exported import read_exported_dvhs
 from sbrtcheck.dicom.plan import read_plan_instance
 from sbrtcheck.dicom.rt import RTFile, rt_file
 from sbrtcheck.dicom.structures import read_structure_set_instance
-from sbrtcheck.model import DoseGrid, DoseHeader, ExportedDVH, Instance, Plan, StructureSet
+from sbrtcheck.model import (
+    DoseGrid,
+    DoseHeader,
+    ExportedDVH,
+    Instance,
+    Plan,
+    StructureSet,
+)
 
 
 @quietly

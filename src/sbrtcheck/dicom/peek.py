@@ -50,7 +50,11 @@ def peek_bytes(head: bytes) -> Peek | None:
     sop_class = _uid(body, SOP_CLASS)
     if sop_class is None and has_meta:
         sop_class = _uid(body, META_SOP_CLASS)
-    if sop_class is not None and sop_class.startswith(STANDARD_ROOT) and sop_class not in NAMES:
+    if (
+        sop_class is not None
+        and sop_class.startswith(STANDARD_ROOT)
+        and sop_class not in NAMES
+    ):
         return Peek(sop_class, None)  # thousands of images: what they are is enough
     if sop_class is None:
         return None
@@ -59,7 +63,9 @@ def peek_bytes(head: bytes) -> Peek | None:
         instance = _uid(body, META_SOP_INSTANCE)
     if not sop_class.startswith(STANDARD_ROOT) and PLAN_MODALITY.search(body):
         sop_class = RT_PLAN  # a vendor's own class (Halcyon); reading it decides
-    return Peek(sop_class, instance, _patient_id(body), _uid(body, STUDY), _uid(body, FRAME))
+    return Peek(
+        sop_class, instance, _patient_id(body), _uid(body, STUDY), _uid(body, FRAME)
+    )
 
 
 def _patient_id(body: bytes) -> bytes | None:

@@ -43,8 +43,12 @@ def read_plan(opened: Opened, instance: Instance) -> Plan:
         instance=instance,
         name=root.text("RTPlanName"),
         description=root.text("RTPlanDescription"),
-        dose_references=tuple(_dose_reference(i) for i in root.items("DoseReferenceSequence")),
-        fraction_groups=tuple(_fraction_group(i) for i in root.items("FractionGroupSequence")),
+        dose_references=tuple(
+            _dose_reference(i) for i in root.items("DoseReferenceSequence")
+        ),
+        fraction_groups=tuple(
+            _fraction_group(i) for i in root.items("FractionGroupSequence")
+        ),
         beams=tuple(_beam(item) for item in root.items("BeamSequence")),
         structure_set_uid=referenced_structure_set(root),
         patient_positions=_patient_positions(root),
@@ -69,7 +73,9 @@ def _ion_plan(root: Record, instance: Instance) -> Plan:
 
 
 def _patient_positions(root: Record) -> tuple[str, ...]:
-    positions = [setup.text("PatientPosition") for setup in root.items("PatientSetupSequence")]
+    positions = [
+        setup.text("PatientPosition") for setup in root.items("PatientSetupSequence")
+    ]
     return tuple(dict.fromkeys(position for position in positions if position))
 
 

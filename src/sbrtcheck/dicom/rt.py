@@ -15,12 +15,24 @@ from sbrtcheck.dicom.dataset import (
     quietly,
     referenced_structure_set,
 )
-from sbrtcheck.dicom.dose import read_dose, read_dose_header, read_dose_instance, referenced_plans
+from sbrtcheck.dicom.dose import (
+    read_dose,
+    read_dose_header,
+    read_dose_instance,
+    referenced_plans,
+)
 from sbrtcheck.dicom.exported import read_exported_dvhs
 from sbrtcheck.dicom.plan import read_plan, read_plan_instance
 from sbrtcheck.dicom.same import hash_dataset
 from sbrtcheck.dicom.structures import read_structure_set, read_structure_set_instance
-from sbrtcheck.model import DoseGrid, DoseHeader, ExportedDVH, Instance, Plan, StructureSet
+from sbrtcheck.model import (
+    DoseGrid,
+    DoseHeader,
+    ExportedDVH,
+    Instance,
+    Plan,
+    StructureSet,
+)
 
 __all__ = ["RTFile", "open_rt"]
 
@@ -120,7 +132,9 @@ def rt_file(opened: Opened) -> RTFile:
     if sop_class_uid not in READ_INSTANCE:
         raise opened.root.fail("this is not an RT Plan, RT Structure Set or RT Dose")
     dataset_sha256 = hash_dataset(opened)
-    instance = replace(READ_INSTANCE[sop_class_uid](opened), dataset_sha256=dataset_sha256)
+    instance = replace(
+        READ_INSTANCE[sop_class_uid](opened), dataset_sha256=dataset_sha256
+    )
     return RTFile(
         path=opened.path,
         sop_class_uid=sop_class_uid,

@@ -21,7 +21,14 @@ ITEM, ITEM_END, SEQUENCE_END = (0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD)
 LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV"))
 LONG_VRS |= {b"UC", b"UN", b"UR", b"UT", b"UV"}
 SWAPPED = {b"US": "u2", b"SS": "u2", b"OW": "u2", b"AT": "u2", b"UL": "u4", b"SL": "u4"}
-SWAPPED |= {b"FL": "u4", b"OF": "u4", b"OL": "u4", b"FD": "u8", b"OD": "u8", b"OV": "u8"}
+SWAPPED |= {
+    b"FL": "u4",
+    b"OF": "u4",
+    b"OL": "u4",
+    b"FD": "u8",
+    b"OD": "u8",
+    b"OV": "u8",
+}
 SWAPPED |= {b"SV": "u8", b"UV": "u8"}
 
 Parts = list[tuple[int, bytes]]  # of a dataset: tags, and what each says
@@ -63,7 +70,10 @@ def _root_parts(opened: Opened) -> Parts:
     content = opened.content
     start = _dataset_start(content)
     if opened.transfer_syntax == DeflatedExplicitVRLittleEndian:
-        content, start = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[start:]), 0
+        content, start = (
+            zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[start:]),
+            0,
+        )
     implicit, little = opened.root.dataset.original_encoding
     walk = _Walk(content, implicit=bool(implicit), little=little is not False)
     parts, _ = walk.dataset(start, len(content))
@@ -84,7 +94,9 @@ def _dataset_start(content: bytes) -> int:
     return at
 
 
-def _pixel_hash(opened: Opened, pixels: tuple[bytes, memoryview], *, little: bool) -> bytes:
+def _pixel_hash(
+    opened: Opened, pixels: tuple[bytes, memoryview], *, little: bool
+) -> bytes:
     """Return the hash of Pixel Data as uncompressed little endian, cut to its declared size."""
     vr, stored = pixels
     declared = declared_pixel_bytes(opened)
@@ -98,13 +110,17 @@ def _pixel_hash(opened: Opened, pixels: tuple[bytes, memoryview], *, little: boo
     return hashlib.sha256(_swapped(bytes(stored), f"u{item_bytes}")).digest()
 
 
-def _run_lengths_decoded(opened: Opened, stored: memoryview, declared: int | None) -> bytes:
+def _run_lengths_decoded(
+    opened: Opened, stored: memoryview, declared: int | None
+) -> bytes:
     from pydicom.pixels.utils import pixel_array
 
     if declared is not None and declared > MOST_RLE * len(stored):
         return bytes(stored)
     try:
-        return bytes(np.ascontiguousarray(pixel_array(opened.root.dataset, raw=True)).data)
+        return bytes(
+            np.ascontiguousarray(pixel_array(opened.root.dataset, raw=True)).data
+        )
     except Exception:  # noqa: BLE001 - pydicom has no common base; reading the dose says why
         return bytes(stored)
 

@@ -27,7 +27,9 @@ from sbrtcheck.model import (
     main_spacing_mm,
 )
 
-OBLIQUE_MM = 0.05  # more than rounding: a ring that leaves its plane by this is not axial
+OBLIQUE_MM = (
+    0.05  # more than rounding: a ring that leaves its plane by this is not axial
+)
 FARTHEST_MM = 1e5  # 100 m from the origin is damage, not anatomy
 COUNT = "NumberOfContourPoints"
 FRAMES = "ReferencedFrameOfReferenceSequence"
@@ -173,7 +175,8 @@ def _collect(draft: _Draft, item: Record) -> None:
             others["a contour without type, read as CLOSED_PLANAR"] += 1
         else:
             draft.problem = Text(
-                "a contour is of unknown type '{kind}'; export it as CLOSED_PLANAR", kind=kind
+                "a contour is of unknown type '{kind}'; export it as CLOSED_PLANAR",
+                kind=kind,
             )
     for kind, count in others.items():
         if kind in OPEN_TYPES:
@@ -235,7 +238,11 @@ def _is_zero(declared: bytes) -> bool:
 
 def _points(declared: bytes, numbers: FloatArray) -> tuple[FloatArray, float]:
     """Return x and y of the corners of a ring, and the z of its plane."""
-    if numbers.size % 3 or not numbers.size or not _is_count(declared, numbers.size // 3):
+    if (
+        numbers.size % 3
+        or not numbers.size
+        or not _is_count(declared, numbers.size // 3)
+    ):
         raise _UnreadableError(
             Text(
                 "a contour holds {found} numbers where {declared} points are declared; the file"

@@ -71,10 +71,18 @@ def save_plan(
         dataset.PlanIntent = plan.intent
     if plan.brachy_setups:
         _add_brachy_setups(dataset, plan.brachy_setups)
-    dataset.DoseReferenceSequence = [_dose_reference(row) for row in plan.dose_references]
-    dataset.FractionGroupSequence = [_fraction_group(row) for row in plan.fraction_groups]
+    dataset.DoseReferenceSequence = [
+        _dose_reference(row) for row in plan.dose_references
+    ]
+    dataset.FractionGroupSequence = [
+        _fraction_group(row) for row in plan.fraction_groups
+    ]
     dataset.PatientSetupSequence = [
-        _item(PatientSetupNumber=number, PatientPosition=position, SetupTechnique="ISOCENTRIC")
+        _item(
+            PatientSetupNumber=number,
+            PatientPosition=position,
+            SetupTechnique="ISOCENTRIC",
+        )
         for number, position in enumerate(plan.patient_positions, start=1)
     ]
     dataset.BeamSequence = [_beam(row) for row in plan.beams]
@@ -105,7 +113,8 @@ def save_structure_set(
     dataset.StructureSetTime = NOON
     dataset.ReferencedFrameOfReferenceSequence = [_item(FrameOfReferenceUID=frame)]
     numbered = [
-        (_number(roi.number, index), roi) for index, roi in enumerate(structure_set.rois, start=1)
+        (_number(roi.number, index), roi)
+        for index, roi in enumerate(structure_set.rois, start=1)
     ]
     dataset.StructureSetROISequence = [
         _item(
@@ -182,7 +191,9 @@ def save_dose(
     dataset.DoseType = header.type or "PHYSICAL"
     dataset.DoseSummationType = header.summation_type or "PLAN"
     dataset.TissueHeterogeneityCorrection = header.heterogeneity_correction or "IMAGE"
-    groups = [_item(ReferencedFractionGroupNumber=n) for n in header.fraction_group_numbers]
+    groups = [
+        _item(ReferencedFractionGroupNumber=n) for n in header.fraction_group_numbers
+    ]
     if groups and header.beam_numbers:
         beams = [_item(ReferencedBeamNumber=n) for n in header.beam_numbers]
         groups[0].ReferencedBeamSequence = beams
@@ -203,7 +214,9 @@ def save_dose(
     _save(dataset, path, transfer_syntax)
 
 
-def _place(dataset: Dataset, dose: DoseGrid, position: str, offsets: Offsets) -> np.ndarray:
+def _place(
+    dataset: Dataset, dose: DoseGrid, position: str, offsets: Offsets
+) -> np.ndarray:
     """Write where frames, rows and columns lie; return the dose in their order."""
     cosines = np.array(ORIENTATIONS[position])
     along_row, along_column = cosines[:3], cosines[3:]
@@ -224,16 +237,22 @@ def _place(dataset: Dataset, dose: DoseGrid, position: str, offsets: Offsets) ->
     dataset.PixelSpacing = _decimals([_uniform_step(axes_mm[which[n]]) for n in (1, 2)])
     if offsets == "absolute":
         if steps[0] < 0:
-            raise ValueError("absolute offsets are defined for frames towards the head only")
+            raise ValueError(
+                "absolute offsets are defined for frames towards the head only"
+            )
         dataset.GridFrameOffsetVector = _decimals(frames_mm)
     else:
         away_mm = np.abs(frames_mm - frames_mm[0])
-        dataset.GridFrameOffsetVector = _decimals(-away_mm if offsets == "descending" else away_mm)
+        dataset.GridFrameOffsetVector = _decimals(
+            -away_mm if offsets == "descending" else away_mm
+        )
     return dose_gy
 
 
 def _dvh(row: ExportedDVH) -> Dataset:
-    rois = [(n, "INCLUDED") for n in row.included] + [(n, "EXCLUDED") for n in row.excluded]
+    rois = [(n, "INCLUDED") for n in row.included] + [
+        (n, "EXCLUDED") for n in row.excluded
+    ]
     item = _item(
         DVHReferencedROISequence=[
             _item(ReferencedROINumber=number, DVHROIContributionType=counts)
@@ -293,7 +312,11 @@ def _add_brachy_setups(dataset: Dataset, count: int) -> None:
         )
     ]
     points = [
-        _item(ControlPointIndex=n, ControlPointRelativePosition=0.0, CumulativeTimeWeight=float(n))
+        _item(
+            ControlPointIndex=n,
+            ControlPointRelativePosition=0.0,
+            CumulativeTimeWeight=float(n),
+        )
         for n in (0, 1)
     ]
     channel = _item(
@@ -329,7 +352,9 @@ def _geometry(plan: Plan) -> str:
 def _uniform_step(axis_mm: np.ndarray) -> float:
     steps = np.diff(axis_mm)
     if np.ptp(steps) > 1e-6:
-        raise ValueError("RT Dose holds one pixel spacing for a whole axis; steps differ")
+        raise ValueError(
+            "RT Dose holds one pixel spacing for a whole axis; steps differ"
+        )
     return float(steps.mean())
 
 
@@ -341,7 +366,9 @@ def _item(**elements: object) -> Dataset:
 
 
 def _reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
-    return _item(ReferencedSOPClassUID=sop_class_uid, ReferencedSOPInstanceUID=sop_instance_uid)
+    return _item(
+        ReferencedSOPClassUID=sop_class_uid, ReferencedSOPInstanceUID=sop_instance_uid
+    )
 
 
 def _decimals(values: np.ndarray | list[float]) -> list[DSfloat]:
@@ -353,9 +380,11 @@ def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
     dataset.SpecificCharacterSet = character_set
     dataset.InstanceCreationDate = _filled(instance.date)
     dataset.InstanceCreationTime = NOON
-    dataset.SOPClassUID = {"RTPLAN": RT_PLAN, "RTSTRUCT": RT_STRUCTURE_SET, "RTDOSE": RT_DOSE}[
-        modality
-    ]
+    dataset.SOPClassUID = {
+        "RTPLAN": RT_PLAN,
+        "RTSTRUCT": RT_STRUCTURE_SET,
+        "RTDOSE": RT_DOSE,
+    }[modality]
     dataset.SOPInstanceUID = instance.sop_instance_uid
     dataset.StudyDate = instance.study_date or _filled(instance.date)
     dataset.StudyTime = NOON
@@ -373,7 +402,9 @@ def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
     dataset.PatientID = _filled(instance.patient.patient_id)
     dataset.PatientBirthDate = _filled(instance.patient.birth_date)
     dataset.PatientSex = ""
-    dataset.StudyInstanceUID = instance.study_instance_uid or f"{instance.sop_instance_uid}.1"
+    dataset.StudyInstanceUID = (
+        instance.study_instance_uid or f"{instance.sop_instance_uid}.1"
+    )
     dataset.SeriesInstanceUID = f"{instance.sop_instance_uid}.2"
     dataset.StudyID = "1"
     dataset.SeriesNumber = 1
@@ -502,7 +533,9 @@ def _roi_contour(number: int, roi: ROI) -> Dataset:
     if roi.contours:
         item.ContourSequence = []
     for contour in roi.contours:
-        points = np.column_stack([contour.points_mm, np.full(len(contour.points_mm), contour.z_mm)])
+        points = np.column_stack(
+            [contour.points_mm, np.full(len(contour.points_mm), contour.z_mm)]
+        )
         ring = _item(
             ContourGeometricType="CLOSEDPLANAR_XOR" if contour.xor else "CLOSED_PLANAR",
             NumberOfContourPoints=len(points),

@@ -18,7 +18,13 @@ from sbrtcheck.dossier.link import (
     read_files,
     where_of,
 )
-from sbrtcheck.dossier.load import Options, load_case, load_structures, open_case, open_path
+from sbrtcheck.dossier.load import (
+    Options,
+    load_case,
+    load_structures,
+    open_case,
+    open_path,
+)
 from sbrtcheck.dossier.research import Research, load_contours_and_dose
 from sbrtcheck.dossier.survey import Seen, survey
 

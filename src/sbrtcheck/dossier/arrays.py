@@ -9,10 +9,14 @@ __all__ = ["case_from_arrays"]
 
 ARRAYS = "arrays"  # the frame of reference that the caller says they share
 KINDS = ("RT Plan", "RT Structure Set", "RT Dose")
-UNPROVEN = Text("given as arrays: nothing but the caller says that they belong together")
+UNPROVEN = Text(
+    "given as arrays: nothing but the caller says that they belong together"
+)
 
 
-def case_from_arrays(rois: Sequence[ROI], dose: DoseGrid, *, label: str = "arrays") -> Case:
+def case_from_arrays(
+    rois: Sequence[ROI], dose: DoseGrid, *, label: str = "arrays"
+) -> Case:
     """Return a case made of ROIs and a dose of the whole course.
 
     No file links them and no plan states a prescription: declare it, and that no other plan

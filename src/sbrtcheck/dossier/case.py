@@ -61,7 +61,9 @@ class Sibling:
     dose: DoseGrid | None = None
 
     def __repr__(self) -> str:
-        return f"Sibling({self.kind} {tail(self.instance.sop_instance_uid)}, {self.where})"
+        return (
+            f"Sibling({self.kind} {tail(self.instance.sop_instance_uid)}, {self.where})"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

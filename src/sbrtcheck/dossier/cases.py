@@ -36,7 +36,9 @@ LISTED = " \t,;、"  # between the levels of one cell
 SEPARATOR_LINE = re.compile(
     r'\s*"?sep=([,;\t])"?[,;\t ]*\r?\n', re.IGNORECASE
 )  # Excel's own first line
-GUARDED = re.compile(r"""="(.*)"|'([=+@-].*)""")  # text that Excel must not take for a number
+GUARDED = re.compile(
+    r"""="(.*)"|'([=+@-].*)"""
+)  # text that Excel must not take for a number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +64,14 @@ def load_cases(path: Path) -> dict[str, CaseRow]:
     try:
         text = _decoded(path.read_bytes())
     except OSError as error:
-        raise CaseError(Text(error.strerror or "cannot be opened"), path=path) from error
+        raise CaseError(
+            Text(error.strerror or "cannot be opened"), path=path
+        ) from error
     except UnicodeDecodeError as error:
         raise CaseError(
-            Text("the cases are not in UTF-8, UTF-16 or GB18030; save them as 'CSV UTF-8'"),
+            Text(
+                "the cases are not in UTF-8, UTF-16 or GB18030; save them as 'CSV UTF-8'"
+            ),
             path=path,
         ) from error
     rows: dict[str, CaseRow] = {}
@@ -77,7 +83,9 @@ def load_cases(path: Path) -> dict[str, CaseRow]:
             continue
         key = patient_key(row.patient_id)
         if key in rows:
-            problems.append(f"line {line}: the patient ID stands in line {rows[key].line} already")
+            problems.append(
+                f"line {line}: the patient ID stands in line {rows[key].line} already"
+            )
         rows[key] = row
     if problems:
         sentence = Text(
@@ -114,11 +122,16 @@ def _cells(text: str, problems: list[str]) -> Iterator[tuple[int, Mapping[str, s
     """Yield the line and the filled cells of each row; note what is wrong with the table."""
     told = SEPARATOR_LINE.match(text)
     if told is not None:
-        text = "\n" * told[0].count("\n") + text[told.end() :]  # lines keep their numbers
+        text = (
+            "\n" * told[0].count("\n") + text[told.end() :]
+        )  # lines keep their numbers
     head = next((line for line in text.splitlines() if line.strip()), "")
     separator = told[1] if told else max(SEPARATORS, key=head.count)
     reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True
+        io.StringIO(text, newline=""),
+        delimiter=separator,
+        strict=True,
+        skipinitialspace=True,
     )
     names: list[str] | None = None
     try:
@@ -128,20 +141,31 @@ def _cells(text: str, problems: list[str]) -> Iterator[tuple[int, Mapping[str, s
             if not any(filled):
                 continue
             if names is None:
-                names = [re.sub(r"[\s-]+", "_", _folded(cell).lower()) for cell in filled]
+                names = [
+                    re.sub(r"[\s-]+", "_", _folded(cell).lower()) for cell in filled
+                ]
                 problems += _wrong_names(names, line)
                 continue
-            stray = [n for n, cell in enumerate(filled) if cell and not "".join(names[n : n + 1])]
+            stray = [
+                n
+                for n, cell in enumerate(filled)
+                if cell and not "".join(names[n : n + 1])
+            ]
             if stray:
                 problems.append(
                     f"line {line}: cell {stray[0] + 1} is filled, and its column has no name"
                 )
                 continue
-            yield line, {name: cell for name, cell in zip(names, filled, strict=False) if cell}
+            yield (
+                line,
+                {name: cell for name, cell in zip(names, filled, strict=False) if cell},
+            )
     except csv.Error as error:
         problems.append(f"line {reader.line_num}: {error}")
     if names is None:
-        problems.append(f"line 1: no columns; the first line names them: {', '.join(COLUMNS)}")
+        problems.append(
+            f"line 1: no columns; the first line names them: {', '.join(COLUMNS)}"
+        )
 
 
 def _folded(cell: str) -> str:
@@ -169,7 +193,9 @@ def _wrong_names(names: list[str], line: int) -> list[str]:
                 hint = f"; did you mean {near[0]}?"
             problems.append(f"line {line}: unknown column '{name}'{hint}")
     problems += [
-        f"line {line}: column {name} stands twice" for name in COLUMNS if names.count(name) > 1
+        f"line {line}: column {name} stands twice"
+        for name in COLUMNS
+        if names.count(name) > 1
     ]
     if COLUMNS[0] not in names:
         problems.append(f"line {line}: there is no column {COLUMNS[0]}")
@@ -197,10 +223,14 @@ def _row(line: int, cells: Mapping[str, str]) -> tuple[CaseRow | None, list[str]
         if name in table:
             table[name] = found = _day(str(table[name]))
             if found is None:
-                problems.append(f"{name}: '{cells[name]}' is not a date; write 2026-01-31")
+                problems.append(
+                    f"{name}: '{cells[name]}' is not a date; write 2026-01-31"
+                )
     if "operated_levels" in table:
         levels = str(table["operated_levels"]).upper().strip(LISTED)
-        table["operated_levels"] = [level for level in re.split(f"[{LISTED}]+", levels) if level]
+        table["operated_levels"] = [
+            level for level in re.split(f"[{LISTED}]+", levels) if level
+        ]
     if "conus_level" in table:
         table["conus_level"] = str(table["conus_level"]).upper()
     if "prior_rt" in table:

@@ -10,12 +10,23 @@ from sbrtcheck.dossier.case import tail
 from sbrtcheck.errors import CaseError, ReadError, UnsupportedError
 from sbrtcheck.model import DoseGrid, DoseHeader, Instance, Plan, Text, sum_doses
 
-__all__ = ["Chosen", "candidate_row", "choose_dose", "course_dose", "dose_words", "why_not_course"]
+__all__ = [
+    "Chosen",
+    "candidate_row",
+    "choose_dose",
+    "course_dose",
+    "dose_words",
+    "why_not_course",
+]
 
 BEAM = "BEAM"
 REFUSED_SUMMATIONS = {
-    "BEAM": Text("it is the dose of single beams, not of the plan; export the plan dose"),
-    "BEAM_SESSION": Text("it is the dose of beams in one session; export the plan dose"),
+    "BEAM": Text(
+        "it is the dose of single beams, not of the plan; export the plan dose"
+    ),
+    "BEAM_SESSION": Text(
+        "it is the dose of beams in one session; export the plan dose"
+    ),
     "BRACHY": Text("it is a brachytherapy dose; export the plan dose"),
     "BRACHY_SESSION": Text("it is a brachytherapy dose; export the plan dose"),
     "CONTROL_POINT": Text("it is the dose of control points; export the plan dose"),
@@ -23,8 +34,12 @@ REFUSED_SUMMATIONS = {
         "it is the dose of one session, which is never multiplied; export the plan dose"
     ),
     "MULTI_PLAN": Text("it is the sum of several plans; export the dose of this plan"),
-    "PLAN_OVERVIEW": Text("it is an overview of several plans; export the dose of this plan"),
-    "RECORD": Text("it is a delivered dose from treatment records; export the plan dose"),
+    "PLAN_OVERVIEW": Text(
+        "it is an overview of several plans; export the dose of this plan"
+    ),
+    "RECORD": Text(
+        "it is a delivered dose from treatment records; export the plan dose"
+    ),
 }
 UNSTATED = Text("it does not say whether it is the plan's whole dose")
 
@@ -61,7 +76,8 @@ def choose_dose(plan: Plan, doses: Sequence[RTFile]) -> Chosen:
     if len(whole) > 1:
         raise CaseError(
             Text(
-                "{count} RT Doses are dose of this plan; choose one with --dose", count=len(whole)
+                "{count} RT Doses are dose of this plan; choose one with --dose",
+                count=len(whole),
             ),
             candidates=[_row(dose) for dose in whole],
         )
@@ -81,7 +97,8 @@ def choose_dose(plan: Plan, doses: Sequence[RTFile]) -> Chosen:
         raise _refusal(refused[0])
     else:
         beside = Text(
-            "it lies beside a {summation} dose", summation=whole[0].dose_header().summation_type
+            "it lies beside a {summation} dose",
+            summation=whole[0].dose_header().summation_type,
         )
         others = [dose for dose in doses if dose not in whole]
         told = {id(row.dose) for row in refused}
@@ -130,7 +147,9 @@ def course_dose(plan: Plan, doses: Sequence[RTFile]) -> DoseGrid:
     plan_frame, dose_frame = plan.instance.frame_of_reference_uid, next(iter(frames))
     if plan_frame is not None and dose_frame is not None and plan_frame != dose_frame:
         raise CaseError(
-            Text("plan and dose have different frames of reference: the dose is not of this plan")
+            Text(
+                "plan and dose have different frames of reference: the dose is not of this plan"
+            )
         )
     grids = [dose.dose() for dose in doses]
     if len(grids) == 1:
@@ -138,7 +157,9 @@ def course_dose(plan: Plan, doses: Sequence[RTFile]) -> DoseGrid:
     try:
         return sum_doses(grids)
     except ValueError as error:
-        raise CaseError(Text("the beam doses cannot be added: {why}", why=str(error))) from error
+        raise CaseError(
+            Text("the beam doses cannot be added: {why}", why=str(error))
+        ) from error
 
 
 def all_beams(plan: Plan, doses: Sequence[RTFile]) -> list[RTFile]:
@@ -173,7 +194,9 @@ def all_beams(plan: Plan, doses: Sequence[RTFile]) -> list[RTFile]:
     return used
 
 
-def _beam_problems(treating: set[int], held: Counter[int], names: dict[int, str]) -> list[Text]:
+def _beam_problems(
+    treating: set[int], held: Counter[int], names: dict[int, str]
+) -> list[Text]:
     if not treating:
         return [Text("the plan names no treatment beam")]
 
@@ -187,9 +210,13 @@ def _beam_problems(treating: set[int], held: Counter[int], names: dict[int, str]
     if missing:
         problems.append(Text("missing are beams {beams}", beams=listed(missing)))
     if twice:
-        problems.append(Text("held more than once are beams {beams}", beams=listed(twice)))
+        problems.append(
+            Text("held more than once are beams {beams}", beams=listed(twice))
+        )
     if foreign:
-        problems.append(Text("not of the plan are beams {beams}", beams=listed(foreign)))
+        problems.append(
+            Text("not of the plan are beams {beams}", beams=listed(foreign))
+        )
     return problems
 
 
@@ -269,7 +296,9 @@ def why_not_course(header: DoseHeader, plan: Plan) -> Text | None:
     if len(set(header.referenced_plan_uids)) > 1:
         return Text("it names several plans; export the dose of this plan")
     if summation == "FRACTION" and len(plan.fraction_groups) != 1:
-        return Text("it is the dose of one of several fraction groups; export the plan dose")
+        return Text(
+            "it is the dose of one of several fraction groups; export the plan dose"
+        )
     return _foreign_group(header, plan)
 
 

@@ -7,7 +7,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import CaseFacts, PriorRadiotherapy, Text
@@ -57,7 +64,10 @@ def facts_beside(path: Path) -> Path | None:
             found = path / FILE_NAME
         if found.is_file():
             return found
-    except (OSError, ValueError):  # a name that no file system takes; reading it will say so
+    except (
+        OSError,
+        ValueError,
+    ):  # a name that no file system takes; reading it will say so
         return None
     return None
 

@@ -98,7 +98,10 @@ def find_files(
         unread += contents.unread
         others.update(contents.others)
     return Survey(
-        found=tuple(found), others=dict(others), unread=tuple(unread), odd=tuple(listing.odd)
+        found=tuple(found),
+        others=dict(others),
+        unread=tuple(unread),
+        odd=tuple(listing.odd),
     )
 
 
@@ -143,7 +146,10 @@ def _look_into(path: str) -> Contents:
         try:
             peek = _peek_member(path, number)
         except ReadError as error:
-            why = Text("a member of a zip archive cannot be read: {why}", why=str(error.problem))
+            why = Text(
+                "a member of a zip archive cannot be read: {why}",
+                why=str(error.problem),
+            )
             unread.append(Unread(path, why))
             continue
         if isinstance(peek, str):

@@ -35,7 +35,15 @@ from sbrtcheck.model import (
     same_patient,
 )
 
-__all__ = ["MOST_FILES", "Dossier", "Filed", "Unreadable", "open_dossier", "part_case", "where_of"]
+__all__ = [
+    "MOST_FILES",
+    "Dossier",
+    "Filed",
+    "Unreadable",
+    "open_dossier",
+    "part_case",
+    "where_of",
+]
 
 MOST_FILES = 10_000  # RT files of one patient
 T = TypeVar("T")
@@ -140,7 +148,9 @@ RANKS = (
 )
 
 
-def open_dossier(survey: Survey, instance: Instance, given: Iterable[Filed] = ()) -> Dossier:
+def open_dossier(
+    survey: Survey, instance: Instance, given: Iterable[Filed] = ()
+) -> Dossier:
     """Read every RT file of the patient of an instance, each once.
 
     Parameters
@@ -334,15 +344,21 @@ def _structures(
             Text("the plan names no structure set; add --struct FILE"),
             candidates=_near_rows(dossier, dicom.RT_STRUCTURE_SET, plan_file),
         )
-    named_files = [f for f in dossier.of_class(dicom.RT_STRUCTURE_SET) if f.uid == wanted]
+    named_files = [
+        f for f in dossier.of_class(dicom.RT_STRUCTURE_SET) if f.uid == wanted
+    ]
     if not named_files:
         raise _no_structures(dossier, plan_file, wanted)
     near, far = _nearest(named_files, plan_file.place)
     if len(near) > 1:
         raise two_contents(kind, wanted, near)
     structures = near[0].file.structure_set()
-    how = Text("named by the plan, {where}", where=where_of(near[0].place, plan_file.place))
-    link = Link(kind=kind, instance=structures.instance, how=how, path=near[0].file.path)
+    how = Text(
+        "named by the plan, {where}", where=where_of(near[0].place, plan_file.place)
+    )
+    link = Link(
+        kind=kind, instance=structures.instance, how=how, path=near[0].file.path
+    )
     return structures, link, [_elsewhere(kind, filed, plan_file.place) for filed in far]
 
 
@@ -350,7 +366,9 @@ def _no_structures(dossier: Dossier, plan_file: Filed, wanted: str) -> CaseError
     """Say why the structure set that a plan names is not there: of another patient, or missing."""
     strangers = [f for f in dossier.strangers if f.peek.sop_instance_uid == wanted]
     if strangers:
-        return CaseError(Text("the files are of different patients: their patient IDs differ"))
+        return CaseError(
+            Text("the files are of different patients: their patient IDs differ")
+        )
     broken = [
         row
         for row in dossier.unreadable
@@ -359,7 +377,10 @@ def _no_structures(dossier: Dossier, plan_file: Filed, wanted: str) -> CaseError
     ]
     if broken:
         return CaseError(
-            Text("the structure set of the plan cannot be read: {why}", why=broken[0].reason),
+            Text(
+                "the structure set of the plan cannot be read: {why}",
+                why=broken[0].reason,
+            ),
             path=Path(broken[0].found.place.path),
         )
     return CaseError(
@@ -446,7 +467,9 @@ def _decided(plan: Plan, found: Sequence[Filed]) -> Chosen:
 def doses_naming(dossier: Dossier, plan_file: Filed) -> tuple[list[Filed], list[Text]]:
     """Return the doses that name a plan, of the nearest kind of place; note what differs elsewhere."""
     named = [
-        filed for filed in dossier.of_class(dicom.RT_DOSE) if plan_file.uid in filed.file.plan_uids
+        filed
+        for filed in dossier.of_class(dicom.RT_DOSE)
+        if plan_file.uid in filed.file.plan_uids
     ]
     if not named:
         return [], []
@@ -454,13 +477,17 @@ def doses_naming(dossier: Dossier, plan_file: Filed) -> tuple[list[Filed], list[
     uids = [filed.uid for filed in near]
     twice = next((uid for uid in uids if uids.count(uid) > 1), None)
     if twice is not None:
-        raise two_contents("RT Dose", twice, [filed for filed in near if filed.uid == twice])
+        raise two_contents(
+            "RT Dose", twice, [filed for filed in near if filed.uid == twice]
+        )
     return near, [_elsewhere("RT Dose", filed, plan_file.place) for filed in far]
 
 
 def _no_dose(dossier: Dossier, plan_file: Filed) -> CaseError:
     if _names_plan_of_stranger(dossier, plan_file):
-        return CaseError(Text("the files are of different patients: their patient IDs differ"))
+        return CaseError(
+            Text("the files are of different patients: their patient IDs differ")
+        )
     return CaseError(
         Text(
             "no RT Dose beside the plan, nor in the folders around it, names this plan; put it"
@@ -511,7 +538,9 @@ def sibling_of(
             if filed.uid == plan.structure_set_uid
         ]
         if named:
-            structures = _tried(_nearest(named, plan_file.place)[0][0].file.structure_set)
+            structures = _tried(
+                _nearest(named, plan_file.place)[0][0].file.structure_set
+            )
     doses: list[Filed] = []
     try:
         doses, _ = doses_naming(dossier, plan_file)
@@ -546,14 +575,18 @@ def part_case(sibling: Sibling) -> Case:
         If a file cannot be read.
     """
     if sibling.plan is None or sibling.structure_set is None:
-        raise CaseError(Text("its plan or structure set is not there or cannot be read"))
+        raise CaseError(
+            Text("its plan or structure set is not there or cannot be read")
+        )
     plan, structures = sibling.plan, sibling.structure_set
     if sibling.dose is not None:
         return Case(plan=plan, structure_set=structures, dose=sibling.dose)
     if not sibling.doses:
         raise CaseError(Text("no RT Dose names it"))
     chosen = choose_dose(plan, sibling.doses)
-    links = [Link(kind="RT Plan", instance=plan.instance, how=Text("a part of the course"))]
+    links = [
+        Link(kind="RT Plan", instance=plan.instance, how=Text("a part of the course"))
+    ]
     links.append(
         Link(
             kind="RT Structure Set",
@@ -609,7 +642,9 @@ def unknown_of(dossier: Dossier, plan_file: Filed) -> tuple[Text, ...]:
             )
         )
     plan_uids = [f.uid for f in dossier.distinct if f.kind == dicom.RT_PLAN]
-    twice = {uid for uid in plan_uids if plan_uids.count(uid) > 1 and uid != plan_file.uid}
+    twice = {
+        uid for uid in plan_uids if plan_uids.count(uid) > 1 and uid != plan_file.uid
+    }
     reasons += [
         Text("two RT Plans carry the UID {uid} and differ in content", uid=tail(uid))
         for uid in sorted(twice)
@@ -624,7 +659,9 @@ def _require_one_patient(*instances: Instance) -> None:
     """Raise `CaseError` if two files name different patient IDs; the IDs are not shown."""
     keys = {patient_key(instance.patient.patient_id) for instance in instances} - {""}
     if len(keys) > 1:
-        raise CaseError(Text("the files are of different patients: their patient IDs differ"))
+        raise CaseError(
+            Text("the files are of different patients: their patient IDs differ")
+        )
 
 
 def in_dose_frame(structures: StructureSet, dose: Instance) -> StructureSet:
@@ -652,7 +689,9 @@ def in_dose_frame(structures: StructureSet, dose: Instance) -> StructureSet:
         )
     problem = Text("it is drawn in another frame of reference than the dose")
     rois = tuple(
-        replace(roi, contours=(), problem=problem) if roi.contours and elsewhere(roi) else roi
+        replace(roi, contours=(), problem=problem)
+        if roi.contours and elsewhere(roi)
+        else roi
         for roi in structures.rois
     )
     return replace(structures, rois=rois)

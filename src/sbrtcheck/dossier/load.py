@@ -154,7 +154,9 @@ def is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except (OSError, ValueError) as error:
-        raise ReadError(Text("this is not a path of a file or folder"), path=path) from error
+        raise ReadError(
+            Text("this is not a path of a file or folder"), path=path
+        ) from error
 
 
 def is_folder(path: Path) -> bool:
@@ -162,7 +164,9 @@ def is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except (OSError, ValueError) as error:
-        raise ReadError(Text("this is not a path of a file or folder"), path=path) from error
+        raise ReadError(
+            Text("this is not a path of a file or folder"), path=path
+        ) from error
 
 
 def _roots(folder: Path, options: Options, packed: Path | None) -> tuple[Root, ...]:
@@ -173,7 +177,9 @@ def _roots(folder: Path, options: Options, packed: Path | None) -> tuple[Root, .
     if not is_folder(options.within):
         raise CaseError(Text("--within: there is no such folder"), path=options.within)
     if not folder.resolve().is_relative_to(options.within.resolve()):
-        raise CaseError(Text("--within: the plan does not lie below this folder"), path=folder)
+        raise CaseError(
+            Text("--within: the plan does not lie below this folder"), path=folder
+        )
     return (Root(options.within),)
 
 
@@ -191,19 +197,26 @@ def _open(start: Path, options: Options, packed: Path | None = None) -> Opened:
 def _of_folder(folder: Path, options: Options, packed: Path | None) -> Opened:
     """Open a folder that holds one plan; others may lie around it."""
     survey = find_files(_roots(folder, options, packed))
-    inside = [f for f in survey.found if Path(f.place.path).is_relative_to(folder.absolute())]
-    read, broken = read_files([f for f in inside if f.peek.sop_class_uid == dicom.RT_PLAN])
+    inside = [
+        f for f in survey.found if Path(f.place.path).is_relative_to(folder.absolute())
+    ]
+    read, broken = read_files(
+        [f for f in inside if f.peek.sop_class_uid == dicom.RT_PLAN]
+    )
     plans = _without_copies(read)
     if not plans and broken:
         raise ReadError(broken[0].reason, path=Path(broken[0].found.place.path))
     if not plans:
-        _refuse_ions([f for f in inside if f.peek.sop_class_uid == dicom.RT_ION_PLAN], folder)
+        _refuse_ions(
+            [f for f in inside if f.peek.sop_class_uid == dicom.RT_ION_PLAN], folder
+        )
         raise CaseError(Text("the folder holds no RT Plan"), path=folder)
     if len(plans) > 1:
         _refuse_one_uid(plans)
         raise CaseError(
             Text(
-                "the folder holds {count} RT Plans; give the file of one of them", count=len(plans)
+                "the folder holds {count} RT Plans; give the file of one of them",
+                count=len(plans),
             ),
             path=folder,
             candidates=[candidate_row(p.file.instance, "RT Plan", "") for p in plans],
@@ -218,7 +231,9 @@ def _joined(one: Survey, other: Survey) -> Survey:
     places = {found.place for found in one.found}
     more = tuple(found for found in other.found if found.place not in places)
     unread = dict.fromkeys((*one.unread, *other.unread))
-    return Survey(found=(*one.found, *more), others=one.others, unread=tuple(unread), odd=one.odd)
+    return Survey(
+        found=(*one.found, *more), others=one.others, unread=tuple(unread), odd=one.odd
+    )
 
 
 def _without_copies(plans: Sequence[Filed]) -> list[Filed]:
@@ -232,13 +247,16 @@ def _refuse_one_uid(plans: Sequence[Filed]) -> None:
     uids = [filed.uid for filed in plans]
     for uid in uids:
         if uids.count(uid) > 1:
-            raise two_contents("RT Plan", uid, [filed for filed in plans if filed.uid == uid])
+            raise two_contents(
+                "RT Plan", uid, [filed for filed in plans if filed.uid == uid]
+            )
 
 
 def _refuse_ions(ions: Sequence[Found], path: Path) -> None:
     if ions:
         raise UnsupportedError(
-            Text("the folder holds an RT Ion Plan; only photon RT Plans are judged"), path=path
+            Text("the folder holds an RT Ion Plan; only photon RT Plans are judged"),
+            path=path,
         )
 
 
@@ -255,7 +273,9 @@ def _of_file(path: Path, options: Options) -> Opened:
         return Opened(dossier, start)
     if start.kind == dicom.RT_ION_PLAN:
         raise UnsupportedError(
-            Text("this is an RT Ion Plan (protons or ions); only photon RT Plans are judged"),
+            Text(
+                "this is an RT Ion Plan (protons or ions); only photon RT Plans are judged"
+            ),
             path=path,
         )
     if start.kind == dicom.RT_DOSE:
@@ -271,12 +291,14 @@ def _only(plans: Sequence[Filed], dossier: Dossier, what: str, path: Path) -> Fi
         return plans[0]
     if not plans and dossier.of_class(dicom.RT_ION_PLAN):
         raise UnsupportedError(
-            Text("beside it lies an RT Ion Plan; only photon RT Plans are judged"), path=path
+            Text("beside it lies an RT Ion Plan; only photon RT Plans are judged"),
+            path=path,
         )
     if not plans:
         raise CaseError(
             Text(
-                "no RT Plan of this {what} lies in its folder or the folders around it", what=what
+                "no RT Plan of this {what} lies in its folder or the folders around it",
+                what=what,
             ),
             path=path,
         )
@@ -322,7 +344,9 @@ def _start_of(opened: Opened, sop_class_uid: str) -> Filed | None:
     return start
 
 
-def named_file(option: str | Path, dossier: Dossier, sop_class_uid: str, name: str) -> Filed:
+def named_file(
+    option: str | Path, dossier: Dossier, sop_class_uid: str, name: str
+) -> Filed:
     """Return the file that an option names: a path, or the end of one candidate's UID."""
     path = Path(option)
     if str(option) and is_file(path):
@@ -352,7 +376,8 @@ def _read_or_known(path: Path, dossier: Dossier, sop_class_uid: str) -> Filed:
     filed = Filed(place, dicom.open_rt(path))
     if filed.kind != sop_class_uid:
         raise ReadError(
-            Text("this is not an {kind}", kind=dicom.class_name(sop_class_uid)), path=path
+            Text("this is not an {kind}", kind=dicom.class_name(sop_class_uid)),
+            path=path,
         )
     return filed
 
@@ -385,7 +410,8 @@ def _with_plan(option: str | Path, path: Path, dossier: Dossier) -> Filed | None
 
 def _require_one_patient(opened: Opened, plan: Filed, path: Path) -> None:
     keys = {
-        patient_key(filed.file.instance.patient.patient_id) for filed in (opened.plan, plan)
+        patient_key(filed.file.instance.patient.patient_id)
+        for filed in (opened.plan, plan)
     } - {""}
     if len(keys) > 1:
         raise CaseError(PATIENT_WORDS, path=path)
@@ -436,7 +462,9 @@ def _structures_named(dossier: Dossier, wanted: str | None, path: Path) -> Struc
         raise two_contents("RT Structure Set", files[0].uid, files)
     if not files:
         raise CaseError(
-            Text("the structure set that it names is not in its folder or the folders around it"),
+            Text(
+                "the structure set that it names is not in its folder or the folders around it"
+            ),
             path=path,
         )
     return files[0].file.structure_set()

@@ -50,7 +50,14 @@ WRITTEN = (
 )
 VERDICT = re.compile(r"plan-[0-9a-f]{16}\.json")
 # What zipfile raises: BadZipFile has no common base with the errors of its decompressors.
-ARCHIVE_ERRORS = (zipfile.BadZipFile, ZlibError, LZMAError, RuntimeError, OSError, EOFError)
+ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    ZlibError,
+    LZMAError,
+    RuntimeError,
+    OSError,
+    EOFError,
+)
 
 
 class Place(NamedTuple):
@@ -100,7 +107,9 @@ class Listing:
 
     paths: list[str] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
-    odd: list[Unread] = field(default_factory=list)  # no regular files: nothing is lost with them
+    odd: list[Unread] = field(
+        default_factory=list
+    )  # no regular files: nothing is lost with them
 
 
 def around(folder: Path) -> tuple[Root, ...]:
@@ -209,7 +218,9 @@ def _why(error: OSError) -> str:
     return error.strerror
 
 
-def _without_results(folder: Path, listed: "list[os.DirEntry[str]]") -> "list[os.DirEntry[str]]":
+def _without_results(
+    folder: Path, listed: "list[os.DirEntry[str]]"
+) -> "list[os.DirEntry[str]]":
     """Leave out what a batch has written; all else that lies beside it is looked at."""
     if {RUN, RECORDS}.issubset(row.name for row in listed):
         return [row for row in listed if row.name not in WRITTEN]

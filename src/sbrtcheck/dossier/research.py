@@ -11,7 +11,13 @@ from sbrtcheck import dicom
 from sbrtcheck.dossier.case import Case
 from sbrtcheck.dossier.dose import candidate_row, dose_words
 from sbrtcheck.dossier.find import find_files
-from sbrtcheck.dossier.link import Dossier, Filed, in_dose_frame, open_dossier, read_files
+from sbrtcheck.dossier.link import (
+    Dossier,
+    Filed,
+    in_dose_frame,
+    open_dossier,
+    read_files,
+)
 from sbrtcheck.dossier.load import (
     Options,
     is_archive,
@@ -62,7 +68,10 @@ def load_contours_and_dose(path: str | Path, options: Options) -> Research:
 
 def _of_case(case: Case) -> Research:
     return Research(
-        structure_set=case.structure_set, dose=case.dose, plan=case.plan, patients=case.patients
+        structure_set=case.structure_set,
+        dose=case.dose,
+        plan=case.plan,
+        patients=case.patients,
     )
 
 
@@ -117,7 +126,9 @@ def _dose(dossier: Dossier, start: Filed | None, options: Options) -> Filed:
         doses = [filed for filed in doses if _fits(filed, start)]
     if start is not None and start.kind == dicom.RT_ION_PLAN:
         doses = [filed for filed in doses if start.uid in filed.file.plan_uids]
-    whole = [filed for filed in doses if filed.file.dose_header().summation_type == "PLAN"]
+    whole = [
+        filed for filed in doses if filed.file.dose_header().summation_type == "PLAN"
+    ]
     return _only(whole or doses, "RT Dose", "--dose")
 
 
@@ -138,7 +149,9 @@ def _fits(dose: Filed, structures: Filed) -> bool:
     return len(frames) < 2
 
 
-def _structures(dossier: Dossier, start: Filed | None, dose: Filed, options: Options) -> Filed:
+def _structures(
+    dossier: Dossier, start: Filed | None, dose: Filed, options: Options
+) -> Filed:
     """Return the structure set that is meant: given, named by dose or plan, or the only one."""
     if options.structure_set is not None:
         name = options.structure_set
@@ -163,7 +176,11 @@ def _only(files: Sequence[Filed], kind: str, option: str) -> Filed:
         return files[0]
     if not files:
         raise CaseError(
-            Text("no {kind} lies here that fits; add {option} FILE", kind=kind, option=option)
+            Text(
+                "no {kind} lies here that fits; add {option} FILE",
+                kind=kind,
+                option=option,
+            )
         )
     rows = [candidate_row(filed.file.instance, kind, _detail(filed)) for filed in files]
     raise CaseError(

@@ -105,7 +105,9 @@ def _rest(found: Survey) -> list[Seen]:
         for kind, count in found.others.items()
     ]
     rows += [
-        Seen(kind="part of the tree", where="", relation=row.reason, path=Path(row.path))
+        Seen(
+            kind="part of the tree", where="", relation=row.reason, path=Path(row.path)
+        )
         for row in (*found.unread, *found.odd)
     ]
     return rows
@@ -116,7 +118,9 @@ def _strangers(dossier: Dossier) -> list[Seen]:
     if not dossier.strangers:
         return []
     relation = Text("of other patients: only counted")
-    row = Seen(kind="RT files", where="", relation=relation, count=len(dossier.strangers))
+    row = Seen(
+        kind="RT files", where="", relation=relation, count=len(dossier.strangers)
+    )
     return [row]
 
 
@@ -137,7 +141,9 @@ def _of_patient(dossier: Dossier, number: int, own: Sequence[Filed]) -> list[See
     return sorted(rows, key=lambda row: not row.linked)
 
 
-def _seen(filed: Filed, dossier: Dossier, first: Place, number: int, own: Sequence[Filed]) -> Seen:
+def _seen(
+    filed: Filed, dossier: Dossier, first: Place, number: int, own: Sequence[Filed]
+) -> Seen:
     relation, linked = _relation(filed, dossier)
     uids = {plan.uid for plan in own}
     sets = {plan.file.structure_set_uid for plan in own}
@@ -186,5 +192,7 @@ def _of_dose(filed: Filed, plans: Sequence[Filed]) -> tuple[Text, bool]:
     dicom.refuse_dose_kind(header, filed.file.path)
     why = why_not_course(header, named[0].file.plan())
     if why is not None and header.summation_type != "BEAM":
-        return Text("{detail}; it names a plan, but {why}", detail=detail, why=why), False
+        return Text(
+            "{detail}; it names a plan, but {why}", detail=detail, why=why
+        ), False
     return Text("{detail}; it names a plan", detail=detail), True

@@ -43,7 +43,15 @@ from sbrtcheck.dvh.compute import (
 from sbrtcheck.dvh.curve import DVH
 from sbrtcheck.dvh.surface import Wall
 from sbrtcheck.dvh.tally import Tally, kept, shell
-from sbrtcheck.model import ROI, Convention, DoseGrid, FloatArray, Text, Value, frozen_array
+from sbrtcheck.model import (
+    ROI,
+    Convention,
+    DoseGrid,
+    FloatArray,
+    Text,
+    Value,
+    frozen_array,
+)
 
 __all__ = ["Band", "compute_band"]
 
@@ -101,13 +109,20 @@ class Band:
         known = [end for end in found.values() if end is not None]
         moved = [(end, weight) for end, weight in nudged if end is not None]
         if len(known) < len(found) or len(moved) < len(nudged):
-            why = Text("by another reading of its contours the ROI is too small for this")
+            why = Text(
+                "by another reading of its contours the ROI is too small for this"
+            )
             return Value(None, reason=nominal.reason or why)
         choices = ((end, _counts(name)) for name, end in found.items())
-        changes = [(end, weight) for end, weight in (*choices, *moved) if end is not None]
+        changes = [
+            (end, weight) for end, weight in (*choices, *moved) if end is not None
+        ]
         low, high = (
             limit([ends[side], *(end[side] for end in known)])
-            + sign * float(np.sqrt(sum((w * (end[side] - ends[side])) ** 2 for end, w in changes)))
+            + sign
+            * float(
+                np.sqrt(sum((w * (end[side] - ends[side])) ** 2 for end, w in changes))
+            )
             for side, limit, sign in ((0, min, -1), (1, max, 1))
         )
         # Rounding of sums is no uncertainty, and must not tip a value that lies on its limit.
@@ -241,10 +256,14 @@ def compute_band(
     parts_cc = kept(coarse.curves_cc())
     caps = [_cap(solid, parts_cc[end], end, whole=whole) for end in (BELOW, ABOVE)]
     open_caps = [cap for cap, closes in zip(caps, closing, strict=True) if not closes]
-    between_cc = float(parts_cc[0, 0])  # a single plane keeps its thickness without caps
+    between_cc = float(
+        parts_cc[0, 0]
+    )  # a single plane keeps its thickness without caps
     if open_caps and between_cc > 0 and convention.end_caps == "half-slice":
         inside_cc = np.sum([cap[0] for cap in open_caps], axis=0)
-        members["no end caps"] = _changed(nominal, inside_cc, sum(cap[1] for cap in open_caps))
+        members["no end caps"] = _changed(
+            nominal, inside_cc, sum(cap[1] for cap in open_caps)
+        )
     nudges = [Nudge(dvh=_with_wall_moved(nominal, varied, found.walls), weight=1.0)]
     nudges += [
         Nudge(dvh=_changed(nominal, *cap), weight=_cap_weight(closes=closes))
@@ -274,7 +293,9 @@ def _other_shape(convention: Convention) -> Literal["slab", "shape"]:
     return "shape"
 
 
-def _cap(solid: Solid, inside_cc: FloatArray, end: int, *, whole: bool) -> tuple[FloatArray, float]:
+def _cap(
+    solid: Solid, inside_cc: FloatArray, end: int, *, whole: bool
+) -> tuple[FloatArray, float]:
     """Return what leaving out the caps at one end changes: the curve, and the volume off the grid."""
     if whole:
         return -inside_cc, 0.0
@@ -330,14 +351,18 @@ def _other_solids(roi: ROI, dose: DoseGrid, varied: _Varied) -> dict[str, DVH]:
     if solid is not None:
         members[between] = _in_other_shape(solid, dose, varied)
     if convention.fill_gaps and any(gap.filled for gap in varied.region.gaps):
-        members["gaps empty"] = compute_dvh(roi, dose, convention=replace(coarse, fill_gaps=False))
+        members["gaps empty"] = compute_dvh(
+            roi, dose, convention=replace(coarse, fill_gaps=False)
+        )
     return members
 
 
 def _in_other_shape(solid: Solid, dose: DoseGrid, varied: _Varied) -> DVH:
     """Return the DVH of the solid by the other choice between planes."""
     slabs = len(solid.region.slabs)
-    same_cc = abs(solid.volume_cc - varied.solid.volume_cc) <= ROUNDING * solid.volume_cc
+    same_cc = (
+        abs(solid.volume_cc - varied.solid.volume_cc) <= ROUNDING * solid.volume_cc
+    )
     if same_cc and slabs == len(varied.solid.region.slabs):  # nothing moves
         return varied.dvh(varied.solid, varied.coarse, whole=varied.whole)
     layout = lay_out(solid, dose, max(varied.convention.sub_cells // COARSER, 1))
@@ -398,6 +423,8 @@ def _moved_end(
         asked_cc = near_cc
         if not hottest:
             asked_cc = float(dvh.volume_cc_at_dose[0]) - near_cc
-        return dvh.dose_inside_gy(asked_cc) or 0.0  # a solid may hold less than what is next to it
+        return (
+            dvh.dose_inside_gy(asked_cc) or 0.0
+        )  # a solid may hold less than what is next to it
 
     return end_gy + near_gy(changed) - near_gy(nominal)

@@ -59,7 +59,9 @@ def bound_beyond_gy(roi: ROI, dose: DoseGrid, targets: Sequence[ROI]) -> Bound |
     return bound_by_extents_gy(extent, dose, reaches)
 
 
-def bound_by_extents_gy(extent: Extent, dose: DoseGrid, reaches: Sequence[Extent]) -> Bound | None:
+def bound_by_extents_gy(
+    extent: Extent, dose: DoseGrid, reaches: Sequence[Extent]
+) -> Bound | None:
     """Return the bound of an ROI of known extent, with targets of known extents."""
     crossed = [face for face in _faces(dose) if _leaves(extent, face)]
     if not reaches or not crossed:
@@ -121,5 +123,6 @@ def _distance_mm(face: _Face, reaches: Sequence[Extent]) -> float:
 def _rises(face: _Face) -> bool:
     """Tell whether dose grows towards the face, on the whole or at its highest."""
     return bool(
-        face.dose_gy.max() > face.inner_gy.max() or face.dose_gy.mean() > face.inner_gy.mean()
+        face.dose_gy.max() > face.inner_gy.max()
+        or face.dose_gy.mean() > face.inner_gy.mean()
     )

@@ -36,9 +36,13 @@ def on_grid(region: Region, dose: DoseGrid) -> Region:
     low_mm = np.append(low, region.slabs[0].low_mm)
     high_mm = np.append(high, region.slabs[-1].high_mm)
     axes = (dose.x_mm, dose.y_mm, dose.z_mm)
-    if (low_mm >= [axis[0] for axis in axes]).all() and (high_mm <= [a[-1] for a in axes]).all():
+    if (low_mm >= [axis[0] for axis in axes]).all() and (
+        high_mm <= [a[-1] for a in axes]
+    ).all():
         return region
-    grid_low, grid_high = (np.array([dose.x_mm[end], dose.y_mm[end]]) for end in (0, -1))
+    grid_low, grid_high = (
+        np.array([dose.x_mm[end], dose.y_mm[end]]) for end in (0, -1)
+    )
     kept = np.clip(np.minimum(high, grid_high) - np.maximum(low, grid_low), 0.0, None)
     if np.prod(high - low) <= MUCH_LARGER * np.prod(kept):
         grid_low, grid_high = low, high
@@ -82,7 +86,9 @@ def divide(region: Region, edge_mm: float, dose: DoseGrid) -> Division:
     nx, ny = np.maximum(np.ceil((high - low) / cell_mm + 1e-9), 1).astype(int)
     # Centred on the ROI, so that a mirrored ROI has mirrored cells.
     corner_mm = (low + high - cell_mm * np.array([nx, ny])) / 2
-    lattice = Lattice(float(corner_mm[0]), float(corner_mm[1]), cell_mm, int(nx), int(ny))
+    lattice = Lattice(
+        float(corner_mm[0]), float(corner_mm[1]), cell_mm, int(nx), int(ny)
+    )
     layers = max(1.0, max(slab.thickness_mm for slab in region.slabs) / edge_mm)
     together = max(1, int(BLOCK_CELLS / (nx * ny * layers)))
     return Division(
@@ -136,11 +142,15 @@ def samples(
         y = _known(lattice.y_centres_mm, lattice.cell_mm, box.y_mm)
         filled = _cut_off(occupancy([slab.rings for slab in slabs], lattice), x, y)
         layers = _layers(slabs, box, division.edge_mm)
-        found = [_sub_cells(filled, layers, box, lattice, reading) for reading in readings]
+        found = [
+            _sub_cells(filled, layers, box, lattice, reading) for reading in readings
+        ]
         if coarser:
             joined, wider = _joined(filled, lattice)
             layers = _layers(slabs, box, 2 * division.edge_mm)
-            found += [_sub_cells(joined, layers, box, wider, reading) for reading in coarser]
+            found += [
+                _sub_cells(joined, layers, box, wider, reading) for reading in coarser
+            ]
         yield tuple(found)
 
 
@@ -157,7 +167,9 @@ def _joined(filled: Occupancy, lattice: Lattice) -> tuple[Occupancy, Lattice]:
     kept = np.flatnonzero(four > SLIVER)
     # A quarter lies half of its size, a quarter of the whole, from the middle of the whole.
     x, y = (
-        np.bincount(into, filled.fraction * (offset + (side % 2 - 0.5)), planes * area)[kept]
+        np.bincount(into, filled.fraction * (offset + (side % 2 - 0.5)), planes * area)[
+            kept
+        ]
         / (2 * four[kept])
         for offset, side in ((filled.x_offset, column), (filled.y_offset, row))
     )
@@ -263,7 +275,9 @@ def _sub_cells(
     """Return the sub-cells of some slabs: every layer of a slab with every cell that it fills."""
     z = taps(layers.middle_mm, box.z_mm, reading)
     lowest, highest = int(z.first.min()), int(z.first.max()) + len(z.weights)
-    planes = _planes(box._replace(dose_gy=box.dose_gy[lowest:highest]), lattice, reading)
+    planes = _planes(
+        box._replace(dose_gy=box.dose_gy[lowest:highest]), lattice, reading
+    )
     slab_of = np.repeat(np.arange(filled.counts.size), layers.layers)
     start = np.cumsum(filled.counts) - filled.counts
     cells = filled.counts[slab_of]
@@ -273,7 +287,9 @@ def _sub_cells(
     at += np.repeat(first, cells)
     steps = [tap * lattice.nx * lattice.ny for tap in range(len(z.weights))]
     slopes = z.slopes * layers.height_mm
-    dose_gy, rise_gy, square_gy2 = _read(planes, at, steps, z.weights, slopes, cells=cells)
+    dose_gy, rise_gy, square_gy2 = _read(
+        planes, at, steps, z.weights, slopes, cells=cells
+    )
     # Of a cell at the border, the part inside is read in its own middle, and spans less: as far
     # as that middle has moved from the cell's, both sides of it have moved together.
     border = np.flatnonzero(filled.fraction < 1)
@@ -345,10 +361,14 @@ class _Planes(NamedTuple):
 def _planes(box: Box, lattice: Lattice, reading: Reading) -> _Planes:
     half_mm = lattice.cell_mm / 2
 
-    def middles_and_sides(centres_mm: FloatArray, grid_mm: FloatArray) -> tuple[Taps, Taps]:
+    def middles_and_sides(
+        centres_mm: FloatArray, grid_mm: FloatArray
+    ) -> tuple[Taps, Taps]:
         sides_mm = np.append(centres_mm - half_mm, centres_mm[-1] + half_mm)
         both = taps(np.concatenate([centres_mm, sides_mm]), grid_mm, reading)
-        return both.part(slice(0, centres_mm.size)), both.part(slice(centres_mm.size, None))
+        return both.part(slice(0, centres_mm.size)), both.part(
+            slice(centres_mm.size, None)
+        )
 
     columns, column_sides = middles_and_sides(lattice.x_centres_mm, box.x_mm)
     rows, row_sides = middles_and_sides(lattice.y_centres_mm, box.y_mm)

@@ -26,7 +26,12 @@ WIDE_GY = 0.1  # bins wider than this come from outliers: no plan has 200 Gy
 OVERSHOOT = 0.1  # of the range: as far cubic dose may pass what is on the grid
 
 
-def compute_dvh(roi: ROI, dose: DoseGrid, *, convention: Convention = Convention()) -> DVH:  # noqa: B008 - frozen
+def compute_dvh(
+    roi: ROI,
+    dose: DoseGrid,
+    *,
+    convention: Convention = Convention(),  # noqa: B008 - frozen
+) -> DVH:
     """Return the cumulative DVH of an ROI in a dose grid.
 
     Parameters
@@ -176,7 +181,9 @@ def finished(reading: Reading, tally: Tally, found: Survey, *, whole: bool) -> M
     low_gy, high_gy = found.min_gy, found.max_gy
     if reading == "cubic":
         low_gy, high_gy = min(tally.min_gy, low_gy), max(tally.max_gy, high_gy)
-    return Measured(tally.edges_gy, tally.curve_cc(), low_gy, high_gy, tally.dose_gy_cc, whole)
+    return Measured(
+        tally.edges_gy, tally.curve_cc(), low_gy, high_gy, tally.dose_gy_cc, whole
+    )
 
 
 def tallied(
@@ -220,7 +227,11 @@ def _stretched(knots_gy: list[float], reading: Reading) -> list[float]:
     if reading == "trilinear":
         return knots_gy
     beyond_gy = OVERSHOOT * (knots_gy[-1] - knots_gy[0])
-    return [max(knots_gy[0] - beyond_gy, 0.0), *knots_gy[1:-1], knots_gy[-1] + beyond_gy]
+    return [
+        max(knots_gy[0] - beyond_gy, 0.0),
+        *knots_gy[1:-1],
+        knots_gy[-1] + beyond_gy,
+    ]
 
 
 def without_dose(name: str, region: Region, volume_cc: float | None) -> DVH:

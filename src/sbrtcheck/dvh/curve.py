@@ -109,10 +109,18 @@ class DVH(Rebuilt):
         from sbrtcheck.dicom import load_exported_dvhs
         from sbrtcheck.dvh.exported import dvh_of_exported
 
-        found = [row for row in load_exported_dvhs(Path(path)) if row.included == (roi_number,)]
+        found = [
+            row
+            for row in load_exported_dvhs(Path(path))
+            if row.included == (roi_number,)
+        ]
         if len(found) != 1:
             raise CaseError(
-                Text("it carries {n} DVHs of ROI number {roi}", n=len(found), roi=roi_number),
+                Text(
+                    "it carries {n} DVHs of ROI number {roi}",
+                    n=len(found),
+                    roi=roi_number,
+                ),
                 path=Path(path),
             )
         return dvh_of_exported(found[0], roi_name=roi_name, volume_cc=volume_cc)
@@ -134,9 +142,13 @@ class DVH(Rebuilt):
         below = self.dose_gy[:1] > 0
         notes = [str(note) for note in self.notes]
         if not self.is_complete:
-            notes.append(f"without {self.volume_outside_cc:.4g} cc beyond the dose grid")
+            notes.append(
+                f"without {self.volume_outside_cc:.4g} cc beyond the dose grid"
+            )
         return DicompylerArguments(
-            counts=np.concatenate([self.volume_cc_at_dose[:1][below], self.volume_cc_at_dose[:-1]]),
+            counts=np.concatenate(
+                [self.volume_cc_at_dose[:1][below], self.volume_cc_at_dose[:-1]]
+            ),
             bins=np.concatenate([np.zeros(1)[below], self.dose_gy]),
             dvh_type="cumulative",
             dose_units="Gy",
@@ -178,7 +190,9 @@ class DVH(Rebuilt):
         """
         if volume_cc <= 0:
             raise ValueError(f"volume_cc must be positive, got {volume_cc}")
-        if self.volume_cc_at_dose.size == 0 or volume_cc > self.volume_cc_at_dose[0] * (1 + 1e-12):
+        if self.volume_cc_at_dose.size == 0 or volume_cc > self.volume_cc_at_dose[0] * (
+            1 + 1e-12
+        ):
             return None
         asked_cc = min(volume_cc, float(self.volume_cc_at_dose[0]))
         last = int(np.flatnonzero(self.volume_cc_at_dose >= asked_cc)[-1])
@@ -186,7 +200,9 @@ class DVH(Rebuilt):
             return self.max_gy
         high, low = self.volume_cc_at_dose[last], self.volume_cc_at_dose[last + 1]
         share = float((high - asked_cc) / (high - low))
-        dose_gy = self.dose_gy[last] + share * (self.dose_gy[last + 1] - self.dose_gy[last])
+        dose_gy = self.dose_gy[last] + share * (
+            self.dose_gy[last + 1] - self.dose_gy[last]
+        )
         if self.max_gy is None:
             return float(dose_gy)
         # The curve's last sample lies a rounding step beyond the maximum, where it reaches 0.
@@ -210,13 +226,17 @@ class DVH(Rebuilt):
         """Return the volume that receives at least `dose_gy`, or None if any dose is unknown."""
         if not self.is_complete:
             return None
-        return float(np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0))
+        return float(
+            np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)
+        )
 
     def volume_inside_cc(self, dose_gy: float) -> float:
         """Return what of the part inside the dose grid receives at least `dose_gy`."""
         if self.dose_gy.size == 0:
             return 0.0
-        return float(np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0))
+        return float(
+            np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)
+        )
 
     def with_outside_at(self, dose_gy: float) -> "DVH":
         """Return the DVH as if all of the part outside the dose grid received one dose."""
@@ -244,7 +264,8 @@ class DVH(Rebuilt):
             volume_cc_at_dose=frozen_array(inside_cc + outside_cc, ndim=1),
             min_gy=min(self.min_gy, dose_gy),
             max_gy=max(self.max_gy, dose_gy),
-            mean_gy=(self.mean_gy * known_cc + dose_gy * self.volume_outside_cc) / self.volume_cc,
+            mean_gy=(self.mean_gy * known_cc + dose_gy * self.volume_outside_cc)
+            / self.volume_cc,
         )
 
     def volume_at_dose_percent(self, dose_gy: float) -> float | None:
@@ -269,7 +290,10 @@ def add_dvhs(dvhs: Sequence[DVH], *, name: str) -> DVH:
     known = [dvh for dvh in dvhs if dvh.volume_cc is not None]
     doses_gy = _distinct([dvh.dose_gy for dvh in known])
     volume_cc = np.sum(
-        [np.interp(doses_gy, dvh.dose_gy, dvh.volume_cc_at_dose, right=0.0) for dvh in known],
+        [
+            np.interp(doses_gy, dvh.dose_gy, dvh.volume_cc_at_dose, right=0.0)
+            for dvh in known
+        ],
         axis=0,
     )
     return DVH(
@@ -278,8 +302,12 @@ def add_dvhs(dvhs: Sequence[DVH], *, name: str) -> DVH:
         volume_outside_cc=sum(dvh.volume_outside_cc for dvh in known),
         dose_gy=frozen_array(doses_gy, ndim=1),
         volume_cc_at_dose=frozen_array(volume_cc, ndim=1),
-        min_gy=min((dvh.min_gy for dvh in known if dvh.min_gy is not None), default=None),
-        max_gy=max((dvh.max_gy for dvh in known if dvh.max_gy is not None), default=None),
+        min_gy=min(
+            (dvh.min_gy for dvh in known if dvh.min_gy is not None), default=None
+        ),
+        max_gy=max(
+            (dvh.max_gy for dvh in known if dvh.max_gy is not None), default=None
+        ),
         mean_gy=_mean_gy(known),
         notes=tuple(note for dvh in known for note in dvh.notes),
     )

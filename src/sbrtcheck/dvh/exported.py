@@ -14,9 +14,13 @@ from sbrtcheck.model import ExportedDVH, FloatArray, Text, frozen_array
 
 __all__ = ["dvh_of_exported"]
 
-WHOLE_PERCENT = 0.5  # a percent curve that starts this near to 100 % is one of the whole ROI
+WHOLE_PERCENT = (
+    0.5  # a percent curve that starts this near to 100 % is one of the whole ROI
+)
 RISE = 1e-3  # of its volume: a cumulative curve that rises by less is rounded
-MOST_MULTIPLES = 3.0  # no dose in a plan is a larger multiple of its normalisation dose,
+MOST_MULTIPLES = (
+    3.0  # no dose in a plan is a larger multiple of its normalisation dose,
+)
 LEAST_PERCENT = 20.0  # and none of interest a smaller percentage of it
 SAME_DOSE = 0.05  # stated and own mean or maximum that differ by less are one
 
@@ -62,7 +66,10 @@ def dvh_of_exported(
 def _problem(exported: ExportedDVH) -> Text | None:
     """Return why a curve cannot be understood, or None."""
     rows = (
-        (len(exported.included) != 1, Text("it is of {n} ROIs", n=len(exported.included))),
+        (
+            len(exported.included) != 1,
+            Text("it is of {n} ROIs", n=len(exported.included)),
+        ),
         (bool(exported.excluded), Text("other ROIs are taken out of it")),
         (
             exported.kind not in ("CUMULATIVE", "DIFFERENTIAL"),
@@ -77,14 +84,18 @@ def _problem(exported: ExportedDVH) -> Text | None:
             Text("its dose is in units of '{units}'", units=exported.dose_units),
         ),
         (
-            exported.dose_units == "RELATIVE" and not _is_positive(exported.normalisation_dose_gy),
+            exported.dose_units == "RELATIVE"
+            and not _is_positive(exported.normalisation_dose_gy),
             Text("its dose is relative, and no normalisation dose is stated"),
         ),
         (
             exported.volume_units not in ("CM3", "PERCENT"),
             Text("its volumes are in units of '{units}'", units=exported.volume_units),
         ),
-        (not _is_positive(exported.dose_scaling), Text("it has no DVH Dose Scaling above 0")),
+        (
+            not _is_positive(exported.dose_scaling),
+            Text("it has no DVH Dose Scaling above 0"),
+        ),
         (
             exported.stated_bins not in (None, exported.volumes.size),
             Text(
@@ -157,7 +168,9 @@ def _cumulative(
     if float((falling - volumes).max()) > RISE * float(falling[0]):
         raise UnsupportedError(Text("it rises, which no cumulative curve does"))
     falling = np.append(falling, 0.0)
-    kept = np.append(True, np.diff(doses_gy) > 0)  # a bin without width holds no dose of its own
+    kept = np.append(
+        True, np.diff(doses_gy) > 0
+    )  # a bin without width holds no dose of its own
     doses_gy, falling = doses_gy[kept], falling[kept]
     if falling[-1] > 0:  # so it was with the last one
         doses_gy = np.append(doses_gy, np.nextafter(doses_gy[-1], np.inf))
@@ -166,7 +179,10 @@ def _cumulative(
 
 
 def _in_cc(
-    exported: ExportedDVH, volumes: FloatArray, volume_cc: float | None, notes: list[Text]
+    exported: ExportedDVH,
+    volumes: FloatArray,
+    volume_cc: float | None,
+    notes: list[Text],
 ) -> tuple[float, FloatArray]:
     """Return the volume of the whole ROI, and the curve, in cc."""
     first = float(volumes[0])
@@ -179,11 +195,16 @@ def _in_cc(
     if first > 100 + WHOLE_PERCENT:
         raise UnsupportedError(Text("it starts at {first} % of the ROI", first=first))
     notes.append(
-        Text("its volumes are in percent: cc by our volume of {volume_cc} cc", volume_cc=volume_cc)
+        Text(
+            "its volumes are in percent: cc by our volume of {volume_cc} cc",
+            volume_cc=volume_cc,
+        )
     )
     if first >= 100 - WHOLE_PERCENT:
         return volume_cc, volumes * (volume_cc / first)
-    notes.append(Text("it starts at {first} %: it is of a part of the ROI", first=first))
+    notes.append(
+        Text("it starts at {first} %: it is of a part of the ROI", first=first)
+    )
     return volume_cc, volumes * (volume_cc / 100)
 
 
@@ -205,7 +226,8 @@ def _doubts(
             own_gy=own_gy[name],
         )
         for name, value in stated.items()
-        if value is not None and abs(value - own_gy[name]) > SAME_DOSE * own_gy[name] + bin_gy
+        if value is not None
+        and abs(value - own_gy[name]) > SAME_DOSE * own_gy[name] + bin_gy
     )
 
 

@@ -9,7 +9,11 @@ from sbrtcheck.model import ROI, DoseGrid, FloatArray
 
 __all__ = ["high_dose_lies_about"]
 
-HIGH, NEAR_MM, MOSTLY = 0.8, 10.0, 0.9  # of its maximum, about the targets: tells a neighbour
+HIGH, NEAR_MM, MOSTLY = (
+    0.8,
+    10.0,
+    0.9,
+)  # of its maximum, about the targets: tells a neighbour
 ISODOSES = (0.3, 0.5, 0.8)  # a treatment elsewhere is an island of one of these
 
 
@@ -28,7 +32,9 @@ def high_dose_lies_about(dose: DoseGrid, targets: Iterable[ROI]) -> bool:
     high_dose = dose.dose_gy >= HIGH * highest_gy
     if np.count_nonzero(high_dose & near) < MOSTLY * np.count_nonzero(high_dose):
         return False
-    return all(_reaches_all(dose.dose_gy >= level * highest_gy, near) for level in ISODOSES)
+    return all(
+        _reaches_all(dose.dose_gy >= level * highest_gy, near) for level in ISODOSES
+    )
 
 
 def _boxes(roi: ROI) -> Iterable[tuple[FloatArray, FloatArray]]:
@@ -38,7 +44,9 @@ def _boxes(roi: ROI) -> Iterable[tuple[FloatArray, FloatArray]]:
         yield np.array([*low, contour.z_mm]), np.array([*high, contour.z_mm])
 
 
-def _near(dose: DoseGrid, boxes: Sequence[tuple[FloatArray, FloatArray]]) -> NDArray[np.bool_]:
+def _near(
+    dose: DoseGrid, boxes: Sequence[tuple[FloatArray, FloatArray]]
+) -> NDArray[np.bool_]:
     near = np.zeros(dose.dose_gy.shape, dtype=bool)
     for low, high in boxes:
         x, y, z = (

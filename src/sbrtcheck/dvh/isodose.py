@@ -14,7 +14,9 @@ from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text
 
 __all__ = ["Isodose", "IsodoseVolume", "Isodoses", "compute_isodoses"]
 
-COLUMNS = 4  # along each side of a crossed cell: an octahedron of 5 mm in 2 mm cells to 0.1 %
+COLUMNS = (
+    4  # along each side of a crossed cell: an octahedron of 5 mm in 2 mm cells to 0.1 %
+)
 
 Axes = tuple[FloatArray, FloatArray, FloatArray]  # grid points along z, y and x in mm
 
@@ -90,18 +92,26 @@ def compute_isodoses(
     """
     if external is not None and not external.contours:
         external = None
-    surfaces = [_surface(level_gy, dose, targets, external) for level_gy in (rx_gy, rx_gy / 2)]
+    surfaces = [
+        _surface(level_gy, dose, targets, external) for level_gy in (rx_gy, rx_gy / 2)
+    ]
     full, half = (_of_all(surface) for surface in surfaces)
     union = Isodose(full=full, half=half)
     by_target = dict.fromkeys(targets, union)
     if len(targets) > 1:
         by_target = {
-            name: Isodose(full=_of_one(name, surfaces[0]), half=_of_one(name, surfaces[1]))
+            name: Isodose(
+                full=_of_one(name, surfaces[0]), half=_of_one(name, surfaces[1])
+            )
             for name in targets
         }
     notes: tuple[Text, ...] = ()
     if external is None:
-        notes = (Text("no body contour is drawn: isodose volumes count in the whole dose grid"),)
+        notes = (
+            Text(
+                "no body contour is drawn: isodose volumes count in the whole dose grid"
+            ),
+        )
     return Isodoses(union=union, by_target=by_target, notes=notes)
 
 
@@ -116,7 +126,9 @@ def _of_one(name: str, surface: _Surface) -> IsodoseVolume:
     if surface.reason is not None:
         return _not_known(surface, surface.reason)
     own = surface.of_target[name]
-    if any(own & pieces for other, pieces in surface.of_target.items() if other != name):
+    if any(
+        own & pieces for other, pieces in surface.of_target.items() if other != name
+    ):
         return _not_known(surface, Text("not separable from another target's"))
     own_cc = float(surface.volume_cc[sorted(own)].sum())
     return IsodoseVolume(dose_gy=surface.dose_gy, volume_cc=own_cc)
@@ -131,17 +143,29 @@ def _surface(
 ) -> _Surface:
     above = dose.dose_gy >= level_gy
     nothing = dict.fromkeys(targets, frozenset[int]())
-    sides = (above[0], above[-1], above[:, 0], above[:, -1], above[:, :, 0], above[:, :, -1])
+    sides = (
+        above[0],
+        above[-1],
+        above[:, 0],
+        above[:, -1],
+        above[:, :, 0],
+        above[:, :, -1],
+    )
     if any(side.any() for side in sides):
-        reason = Text("the isodose of {dose_gy} Gy leaves the dose grid", dose_gy=level_gy)
+        reason = Text(
+            "the isodose of {dose_gy} Gy leaves the dose grid", dose_gy=level_gy
+        )
         return _Surface(level_gy, np.zeros(1), nothing, reason)
-    box = [np.flatnonzero(above.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    box = [
+        np.flatnonzero(above.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))
+    ]
     if not box[0].size:
         return _Surface(level_gy, np.zeros(1), nothing, None)
     # One point more on each side: the surface lies between a point inside and one outside.
     crop = tuple(slice(int(found[0]) - 1, int(found[-1]) + 2) for found in box)
     z_mm, y_mm, x_mm = (
-        axis[part] for axis, part in zip((dose.z_mm, dose.y_mm, dose.x_mm), crop, strict=True)
+        axis[part]
+        for axis, part in zip((dose.z_mm, dose.y_mm, dose.x_mm), crop, strict=True)
     )
     cell_cc = _cell_volumes_cc(dose.dose_gy[crop], level_gy, (z_mm, y_mm, x_mm))
     volume_cc, of_target = np.array([cell_cc.sum()]), nothing
@@ -149,7 +173,8 @@ def _surface(
         pieces = _pieces(above[crop])
         volume_cc = np.bincount(pieces.ravel(), cell_cc.ravel()).astype(np.float64)
         of_target = {
-            name: _pieces_in(roi, pieces, (z_mm, y_mm, x_mm)) for name, roi in targets.items()
+            name: _pieces_in(roi, pieces, (z_mm, y_mm, x_mm))
+            for name, roi in targets.items()
         }
     if external is None or encloses_box(
         external, (x_mm[0], y_mm[0], z_mm[0]), (x_mm[-1], y_mm[-1], z_mm[-1])
@@ -161,8 +186,12 @@ def _surface(
     # Rare, a target near the skin: the body's own DVH knows what lies inside it.
     body = compute_dvh(external, dose)
     if body.volume_cc is None:
-        return _Surface(level_gy, np.zeros(1), nothing, Text("the body contour has no volume"))
-    return _Surface(level_gy, np.array([body.volume_inside_cc(level_gy)]), of_target, None)
+        return _Surface(
+            level_gy, np.zeros(1), nothing, Text("the body contour has no volume")
+        )
+    return _Surface(
+        level_gy, np.array([body.volume_inside_cc(level_gy)]), of_target, None
+    )
 
 
 def _pieces(above: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -214,22 +243,33 @@ def _crossed_share(cubes_gy: FloatArray, level_gy: float) -> FloatArray:
     where the dose passes the level is spread over an interval, as wide as the mean slopes give:
     read at the middles alone, sharp edges of an isodose would be lost.
     """
-    rises = np.abs([(cubes_gy.take(1, a) - cubes_gy.take(0, a)).sum((0, 1)) for a in range(3)])
+    rises = np.abs(
+        [(cubes_gy.take(1, a) - cubes_gy.take(0, a)).sum((0, 1)) for a in range(3)]
+    )
     steepest = rises.argmax(axis=0)
     rises.sort(axis=0)
-    spread = np.hypot(rises[0], rises[1]) / np.where(rises[2] > 0, rises[2], 1.0) / COLUMNS
+    spread = (
+        np.hypot(rises[0], rises[1]) / np.where(rises[2] > 0, rises[2], 1.0) / COLUMNS
+    )
     spread = np.maximum(spread, 1e-3)  # narrower ones lose digits and change nothing
     middle = ((np.arange(COLUMNS) + 0.5) / COLUMNS)[:, None]
     share = np.empty(cubes_gy.shape[3])
     for axis in range(3):
         chosen = np.flatnonzero(steepest == axis)
         cube = np.moveaxis(cubes_gy[..., chosen], axis, 0)
-        side = cube[:, 0, None] + middle[:, None] * (cube[:, 1, None] - cube[:, 0, None])
-        ends = side[:, :, 0, None] + middle * (side[:, :, 1, None] - side[:, :, 0, None])
+        side = cube[:, 0, None] + middle[:, None] * (
+            cube[:, 1, None] - cube[:, 0, None]
+        )
+        ends = side[:, :, 0, None] + middle * (
+            side[:, :, 1, None] - side[:, :, 0, None]
+        )
         low, high = ends.min(axis=0), ends.max(axis=0)
         rise = high - low
         # A column of one dose is in or out; any other is cut where its dose passes the level.
-        cut, half = (high - level_gy) / np.where(rise > 0, rise, 1.0), spread[chosen] / 2
+        cut, half = (
+            (high - level_gy) / np.where(rise > 0, rise, 1.0),
+            spread[chosen] / 2,
+        )
         mean = (_up_to_one(cut + half) - _up_to_one(cut - half)) / (2 * half)
         share[chosen] = np.where(rise > 0, mean, high >= level_gy).mean(axis=(0, 1))
     return share
@@ -254,7 +294,9 @@ def _pieces_in(roi: ROI, pieces: NDArray[np.intp], axes_mm: Axes) -> frozenset[i
     return frozenset(found - {0})
 
 
-def _touched(rings: Sequence[FloatArray], y_mm: FloatArray, x_mm: FloatArray) -> NDArray[np.bool_]:
+def _touched(
+    rings: Sequence[FloatArray], y_mm: FloatArray, x_mm: FloatArray
+) -> NDArray[np.bool_]:
     """Return the cells of a plane that hold a part of what lies inside the rings.
 
     Squares half as wide as the finest step are laid over the rings; a square touches at most two

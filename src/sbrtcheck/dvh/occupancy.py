@@ -93,7 +93,10 @@ def occupancy(planes: Sequence[Sequence[FloatArray]], lattice: Lattice) -> Occup
     """
     starts, ends, plane = edges(planes)
     origin = np.array([lattice.x_mm, lattice.y_mm])
-    starts, ends = (starts - origin) / lattice.cell_mm, (ends - origin) / lattice.cell_mm
+    starts, ends = (
+        (starts - origin) / lattice.cell_mm,
+        (ends - origin) / lattice.cell_mm,
+    )
     for axis in (1, 0):
         starts, ends, source = _cut(starts, ends, axis)
         plane = plane[source]
@@ -124,11 +127,18 @@ def occupancy(planes: Sequence[Sequence[FloatArray]], lattice: Lattice) -> Occup
     fraction = area[filled]
     fraction[fraction > 1 - ROUNDING] = 1.0  # sums of many pieces miss 1 by rounding
     border = np.flatnonzero(fraction < 1)
-    reach = (1 - fraction[border]) / 2  # the part inside cannot be centred further out than this
+    reach = (
+        1 - fraction[border]
+    ) / 2  # the part inside cannot be centred further out than this
     offsets = np.zeros((2, filled.size))
     for offset, moment in zip(offsets, (x_moment, y_moment), strict=True):
-        offset[border] = np.clip(moment[filled[border]] / fraction[border], -reach, reach)
-    cell = filled + np.repeat(rows.shift(lattice.nx, lattice.ny), rows.end - rows.first)[filled]
+        offset[border] = np.clip(
+            moment[filled[border]] / fraction[border], -reach, reach
+        )
+    cell = (
+        filled
+        + np.repeat(rows.shift(lattice.nx, lattice.ny), rows.end - rows.first)[filled]
+    )
     ends_of_planes = rows.end[lattice.ny - 1 :: lattice.ny]
     counts = np.diff(np.searchsorted(filled, ends_of_planes), prepend=0)
     return Occupancy(fraction, offsets[0], offsets[1], cell, counts)
@@ -182,9 +192,13 @@ def inside(
     edge = np.repeat(np.arange(len(starts)), passed)
     row = np.arange(edge.size) - np.repeat(np.cumsum(passed) - passed - low, passed)
     along = (ends - starts)[edge]
-    crossing_mm = starts[edge, 0] + (y_mm[row] - starts[edge, 1]) / along[:, 1] * along[:, 0]
+    crossing_mm = (
+        starts[edge, 0] + (y_mm[row] - starts[edge, 1]) / along[:, 1] * along[:, 0]
+    )
     shape = (len(planes), y_mm.size, x_mm.size + 1)
-    point = (plane[edge] * shape[1] + row) * shape[2] + np.searchsorted(x_mm, crossing_mm)
+    point = (plane[edge] * shape[1] + row) * shape[2] + np.searchsorted(
+        x_mm, crossing_mm
+    )
     change = np.bincount(point, -np.sign(along[:, 1]), shape[0] * shape[1] * shape[2])
     winding = np.cumsum(change.reshape(shape), axis=2)[:, :, :-1]
     return np.asarray(winding > 0.5)
@@ -203,9 +217,13 @@ def _cut(
     begin, whole = starts[:, axis], ends[:, axis] - starts[:, axis]
     rising = whole > 0
     first_line = np.where(rising, np.floor(begin) + 1, np.ceil(begin) - 1)
-    last_line = np.where(rising, np.ceil(ends[:, axis]) - 1, np.floor(ends[:, axis]) + 1)
+    last_line = np.where(
+        rising, np.ceil(ends[:, axis]) - 1, np.floor(ends[:, axis]) + 1
+    )
     forward = np.where(rising, 1.0, -1.0)
-    cuts = np.where(whole == 0, 0, np.maximum((last_line - first_line) * forward + 1, 0))
+    cuts = np.where(
+        whole == 0, 0, np.maximum((last_line - first_line) * forward + 1, 0)
+    )
     pieces = cuts.astype(np.intp) + 1
     last = np.cumsum(pieces) - 1
     source = np.repeat(np.arange(len(starts)), pieces)
@@ -217,9 +235,9 @@ def _cut(
     slope = (ends[:, 1 - axis] - starts[:, 1 - axis]) / np.where(whole == 0, 1.0, whole)
     piece_end = np.empty((source.size, 2))
     piece_end[:, axis] = line
-    piece_end[:, 1 - axis] = np.repeat(starts[:, 1 - axis], pieces) + np.repeat(slope, pieces) * (
-        line - np.repeat(begin, pieces)
-    )
+    piece_end[:, 1 - axis] = np.repeat(starts[:, 1 - axis], pieces) + np.repeat(
+        slope, pieces
+    ) * (line - np.repeat(begin, pieces))
     piece_end[last] = ends
     piece_start = np.empty_like(piece_end)
     piece_start[1:] = piece_end[:-1]

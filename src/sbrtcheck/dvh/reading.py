@@ -31,7 +31,10 @@ def around(dose: DoseGrid, low_mm: FloatArray, high_mm: FloatArray) -> Box:
         for axis_mm, low, high in zip(axes, low_mm, high_mm, strict=True)
     )
     return Box(
-        dose.dose_gy[planes, rows, columns], dose.x_mm[columns], dose.y_mm[rows], dose.z_mm[planes]
+        dose.dose_gy[planes, rows, columns],
+        dose.x_mm[columns],
+        dose.y_mm[rows],
+        dose.z_mm[planes],
     )
 
 
@@ -59,7 +62,9 @@ def locate(points_mm: FloatArray, grid_mm: FloatArray) -> Place:
     below = np.minimum(np.maximum(below, 0), grid_mm.size - 2)
     share = (points_mm - grid_mm[below]) / (grid_mm[below + 1] - grid_mm[below])
     tolerance = 1e-9 * (grid_mm[-1] - grid_mm[0])
-    known = (points_mm >= grid_mm[0] - tolerance) & (points_mm <= grid_mm[-1] + tolerance)
+    known = (points_mm >= grid_mm[0] - tolerance) & (
+        points_mm <= grid_mm[-1] + tolerance
+    )
     return Place(below, np.minimum(np.maximum(share, 0.0), 1.0), known)
 
 
@@ -96,7 +101,9 @@ def taps(
     below = np.minimum(np.maximum(below, 0), grid_mm.size - 2)
     step_mm = grid_mm[below + 1] - grid_mm[below]
     share = (points_mm - grid_mm[below]) / step_mm
-    linear = Taps(below, np.stack([1 - share, share]), np.stack([-1 / step_mm, 1 / step_mm]))
+    linear = Taps(
+        below, np.stack([1 - share, share]), np.stack([-1 / step_mm, 1 / step_mm])
+    )
     if reading == "trilinear" or grid_mm.size < 4:
         return linear
     first = np.minimum(np.maximum(below - 1, 0), grid_mm.size - 4)

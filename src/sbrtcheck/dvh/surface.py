@@ -55,7 +55,10 @@ def surface(block: Block) -> Iterator[Wall]:
     planes_gy = box.dose_gy[lowest:highest].reshape(-1)
     area = box.dose_gy[0].size
     walls = _walls(rings, step_mm)
-    x, y = locate(walls.points_mm[:, 0], box.x_mm), locate(walls.points_mm[:, 1], box.y_mm)
+    x, y = (
+        locate(walls.points_mm[:, 0], box.x_mm),
+        locate(walls.points_mm[:, 1], box.y_mm),
+    )
     level, point = pairs(slab_of, walls.start, walls.points)
     known = x.known[point] & y.known[point]
     if not known.all():
@@ -97,7 +100,9 @@ def _inside(
         below, share = z.below[begin:end], z.share[begin:end, None]
         lowest = int(below[0])
         dose_gy = planes_gy[lowest : int(below[-1]) + 2].take(points, axis=1)
-        if dose_gy.min() < low_gy or dose_gy.max() > high_gy:  # else nothing between is, either
+        if (
+            dose_gy.min() < low_gy or dose_gy.max() > high_gy
+        ):  # else nothing between is, either
             levels_gy = mix(dose_gy[below - lowest], dose_gy[below - lowest + 1], share)
             low_gy = min(low_gy, float(levels_gy.min()))
             high_gy = max(high_gy, float(levels_gy.max()))

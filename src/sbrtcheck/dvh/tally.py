@@ -27,7 +27,9 @@ class Tally:
     just the maximum receives *at least* that dose.
     """
 
-    def __init__(self, knots_gy: list[float], parts: int = PARTS, fine: int = FINE) -> None:
+    def __init__(
+        self, knots_gy: list[float], parts: int = PARTS, fine: int = FINE
+    ) -> None:
         self.knots_gy = knots_gy
         self.parts = parts
         bins = self.bins = BINS * fine
@@ -62,7 +64,9 @@ class Tally:
         if len(self.knots_gy) > 2:
             slope = sample.volume_cc / (self.edges_gy[high] - self.edges_gy[low])
         else:
-            slope = sample.volume_cc / ((high - low) * (self.edges_gy[1] - self.edges_gy[0]))
+            slope = sample.volume_cc / (
+                (high - low) * (self.edges_gy[1] - self.edges_gy[0])
+            )
         if self.parts > 1:
             first = sample.part * size
             low += first
@@ -85,7 +89,9 @@ class Tally:
         """Return the volume at or above each edge, for each part, shape (parts, edges)."""
         change = self.change.reshape(self.parts, -1)[:, :-1]
         curve_cc = np.repeat(self.total_cc[:, None], self.edges_gy.size, axis=1)
-        curve_cc[:, 1:] += np.cumsum(np.cumsum(change, axis=1) * np.diff(self.edges_gy), axis=1)
+        curve_cc[:, 1:] += np.cumsum(
+            np.cumsum(change, axis=1) * np.diff(self.edges_gy), axis=1
+        )
         curve_cc = np.clip(curve_cc, 0.0, self.total_cc[:, None])
         curve_cc = np.minimum.accumulate(curve_cc, axis=1)
         curve_cc[:, -1] = 0.0

@@ -5,7 +5,13 @@ judges them. Nothing in this room knows of files.
 """
 
 from sbrtcheck.model.facts import CaseFacts, Declared, PriorRadiotherapy
-from sbrtcheck.model.identity import MASK, Patient, approval_term, names_agree, patient_key
+from sbrtcheck.model.identity import (
+    MASK,
+    Patient,
+    approval_term,
+    names_agree,
+    patient_key,
+)
 from sbrtcheck.model.sums import FaceBounds, Sums, sum_doses, sum_of_courses
 from sbrtcheck.model.text import Text
 from sbrtcheck.model.values import (

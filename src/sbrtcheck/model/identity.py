@@ -37,7 +37,9 @@ class Patient:
             patterns |= _date_patterns(self.birth_date)
         if not patterns:
             return text
-        pattern = re.compile("|".join(sorted(patterns, key=len, reverse=True)), re.IGNORECASE)
+        pattern = re.compile(
+            "|".join(sorted(patterns, key=len, reverse=True)), re.IGNORECASE
+        )
         masked = pattern.sub(MASK, text)
         folded = unicodedata.normalize("NFKC", masked)  # typed in full width
         if pattern.search(folded):
@@ -61,7 +63,9 @@ def _name_patterns(name: str) -> set[str]:
     patterns = set()
     for group in name.split("="):
         parts = [part for part in re.split(r"[\s^,]+", group) if part]
-        patterns |= {re.escape(word) for word in (*parts, "".join(parts)) if _is_telling(word)}
+        patterns |= {
+            re.escape(word) for word in (*parts, "".join(parts)) if _is_telling(word)
+        }
         if len(parts) > 1:  # short parts tell a patient together
             for order in (parts, parts[::-1]):
                 patterns.add(r"[\s^_.,-]*".join(map(re.escape, order)))

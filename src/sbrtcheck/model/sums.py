@@ -11,7 +11,9 @@ from sbrtcheck.model.values import DoseGrid, FloatArray
 
 __all__ = ["FaceBounds", "Sums", "sum_doses", "sum_of_courses"]
 
-FaceBounds = FloatArray  # shape (3, 2): the most dose beyond the low and high face along x, y, z
+FaceBounds = (
+    FloatArray  # shape (3, 2): the most dose beyond the low and high face along x, y, z
+)
 SAME_POINT_MM = 1e-3  # grids whose points differ by less are one grid
 
 
@@ -56,17 +58,28 @@ def sum_doses(doses: Sequence[DoseGrid]) -> DoseGrid:
         count=len(doses),
     )
     return replace(
-        finest, dose_gy=total_gy, x_mm=x_mm, y_mm=y_mm, z_mm=z_mm, notes=(*finest.notes, note)
+        finest,
+        dose_gy=total_gy,
+        x_mm=x_mm,
+        y_mm=y_mm,
+        z_mm=z_mm,
+        notes=(*finest.notes, note),
     )
 
 
 def _voxel_mm3(dose: DoseGrid) -> float:
-    return float(np.prod([np.median(np.diff(axis)) for axis in (dose.x_mm, dose.y_mm, dose.z_mm)]))
+    return float(
+        np.prod(
+            [np.median(np.diff(axis)) for axis in (dose.x_mm, dose.y_mm, dose.z_mm)]
+        )
+    )
 
 
 def _same_grid(one: DoseGrid, other: DoseGrid) -> bool:
     axes = ((one.x_mm, other.x_mm), (one.y_mm, other.y_mm), (one.z_mm, other.z_mm))
-    return all(a.size == b.size and np.abs(a - b).max() <= SAME_POINT_MM for a, b in axes)
+    return all(
+        a.size == b.size and np.abs(a - b).max() <= SAME_POINT_MM for a, b in axes
+    )
 
 
 def _common(axes_mm: Sequence[FloatArray], finest_mm: FloatArray) -> FloatArray:
@@ -79,7 +92,9 @@ def _common(axes_mm: Sequence[FloatArray], finest_mm: FloatArray) -> FloatArray:
     return kept
 
 
-def _read_at(dose: DoseGrid, x_mm: FloatArray, y_mm: FloatArray, z_mm: FloatArray) -> FloatArray:
+def _read_at(
+    dose: DoseGrid, x_mm: FloatArray, y_mm: FloatArray, z_mm: FloatArray
+) -> FloatArray:
     """Return the trilinear dose at the points of three axes, shape (nz, ny, nx)."""
     values_gy = dose.dose_gy
     for axis, (points_mm, grid_mm) in enumerate(
@@ -87,7 +102,9 @@ def _read_at(dose: DoseGrid, x_mm: FloatArray, y_mm: FloatArray, z_mm: FloatArra
     ):
         place = np.interp(points_mm, grid_mm, np.arange(grid_mm.size))
         below = np.minimum(place.astype(np.intp), grid_mm.size - 2)
-        share = np.expand_dims(place - below, [other for other in range(3) if other != axis])
+        share = np.expand_dims(
+            place - below, [other for other in range(3) if other != axis]
+        )
         low_gy, high_gy = (np.take(values_gy, at, axis) for at in (below, below + 1))
         values_gy = low_gy + share * (high_gy - low_gy)
     return values_gy
@@ -161,7 +178,11 @@ def _over_all(axes_mm: Sequence[FloatArray], finest_mm: FloatArray) -> FloatArra
 
 
 def _beyond(
-    dose: DoseGrid, bound_gy: FaceBounds, x_mm: FloatArray, y_mm: FloatArray, z_mm: FloatArray
+    dose: DoseGrid,
+    bound_gy: FaceBounds,
+    x_mm: FloatArray,
+    y_mm: FloatArray,
+    z_mm: FloatArray,
 ) -> FloatArray:
     """Return what bounds a dose at points beyond its grid; NaN inside, shape (nz, ny, nx)."""
     found = np.full((z_mm.size, y_mm.size, x_mm.size), np.nan)

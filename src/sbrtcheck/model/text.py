@@ -32,7 +32,9 @@ class Text:
         object.__setattr__(self, "values", MappingProxyType(values))
 
     def __str__(self) -> str:
-        return self.template.format(**{name: _plain(value) for name, value in self.values.items()})
+        return self.template.format(
+            **{name: _plain(value) for name, value in self.values.items()}
+        )
 
     def __hash__(self) -> int:
         return hash((self.template, tuple(self.values.items())))

@@ -29,7 +29,9 @@ def frozen_array(values: ArrayLike, *, ndim: int) -> FloatArray:
     ValueError
         If the number of dimensions is not `ndim`.
     """
-    array = values if _is_frozen(values) else np.array(values, dtype=np.float64, order="C")
+    array = (
+        values if _is_frozen(values) else np.array(values, dtype=np.float64, order="C")
+    )
     if array.ndim != ndim:
         raise ValueError(f"expected an array of {ndim} dimensions, got {array.ndim}")
     array.flags.writeable = False
@@ -251,7 +253,9 @@ class Contour(Rebuilt):
     def __post_init__(self) -> None:
         object.__setattr__(self, "points_mm", frozen_array(self.points_mm, ndim=2))
         if self.points_mm.shape[1] != 2:
-            raise ValueError(f"points_mm must have shape (n, 2), got {self.points_mm.shape}")
+            raise ValueError(
+                f"points_mm must have shape (n, 2), got {self.points_mm.shape}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -286,11 +290,15 @@ class ROI:
         return distinct(contour.z_mm for contour in self.contours)
 
 
-SAME_PLANE_MM = 0.02  # contours closer than this lie in one plane; the finest CT has 0.1 mm
+SAME_PLANE_MM = (
+    0.02  # contours closer than this lie in one plane; the finest CT has 0.1 mm
+)
 
 
 ONE_PLANE = 1 / 3  # of the spacing: planes closer than this are one plane
-SCATTER_MM = 0.65  # as far apart at most lie the rings of one plane that scatter around it
+SCATTER_MM = (
+    0.65  # as far apart at most lie the rings of one plane that scatter around it
+)
 NEXT_PLANE = 1.5  # neighbouring planes are at most this many spacings apart
 
 
@@ -325,7 +333,9 @@ def main_spacing_mm(steps_mm: ArrayLike) -> float | None:
     groups.sort(key=lambda group: (-round(float(group.sum()), 3), float(group[0])))
     main = next(group for group in groups if not _is_gap(group, steps))
     step_mm = float(main[len(main) // 2])
-    alike = ordered[(ordered * NEXT_PLANE >= step_mm) & (ordered <= NEXT_PLANE * step_mm)]
+    alike = ordered[
+        (ordered * NEXT_PLANE >= step_mm) & (ordered <= NEXT_PLANE * step_mm)
+    ]
     same = np.ptp(main) <= SAME_PLANE_MM and 2 * main.sum() >= alike.sum()
     return step_mm if same else float(alike.mean())
 
@@ -335,7 +345,9 @@ def _is_gap(group: FloatArray, steps_mm: FloatArray) -> bool:
     close_mm = ONE_PLANE * float(group[0]) + SAME_PLANE_MM
     short = steps_mm <= close_mm
     runs = np.split(steps_mm, np.flatnonzero(np.diff(short)) + 1)
-    in_runs = sum(len(run) for run in runs if run[0] <= close_mm and run.sum() > SCATTER_MM)
+    in_runs = sum(
+        len(run) for run in runs if run[0] <= close_mm and run.sum() > SCATTER_MM
+    )
     return in_runs > len(group)
 
 
@@ -368,7 +380,11 @@ class StructureSet:
         if len(found) == 1:
             return found[0]
         raise CaseError(
-            Text("the structure set has {count} ROIs called '{name}'", count=len(found), name=name),
+            Text(
+                "the structure set has {count} ROIs called '{name}'",
+                count=len(found),
+                name=name,
+            ),
             candidates=[roi.name for roi in self.rois],
         )
 
@@ -419,18 +435,24 @@ class DoseGrid(Rebuilt):
         for axis in ("x_mm", "y_mm", "z_mm"):
             coordinates = frozen_array(getattr(self, axis), ndim=1)
             if coordinates.size < 2 or not (np.diff(coordinates) > 0).all():
-                raise ValueError(f"{axis} needs at least two strictly ascending grid points")
+                raise ValueError(
+                    f"{axis} needs at least two strictly ascending grid points"
+                )
             object.__setattr__(self, axis, coordinates)
         expected = (self.z_mm.size, self.y_mm.size, self.x_mm.size)
         if self.dose_gy.shape != expected:
-            raise ValueError(f"dose_gy has shape {self.dose_gy.shape}, its axes say {expected}")
+            raise ValueError(
+                f"dose_gy has shape {self.dose_gy.shape}, its axes say {expected}"
+            )
         if not np.isfinite(self.dose_gy).all():
             raise ValueError("dose_gy must be finite everywhere")
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Return the largest step along x, y and z."""
-        x, y, z = (float(np.diff(axis).max()) for axis in (self.x_mm, self.y_mm, self.z_mm))
+        x, y, z = (
+            float(np.diff(axis).max()) for axis in (self.x_mm, self.y_mm, self.z_mm)
+        )
         return x, y, z
 
 

@@ -40,7 +40,9 @@ class Solid(ABC):
 
     centre_mm: Point = (0.0, 0.0, 0.0)
 
-    def roi(self, name: str, *, spacing_mm: float, phase_mm: float = 0.0, points: int = 360) -> ROI:
+    def roi(
+        self, name: str, *, spacing_mm: float, phase_mm: float = 0.0, points: int = 360
+    ) -> ROI:
         """Return the contours of the solid on axial planes.
 
         Parameters
@@ -75,7 +77,10 @@ class Solid(ABC):
 
     def volume_beyond_cc(self, axis: Axis, coordinate_mm: float) -> float:
         """Return the volume in cc whose coordinate along `axis` is at least `coordinate_mm`."""
-        return self._beyond_mm3(axis, coordinate_mm - self.centre_mm[AXES.index(axis)]) / 1000
+        return (
+            self._beyond_mm3(axis, coordinate_mm - self.centre_mm[AXES.index(axis)])
+            / 1000
+        )
 
     def coordinate_mm(self, axis: Axis, volume_cc: float) -> float:
         """Return the coordinate beyond which `volume_cc` lies: `volume_beyond_cc`, inverted."""
@@ -137,7 +142,11 @@ class Cylinder(Solid):
         if self.axis == "z":
             return [_circle(self.radius_mm, points)]
         width_mm = 2 * float(np.sqrt(self.radius_mm**2 - z_mm**2))
-        sizes_mm = (self.length_mm, width_mm) if self.axis == "x" else (width_mm, self.length_mm)
+        sizes_mm = (
+            (self.length_mm, width_mm)
+            if self.axis == "x"
+            else (width_mm, self.length_mm)
+        )
         return [_rectangle(*sizes_mm)]
 
     def _beyond_mm3(self, axis: Axis, c_mm: float) -> float:
@@ -145,7 +154,9 @@ class Cylinder(Solid):
             left_mm = float(np.clip(self.length_mm / 2 - c_mm, 0, self.length_mm))
             return float(np.pi * self.radius_mm**2 * left_mm)
         r, c = self.radius_mm, float(np.clip(c_mm, -self.radius_mm, self.radius_mm))
-        return float(self.length_mm * (r**2 * np.arccos(c / r) - c * np.sqrt(r**2 - c**2)))
+        return float(
+            self.length_mm * (r**2 * np.arccos(c / r) - c * np.sqrt(r**2 - c**2))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +180,9 @@ class Cone(Solid):
         if self.axis == "z":
             return [_circle(self.radius_mm * (0.5 - z_mm / self.height_mm), points)]
         half_width_mm = np.sqrt(self.radius_mm**2 - z_mm**2)
-        x_mm = np.linspace(half_width_mm, -half_width_mm, points // 2 * 2 + 1)  # with the tip
+        x_mm = np.linspace(
+            half_width_mm, -half_width_mm, points // 2 * 2 + 1
+        )  # with the tip
         y_mm = self.height_mm * (0.5 - np.hypot(x_mm, z_mm) / self.radius_mm)
         return [np.stack([x_mm, y_mm] if self.axis == "y" else [y_mm, x_mm], axis=1)]
 
@@ -182,7 +195,9 @@ class Cone(Solid):
         if c == 0:
             return whole_mm3 / 2
         q = np.sqrt(r**2 - c**2)
-        beyond_mm3 = r**3 * np.arccos(c / r) - 2 * c * r * q + c**3 * np.log((r + q) / c)
+        beyond_mm3 = (
+            r**3 * np.arccos(c / r) - 2 * c * r * q + c**3 * np.log((r + q) / c)
+        )
         beyond_mm3 *= h / (3 * r)
         return float(beyond_mm3 if c_mm > 0 else whole_mm3 - beyond_mm3)
 
@@ -251,7 +266,9 @@ class DoseField:
         """Return the dose at grid points, each axis ascending."""
         dose_gy = self.dose_gy_at(x_mm, y_mm[:, None], z_mm[:, None, None])
         shape = (z_mm.size, y_mm.size, x_mm.size)
-        return DoseGrid(dose_gy=np.broadcast_to(dose_gy, shape), x_mm=x_mm, y_mm=y_mm, z_mm=z_mm)
+        return DoseGrid(
+            dose_gy=np.broadcast_to(dose_gy, shape), x_mm=x_mm, y_mm=y_mm, z_mm=z_mm
+        )
 
 
 def even_axis(low_mm: float, high_mm: float, step_mm: float) -> FloatArray:
@@ -260,7 +277,9 @@ def even_axis(low_mm: float, high_mm: float, step_mm: float) -> FloatArray:
     return np.asarray(low_mm + step_mm * np.arange(steps + 1), dtype=np.float64)
 
 
-def linear_dose(*, gradient_gy_per_mm: float, axis: Axis, at_origin_gy: float = 0.0) -> DoseField:
+def linear_dose(
+    *, gradient_gy_per_mm: float, axis: Axis, at_origin_gy: float = 0.0
+) -> DoseField:
     """Return a dose that changes evenly along an axis. Trilinear reading is exact in it."""
     return DoseField(
         lambda *place_mm: at_origin_gy + gradient_gy_per_mm * place_mm[AXES.index(axis)]
@@ -295,6 +314,8 @@ def logistic_dose(
     rate = 4 * percent_per_mm / 100
 
     def dose_gy_at(*place_mm: FloatArray) -> FloatArray:
-        return np.asarray(max_gy / (1 + np.exp(-rate * (place_mm[AXES.index(axis)] - middle_mm))))
+        return np.asarray(
+            max_gy / (1 + np.exp(-rate * (place_mm[AXES.index(axis)] - middle_mm)))
+        )
 
     return DoseField(dose_gy_at)

@@ -29,7 +29,9 @@ class Dosimetry:
     beyond: Mapping[str, Bound] = field(default_factory=dict)
     highest: Mapping[str, Band] = field(default_factory=dict)
 
-    def bound_gy(self, structure: str, metric: Metric, limit: float | None) -> float | None:
+    def bound_gy(
+        self, structure: str, metric: Metric, limit: float | None
+    ) -> float | None:
         """Return what bounds the dose beyond the grid, as far as it counts for a limit."""
         bound = self.beyond.get(structure)
         if bound is None:
@@ -90,13 +92,24 @@ def _hull(lowest: Value, highest: Value) -> Value:
         if low is None:
             low = highest.low
         return Value(None, low=low, reason=reason)
-    ends = [lowest.value, lowest.low, lowest.high, highest.value, highest.low, highest.high]
+    ends = [
+        lowest.value,
+        lowest.low,
+        lowest.high,
+        highest.value,
+        highest.low,
+        highest.high,
+    ]
     known = [end for end in ends if end is not None]
     return Value(lowest.value, low=min(known), high=max(known), reason=highest.reason)
 
 
 def _of_band(
-    metric: Metric, structure: str, band: Band, dosimetry: Dosimetry, limit: float | None
+    metric: Metric,
+    structure: str,
+    band: Band,
+    dosimetry: Dosimetry,
+    limit: float | None,
 ) -> Value:
     dvh = band.nominal
     if metric.kind == "volume":
@@ -109,7 +122,11 @@ def _of_band(
         rx_gy = dosimetry.prescription.dose_gy
     if rx_gy is None and _needs_prescription(metric):
         return Value(None, reason=Text("the prescription is not known"))
-    if metric.effect and dosimetry.prescription and dosimetry.prescription.fractions < 1:
+    if (
+        metric.effect
+        and dosimetry.prescription
+        and dosimetry.prescription.fractions < 1
+    ):
         return Value(None, reason=Text("the number of fractions is not known"))
     if metric.kind == "HI.icru83":
         return band.interval(_homogeneity)
@@ -178,12 +195,17 @@ def _of_roi(metric: Metric, band: Band, prescription: Prescription | None) -> Va
     if band.beyond is not None:
         beyond[roi] = band.beyond
     dosimetry = Dosimetry(
-        dvhs={roi: band.nominal}, prescription=prescription, bands={roi: band}, beyond=beyond
+        dvhs={roi: band.nominal},
+        prescription=prescription,
+        bands={roi: band},
+        beyond=beyond,
     )
     return evaluate(metric, roi, dosimetry)
 
 
-def _of_dvh(metric: Metric, dvh: DVH, rx_gy: float | None, bound_gy: float | None) -> Value:
+def _of_dvh(
+    metric: Metric, dvh: DVH, rx_gy: float | None, bound_gy: float | None
+) -> Value:
     """Answer a metric of dose or volume from one DVH."""
     if dvh.volume_cc is None:
         return Value(None, reason=dvh.notes[-1])
@@ -213,7 +235,9 @@ def _too_small(metric: Metric, volume_cc: float) -> Text:
     )
 
 
-def _in_asked_unit(value: Value, metric: Metric, prescription: Prescription | None) -> Value:
+def _in_asked_unit(
+    value: Value, metric: Metric, prescription: Prescription | None
+) -> Value:
     """Turn doses in Gy into percent of the prescription or an effect, where that is asked."""
     if KINDS[metric.kind].units is not DOSE or prescription is None:
         return value
@@ -231,7 +255,9 @@ def _in_asked_unit(value: Value, metric: Metric, prescription: Prescription | No
             return dose_gy * 100 / prescription.dose_gy
         return dose_gy
 
-    return replace(value, value=told(value.value), low=told(value.low), high=told(value.high))
+    return replace(
+        value, value=told(value.value), low=told(value.low), high=told(value.high)
+    )
 
 
 def _answer(metric: Metric, dvh: DVH, rx_gy: float | None) -> float | None:
@@ -297,13 +323,19 @@ def _doses_gy(metric: Metric, rx_gy: float | None) -> tuple[float, float | None]
 
 
 def _partly_known(
-    metric: Metric, dvh: DVH, volume_cc: float, rx_gy: float | None, bound_gy: float | None
+    metric: Metric,
+    dvh: DVH,
+    volume_cc: float,
+    rx_gy: float | None,
+    bound_gy: float | None,
 ) -> Value:
     """Answer from the part inside the grid and, where there is one, the bound of the rest."""
     percent = 100 * dvh.volume_outside_cc / volume_cc
     if bound_gy is None:
         low, high = _unbounded(metric, dvh, rx_gy)
-        reason = Text("{percent} % of the ROI lies outside the dose grid", percent=percent)
+        reason = Text(
+            "{percent} % of the ROI lies outside the dose grid", percent=percent
+        )
         return Value(None, low=low, high=high, reason=reason)
     reason = Text(
         "{percent} % of the ROI lies outside the dose grid, where dose is at most {bound_gy} Gy",
@@ -316,7 +348,10 @@ def _partly_known(
     ]
     if None in ends:
         return Value(None, reason=_too_small(metric, volume_cc))
-    low, high = min(e for e in ends if e is not None), max(e for e in ends if e is not None)
+    low, high = (
+        min(e for e in ends if e is not None),
+        max(e for e in ends if e is not None),
+    )
     if dvh.max_gy is None:  # no dose of it is known, only how much it can be
         return Value(None, low=low, high=high, reason=reason)
     if low == high:
@@ -328,7 +363,9 @@ def _partly_known(
     return Value(nominal, low=low, high=high, reason=reason)
 
 
-def _unbounded(metric: Metric, dvh: DVH, rx_gy: float | None) -> tuple[float | None, float | None]:
+def _unbounded(
+    metric: Metric, dvh: DVH, rx_gy: float | None
+) -> tuple[float | None, float | None]:
     """Return what the part inside the grid proves, whatever dose the part outside has."""
     if metric.upper is not None:
         return None, None
@@ -342,7 +379,9 @@ def _unbounded(metric: Metric, dvh: DVH, rx_gy: float | None) -> tuple[float | N
     return low, None
 
 
-def _outside_doses_gy(metric: Metric, rx_gy: float | None, bound_gy: float) -> list[float]:
+def _outside_doses_gy(
+    metric: Metric, rx_gy: float | None, bound_gy: float
+) -> list[float]:
     """Return doses of the part outside that give a metric its least and its greatest answer.
 
     All metrics rise or fall with that dose, but the volume of a range: it also has its lower end.
@@ -362,7 +401,9 @@ def _lower_bound(metric: Metric, dvh: DVH) -> float | None:
     return None
 
 
-def _with_outside(metric: Metric, dvh: DVH, rx_gy: float | None, outside_gy: float) -> float | None:
+def _with_outside(
+    metric: Metric, dvh: DVH, rx_gy: float | None, outside_gy: float
+) -> float | None:
     """Answer as if the whole part outside the grid received one dose."""
     return _answer(metric, dvh.with_outside_at(outside_gy), rx_gy)
 

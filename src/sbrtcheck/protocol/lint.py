@@ -28,7 +28,11 @@ def lint(path: str | Path) -> tuple[str, ...]:
         protocol = load_protocol(path)
     except ProtocolError as error:
         return error.problems
-    return (*_double_aliases(protocol), *_unreachable(protocol), *_mixed_units(protocol))
+    return (
+        *_double_aliases(protocol),
+        *_unreachable(protocol),
+        *_mixed_units(protocol),
+    )
 
 
 def _plain(protocol: Protocol) -> list[tuple[str, str]]:
@@ -122,6 +126,10 @@ def _doubt(constraint: Constraint, *, is_target: bool) -> str:
     if metric.kind in ("D", "DC") and metric.argument is not None:
         if metric.argument_unit == "%" and metric.argument < LEAST_PERCENT:
             return "asks for less than 1 %: % and cc mixed up?"
-        if is_target and metric.argument_unit == "cc" and metric.argument >= MOST_TARGET_CC:
+        if (
+            is_target
+            and metric.argument_unit == "cc"
+            and metric.argument >= MOST_TARGET_CC
+        ):
             return "asks for most of a target in cc: % and cc mixed up?"
     return ""

@@ -59,7 +59,9 @@ def load_protocol(name: str | Path) -> Protocol:
     try:
         protocol = TypeAdapter(Protocol).validate_python(table)
     except ValidationError as error:
-        problems = [f"{_place(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)]
+        problems = [
+            f"{_place(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)
+        ]
         raise ProtocolError(problems, path=path) from None
     problems = _contradictions(protocol)
     if problems:
@@ -86,7 +88,9 @@ def _read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
         content = path.read_bytes()
         return content, tomllib.loads(content.decode("utf-8"))
     except OSError as error:
-        raise ProtocolError([error.strerror or "cannot be opened"], path=path) from error
+        raise ProtocolError(
+            [error.strerror or "cannot be opened"], path=path
+        ) from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ProtocolError([f"not valid TOML: {error}"], path=path) from error
 
@@ -94,13 +98,19 @@ def _read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
 def _names_path(value: object, path: Path) -> Path:
     """Return where a table of names lies: beside the protocol, or among the shipped ones."""
     folders = (path.parent, *protocol_folders())
-    found = [folder / str(value) for folder in folders if (folder / str(value)).is_file()]
+    found = [
+        folder / str(value) for folder in folders if (folder / str(value)).is_file()
+    ]
     if not isinstance(value, str) or not found:
-        raise ProtocolError([f"names: there is no table of names called '{value}'"], path=path)
+        raise ProtocolError(
+            [f"names: there is no table of names called '{value}'"], path=path
+        )
     return found[0]
 
 
-def _with_names(table: dict[str, Any], names: dict[str, Any], path: Path) -> dict[str, Any]:
+def _with_names(
+    table: dict[str, Any], names: dict[str, Any], path: Path
+) -> dict[str, Any]:
     """Return a protocol with a table of names; what the protocol itself says comes first."""
     unknown = sorted(names.keys() - {"never_match", "structures"})
     own = table.get("structures", {})
@@ -108,8 +118,14 @@ def _with_names(table: dict[str, Any], names: dict[str, Any], path: Path) -> dic
     if not isinstance(own, dict) or not isinstance(shared, dict):
         unknown.append("structures")
     if unknown:
-        raise ProtocolError([f"{unknown[0]}: does not belong in a table of names"], path=path)
-    return {"never_match": names.get("never_match", ()), **table, "structures": {**shared, **own}}
+        raise ProtocolError(
+            [f"{unknown[0]}: does not belong in a table of names"], path=path
+        )
+    return {
+        "never_match": names.get("never_match", ()),
+        **table,
+        "structures": {**shared, **own},
+    }
 
 
 def _place(location: tuple[str | int, ...]) -> str:
@@ -130,9 +146,13 @@ def _contradictions(protocol: Protocol) -> list[str]:
     problems = _bad_limits(protocol)
     problems += _bad_references(protocol)
     if protocol.coverage.variation is not None:
-        problems += _looser("coverage", protocol.coverage.goal, protocol.coverage.variation)
+        problems += _looser(
+            "coverage", protocol.coverage.goal, protocol.coverage.variation
+        )
     present = {row.role for row in protocol.structures.values()}
-    problems += [f"structures: none has the role '{r}'" for r in NEEDED_ROLES if r not in present]
+    problems += [
+        f"structures: none has the role '{r}'" for r in NEEDED_ROLES if r not in present
+    ]
     for role in (Role.CORD, Role.CAUDA):
         if role in present:
             problems += _without_line(protocol, protocol.structure_of(role))
@@ -146,7 +166,9 @@ def _bad_limits(protocol: Protocol) -> list[str]:
     for row, limit in enumerate(protocol.limits):
         place = f"limits[{row}]"
         if limit.structure not in protocol.structures:
-            problems.append(f"{place}.structure: '{limit.structure}' is not under [structures]")
+            problems.append(
+                f"{place}.structure: '{limit.structure}' is not under [structures]"
+            )
         elif not _can_be_asked(limit.goal, protocol.structures[limit.structure].role):
             problems.append(
                 f"{place}.goal: '{limit.goal.constraint}' can be asked of a PTV only: no isodose"
@@ -195,7 +217,9 @@ def _bad_references(protocol: Protocol) -> list[str]:
     problems += [
         f"organs: '{name}' has limits and no rules"
         for name in dict.fromkeys(row.structure for row in protocol.limits)
-        if name in known and known[name].role is Role.ORGAN and name not in protocol.organs
+        if name in known
+        and known[name].role is Role.ORGAN
+        and name not in protocol.organs
     ]
     return problems + _bad_expectations(protocol)
 
@@ -223,7 +247,9 @@ def _bad_expectations(protocol: Protocol) -> list[str]:
 def _looser(place: str, goal: Line, variation: Line) -> list[str]:
     first, second = goal.constraint, variation.constraint
     if first.metric != second.metric or first.is_upper != second.is_upper:
-        return [f"{place}.variation: '{second}' does not ask the same as the goal '{first}'"]
+        return [
+            f"{place}.variation: '{second}' does not ask the same as the goal '{first}'"
+        ]
     if first.margin(second.limit) > 0:
         return [f"{place}.variation: '{second}' is stricter than the goal '{first}'"]
     return []

@@ -82,7 +82,9 @@ class Constraint:
     limit: float
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.operator} {number_text(self.limit)}{self.metric.unit}"
+        return (
+            f"{self.metric} {self.operator} {number_text(self.limit)}{self.metric.unit}"
+        )
 
     @property
     def is_upper(self) -> bool:
@@ -234,7 +236,9 @@ def parse_constraint(text: str) -> Constraint:
     if unit is not None and unit != metric.unit:
         if explicit or unit not in _units(metric):
             scanner.at = unit_at
-            raise scanner.fail(f"{metric} is in {metric.unit or 'no unit'}, the limit in {unit}")
+            raise scanner.fail(
+                f"{metric} is in {metric.unit or 'no unit'}, the limit in {unit}"
+            )
         metric = replace(metric, unit=unit)
     return Constraint(metric, operator, limit)
 
@@ -267,11 +271,19 @@ def _metric(scanner: _Scanner) -> Metric:
         at = scanner.at
         argument = scanner.number()
         argument_unit = _argument_unit(scanner, kind)
-        if kind in ("D", "DC") and not (argument > 0 and (argument_unit != "%" or argument <= 100)):
+        if kind in ("D", "DC") and not (
+            argument > 0 and (argument_unit != "%" or argument <= 100)
+        ):
             scanner.at = at
             raise scanner.fail("expected a volume above 0 and at most 100 %")
     metric = Metric(
-        kind, KINDS[kind].units[0], argument, argument_unit, upper, effect, alpha_beta_gy
+        kind,
+        KINDS[kind].units[0],
+        argument,
+        argument_unit,
+        upper,
+        effect,
+        alpha_beta_gy,
     )
     choices = tuple(unit for unit in _units(metric) if unit)
     if choices and scanner.one_of("["):
@@ -288,7 +300,9 @@ def _effect(scanner: _Scanner) -> tuple[str, float | None]:
     if effect is None:
         return "", None
     if not scanner.one_of("[ab="):
-        raise scanner.fail(f"expected [ab=...] after {effect}: name the alpha/beta in Gy")
+        raise scanner.fail(
+            f"expected [ab=...] after {effect}: name the alpha/beta in Gy"
+        )
     start = scanner.at
     alpha_beta_gy = scanner.number()
     if alpha_beta_gy <= 0:

@@ -163,7 +163,9 @@ def _overrules(known: MatchedROI, structure: str | None) -> bool:
     return known.structure not in (None, structure)
 
 
-def _check_aliases(rois: tuple[ROI, ...], protocol: Protocol, aliases: Mapping[str, str]) -> None:
+def _check_aliases(
+    rois: tuple[ROI, ...], protocol: Protocol, aliases: Mapping[str, str]
+) -> None:
     for name, structure in aliases.items():
         if all(roi.name != name for roi in rois):
             raise CaseError(
@@ -172,21 +174,31 @@ def _check_aliases(rois: tuple[ROI, ...], protocol: Protocol, aliases: Mapping[s
             )
         if structure not in protocol.structures:
             raise CaseError(
-                Text("--alias: the protocol has no structure '{structure}'", structure=structure),
+                Text(
+                    "--alias: the protocol has no structure '{structure}'",
+                    structure=structure,
+                ),
                 candidates=list(protocol.structures),
             )
 
 
-def _as_declared(known: MatchedROI, protocol: Protocol, aliases: Mapping[str, str]) -> MatchedROI:
+def _as_declared(
+    known: MatchedROI, protocol: Protocol, aliases: Mapping[str, str]
+) -> MatchedROI:
     """Return the match that an alias declares, or the one that the table knows."""
     structure = aliases.get(known.roi.name)
     if structure is None:
         return known
     how = Text("declared")
     if _overrules(known, structure):
-        how = Text("declared; the table knows it as {structure}", structure=str(known.structure))
+        how = Text(
+            "declared; the table knows it as {structure}",
+            structure=str(known.structure),
+        )
     role = protocol.structures[structure].role
-    return MatchedROI(roi=known.roi, structure=structure, role=role, how=how, declared=True)
+    return MatchedROI(
+        roi=known.roi, structure=structure, role=role, how=how, declared=True
+    )
 
 
 # --- Where an alias may overrule the table -----------------------------------------------------
@@ -259,7 +271,9 @@ def target_of_same_level(was: MatchedROI, matches: Iterable[MatchedROI]) -> str 
     return None
 
 
-def _treated(matches: Iterable[MatchedROI], declared: tuple[str, ...]) -> tuple[str, ...] | None:
+def _treated(
+    matches: Iterable[MatchedROI], declared: tuple[str, ...]
+) -> tuple[str, ...] | None:
     """Return the levels that are declared and that targets' names state; None if one is open."""
     targets = [read_levels(m.roi.name, m.role) for m in matches if m.role is Role.PTV]
     if any(target.impossible or target.unclear for target in targets):
@@ -313,7 +327,9 @@ def _searched(name: str, row: StructureNames) -> str:
     return bare_name(name)
 
 
-OTHER_TARGETS = re.compile(r"(?<![a-z])i[gc]?tv|^tv(?:_|\d|$)|^target|靶区|转移灶|轉移灶")
+OTHER_TARGETS = re.compile(
+    r"(?<![a-z])i[gc]?tv|^tv(?:_|\d|$)|^target|靶区|转移灶|轉移灶"
+)
 
 
 def _alike(name: str, found: tuple[str, StructureNames, str] | None) -> Role | None:
@@ -330,7 +346,9 @@ def _another_target(nothing: MatchedROI, protocol: Protocol) -> MatchedROI:
     alike = _alike(nothing.roi.name, None)
     if alike is None:
         return nothing
-    return _why_not(replace(nothing, alike=alike), protocol.structure_of(Role.PTV), known_only=True)
+    return _why_not(
+        replace(nothing, alike=alike), protocol.structure_of(Role.PTV), known_only=True
+    )
 
 
 KNOWN_ONLY = "re:^(?!"  # how an exclusion begins that lets only those names through that it knows
@@ -344,7 +362,9 @@ MADE_FROM = re.compile(
 def _why_not(match: MatchedROI, structure: str, *, known_only: bool) -> MatchedROI:
     """Say why an ROI does not stand for the structure whose name it holds."""
     if not match.roi.contours:
-        how = Text("looks like {structure}, but has no closed contours", structure=structure)
+        how = Text(
+            "looks like {structure}, but has no closed contours", structure=structure
+        )
         return replace(match, how=how, is_derived=_is_made_from(match))
     if known_only and not _is_made_from(match):
         how = Text(
@@ -354,7 +374,9 @@ def _why_not(match: MatchedROI, structure: str, *, known_only: bool) -> MatchedR
             name=match.roi.name,
         )
         return replace(match, how=how)
-    how = Text("looks like {structure}, but is a derived structure", structure=structure)
+    how = Text(
+        "looks like {structure}, but is a derived structure", structure=structure
+    )
     return replace(match, how=how, is_derived=True)
 
 
@@ -392,7 +414,9 @@ def suggest(name: str, protocol: Protocol) -> str | None:
         return None
     # A margin is another structure: SpinalCanal_PRV is no misspelt SpinalCanal.
     long_enough = [
-        alias for alias in known if len(alias) >= SHORTEST and ("prv" in alias) == ("prv" in asked)
+        alias
+        for alias in known
+        if len(alias) >= SHORTEST and ("prv" in alias) == ("prv" in asked)
     ]
     for found in difflib.get_close_matches(asked, long_enough, n=1, cutoff=SUGGESTED):
         return known[found]
@@ -414,7 +438,10 @@ def first_alias(name: str, aliases: Iterable[str]) -> str | None:
 
 CHINESE_DIGITS = {
     digit: str(value) for value, digit in enumerate("一二三四五六七八九十", start=1)
-} | {f"十{digit}": f"1{value}" for value, digit in enumerate("一二三四五六七八九", start=1)}
+} | {
+    f"十{digit}": f"1{value}"
+    for value, digit in enumerate("一二三四五六七八九", start=1)
+}
 REGIONS = {"颈": "C", "頸": "C", "胸": "T", "腰": "L", "骶": "S"}
 DASHES = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
 NUMBER = r"0?(\d{1,2})(?!\d|[._]\d|\s?(?:MM|CM|C?GY|CC|%|FX?\b|X))"
@@ -488,13 +515,19 @@ def _is_own_token(text: str, found: re.Match[str]) -> bool:
 
 def _latin(name: str) -> str:
     """Write Chinese levels the Latin way: 第8胸椎, 胸椎8 and 胸8 become T8, 胸七、八 T7、8."""
-    text = unicodedata.normalize("NFKC", name).translate(DASHES).upper().replace("_", " ")
+    text = (
+        unicodedata.normalize("NFKC", name).translate(DASHES).upper().replace("_", " ")
+    )
     digits = "|".join(sorted(CHINESE_DIGITS, key=len, reverse=True))
     number = rf"(?:\d{{1,2}}|{digits})"
     numbers = rf"({number}(?:[-~、,和至到/]?(?:{number}))*)"
     region = rf"([{''.join(REGIONS)}])"
-    text = re.sub(rf"第{numbers}{region}椎?[体體]?", lambda m: _spelled(m[2], m[1]), text)
-    return re.sub(rf"{region}椎?[体體]?第?{numbers}", lambda m: _spelled(m[1], m[2]), text)
+    text = re.sub(
+        rf"第{numbers}{region}椎?[体體]?", lambda m: _spelled(m[2], m[1]), text
+    )
+    return re.sub(
+        rf"{region}椎?[体體]?第?{numbers}", lambda m: _spelled(m[1], m[2]), text
+    )
 
 
 def _spelled(region: str, numbers: str) -> str:

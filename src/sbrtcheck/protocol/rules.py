@@ -294,17 +294,25 @@ class Protocol:
     def limits_of(self, structure: str, fractions: int) -> tuple[Limit, ...]:
         """Return the limits of a structure at this fraction number, in the order of the file."""
         return tuple(
-            row for row in self.limits if row.structure == structure and row.fractions == fractions
+            row
+            for row in self.limits
+            if row.structure == structure and row.fractions == fractions
         )
 
     def near_maximum(self, structure: str, fractions: int) -> Limit | None:
         """Return the strictest limit of a structure's D0.035cc at this fraction number."""
-        rows = [row for row in self.limits_of(structure, fractions) if row.is_near_maximum]
+        rows = [
+            row for row in self.limits_of(structure, fractions) if row.is_near_maximum
+        ]
         return min(rows, key=lambda row: row.strictness, default=None)
 
     def largest_line(self, structure: str) -> Line | None:
         """Return the largest last line of a structure's D0.035cc at any fraction number."""
-        rows = [row for row in self.limits if row.structure == structure and row.is_near_maximum]
+        rows = [
+            row
+            for row in self.limits
+            if row.structure == structure and row.is_near_maximum
+        ]
         lines = [row.last_line for row in rows]
         return max(lines, key=lambda line: line.constraint.limit, default=None)
 

@@ -8,7 +8,14 @@ from sbrtcheck import __version__
 from sbrtcheck.checks.read_prescription import read_prescription
 from sbrtcheck.checks.verdict import Finding, JudgedROI, Verdict, exit_code
 from sbrtcheck.dossier import Case, Link, Sibling
-from sbrtcheck.model import CaseFacts, Declared, Prescription, Text, Value, approval_term
+from sbrtcheck.model import (
+    CaseFacts,
+    Declared,
+    Prescription,
+    Text,
+    Value,
+    approval_term,
+)
 from sbrtcheck.protocol.metric import Constraint, Metric
 from sbrtcheck.protocol.rules import Protocol
 from sbrtcheck.report.words import Voice, name_of, printable, text_of, words_of
@@ -21,7 +28,11 @@ SCHEMA = 1
 
 def load_schema() -> dict[str, object]:
     """Return the JSON Schema of what `render_json` writes."""
-    text = files("sbrtcheck.report").joinpath("verdict.schema.json").read_text(encoding="utf-8")
+    text = (
+        files("sbrtcheck.report")
+        .joinpath("verdict.schema.json")
+        .read_text(encoding="utf-8")
+    )
     schema: dict[str, object] = json.loads(text)
     return schema
 
@@ -52,10 +63,16 @@ def render_json(
         "protocol": protocol_record(protocol),
         "plans": [
             plan_record(verdict.case, verdict.prescription, voice),
-            *(plan_record(part, _prescription_of(part, protocol), voice) for part in verdict.parts),
+            *(
+                plan_record(part, _prescription_of(part, protocol), voice)
+                for part in verdict.parts
+            ),
         ],
         "others": [_other(other, phi=phi) for other in _not_added(verdict)],
-        "levels": {"treated": list(verdict.levels), "source": voice.say(verdict.levels_source)},
+        "levels": {
+            "treated": list(verdict.levels),
+            "source": voice.say(verdict.levels_source),
+        },
         "declared": declared_record(verdict, voice),
         "findings": [_finding(finding, voice) for finding in verdict.findings],
         "structures": [_structure(row, voice) for row in verdict.structures],
@@ -72,7 +89,13 @@ def render_json(
 def _notes(verdict: Verdict) -> tuple[Text, ...]:
     case = verdict.case
     read = [note for link in case.links for note in link.instance.notes]
-    own = (*case.notes, *case.plan.notes, *case.structure_set.notes, *case.dose.notes, *read)
+    own = (
+        *case.notes,
+        *case.plan.notes,
+        *case.structure_set.notes,
+        *case.dose.notes,
+        *read,
+    )
     return (*own, *verdict.notes)
 
 
@@ -97,7 +120,9 @@ def protocol_record(protocol: Protocol) -> dict[str, object]:
     }
 
 
-def plan_record(case: Case, prescription: Prescription | None, voice: Voice) -> dict[str, object]:
+def plan_record(
+    case: Case, prescription: Prescription | None, voice: Voice
+) -> dict[str, object]:
     """Return what stands of a plan in every document."""
     instance = case.plan.instance
     return {
@@ -122,7 +147,9 @@ def _stated(text: str | None, voice: Voice) -> str | None:
     return voice.name(text)
 
 
-def _prescription(prescription: Prescription | None, voice: Voice) -> dict[str, object] | None:
+def _prescription(
+    prescription: Prescription | None, voice: Voice
+) -> dict[str, object] | None:
     if prescription is None:
         return None
     return {
@@ -145,7 +172,10 @@ def _other(other: Sibling, *, phi: bool) -> dict[str, object]:
     # Both are free text, which may name another patient, whom no mask knows.
     label, approval_status = None, approval_term(instance.approval_status)
     if phi:
-        label, approval_status = printable(text_of(instance.label)), instance.approval_status
+        label, approval_status = (
+            printable(text_of(instance.label)),
+            instance.approval_status,
+        )
     return {
         "kind": other.kind,
         "label": label,
@@ -170,7 +200,9 @@ def declared_record(verdict: Verdict, voice: Voice) -> dict[str, object]:
     return {
         "prescription": _declared_prescription(declared),
         "levels": list(declared.levels),
-        "aliases": {voice.name(roi): structure for roi, structure in declared.aliases.items()},
+        "aliases": {
+            voice.name(roi): structure for roi, structure in declared.aliases.items()
+        },
         "alone": declared.alone,
         "facts": _facts(declared.facts),
     }

@@ -10,7 +10,14 @@ from sbrtcheck.checks.verdict import Outcome
 from sbrtcheck.report.recorded import NOTHING, Recorded, RecordedFinding
 from sbrtcheck.report.words import DECIMALS, MOST_DECIMALS, decimals_for, name_of
 
-__all__ = ["Change", "Differences", "Kind", "compare_recorded", "diff_json", "diff_text"]
+__all__ = [
+    "Change",
+    "Differences",
+    "Kind",
+    "compare_recorded",
+    "diff_json",
+    "diff_text",
+]
 
 SCHEMA = 1
 ROUNDING = 1e-9  # of a value: another machine's sums, no change
@@ -101,7 +108,9 @@ class Differences:
     @property
     def same_outcomes(self) -> bool:
         """Tell whether every outcome is what it was."""
-        return self.before is self.after and not any(row.moves_outcome for row in self.changes)
+        return self.before is self.after and not any(
+            row.moves_outcome for row in self.changes
+        )
 
 
 def compare_recorded(before: Recorded, after: Recorded) -> Differences:
@@ -110,7 +119,8 @@ def compare_recorded(before: Recorded, after: Recorded) -> Differences:
     changes = [
         change
         for key in keys
-        if (change := _change(before.findings.get(key), after.findings.get(key))) is not None
+        if (change := _change(before.findings.get(key), after.findings.get(key)))
+        is not None
     ]
     return Differences(
         before=before.outcome,
@@ -122,7 +132,11 @@ def compare_recorded(before: Recorded, after: Recorded) -> Differences:
 
 
 def _inputs(before: Recorded, after: Recorded) -> Iterable[tuple[str, str, str]]:
-    if before.patient is not None and after.patient is not None and before.patient != after.patient:
+    if (
+        before.patient is not None
+        and after.patient is not None
+        and before.patient != after.patient
+    ):
         yield "patient", "one patient", "another (not shown)"
     for name in dict.fromkeys([*before.inputs, *after.inputs]):
         sides = [side.inputs.get(name, NOTHING) for side in (before, after)]
@@ -130,7 +144,9 @@ def _inputs(before: Recorded, after: Recorded) -> Iterable[tuple[str, str, str]]
             yield name, sides[0], sides[1]
 
 
-def _change(before: RecordedFinding | None, after: RecordedFinding | None) -> Change | None:
+def _change(
+    before: RecordedFinding | None, after: RecordedFinding | None
+) -> Change | None:
     if before is None:
         return Change(kind=Kind.APPEARED, before=None, after=after)
     if after is None:
@@ -160,7 +176,11 @@ def _same(before: float | None, after: float | None) -> bool:
 def _importance(change: Change) -> tuple[int, int, int, float]:
     """Sort by kind, worst outcome first, graded before reported, large changes before small ones."""
     worst = max(
-        (side.outcome for side in (change.before, change.after) if side and side.outcome),
+        (
+            side.outcome
+            for side in (change.before, change.after)
+            if side and side.outcome
+        ),
         default=Outcome.PASS,
     )
     size = float("inf")
@@ -179,18 +199,28 @@ def diff_text(found: Differences) -> str:
         verdict = f"{found.before.name} -> {found.after.name}"
     lines = [f"Verdict: {verdict}", ""]
     if found.inputs:
-        lines += ["Made from something else", *(_input_line(*row) for row in found.inputs), ""]
+        lines += [
+            "Made from something else",
+            *(_input_line(*row) for row in found.inputs),
+            "",
+        ]
     else:
         lines += ["Version, protocol, files and declarations are the same", ""]
     for kind, heading in HEADINGS.items():
         rows = [row for row in found.changes if row.kind is kind]
         if rows:
-            lines += [f"{heading} ({len(rows)})", *(f"  {_line(row)}" for row in rows), ""]
+            lines += [
+                f"{heading} ({len(rows)})",
+                *(f"  {_line(row)}" for row in rows),
+                "",
+            ]
     total = len(found.changes) + found.same
     if not found.changes:
         lines.append(f"No finding moved ({total} compared)")
     else:
-        lines.append(f"{len(found.changes)} of {total} findings moved, {found.same} are the same")
+        lines.append(
+            f"{len(found.changes)} of {total} findings moved, {found.same} are the same"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -304,7 +334,8 @@ def diff_json(found: Differences) -> str:
         "outcome": {"before": found.before.name, "after": found.after.name},
         "same_outcomes": found.same_outcomes,
         "inputs": [
-            {"what": name, "before": before, "after": after} for name, before, after in found.inputs
+            {"what": name, "before": before, "after": after}
+            for name, before, after in found.inputs
         ],
         "findings": [_change_document(change) for change in found.changes],
         "same": found.same,

@@ -7,11 +7,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from sbrtcheck.dvh import DVH, Band
 from sbrtcheck.model import Prescription
 from sbrtcheck.protocol.metric import Metric
-from sbrtcheck.report.records import CURVE_COLUMNS, METRIC_COLUMNS, curve_records, metric_records
+from sbrtcheck.report.records import (
+    CURVE_COLUMNS,
+    METRIC_COLUMNS,
+    curve_records,
+    metric_records,
+)
 from sbrtcheck.report.tables import for_console, table
-from sbrtcheck.report.words import Voice, decimals_for, number_and_interval, text_of, words_of
+from sbrtcheck.report.words import (
+    Voice,
+    decimals_for,
+    number_and_interval,
+    text_of,
+    words_of,
+)
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet would start to compute
+FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+)  # with these a spreadsheet would start to compute
 UNKNOWN = "?"
 FOOT = "Of this plan's own dose; nothing is judged. Intervals: reading of contours and grid only."
 
@@ -39,7 +57,9 @@ def render_metrics(
                 voice.name(text_of(words_of(record["reason"]))),
             )
         )
-    text = table(rows, width, right=(2,)) + _foot([band.nominal for band in bands], voice)
+    text = table(rows, width, right=(2,)) + _foot(
+        [band.nominal for band in bands], voice
+    )
     return for_console(text, ascii_only=ascii_only)
 
 
@@ -50,7 +70,10 @@ def render_overview(
     rows: list[tuple[str, ...]] = [
         ("ROI", "cc", "Dmin", "D98%", "Dmean", "D2%", "D0.035cc", "Dmax [Gy]")
     ]
-    rows += [(voice.name(dvh.roi_name), _number(dvh.volume_cc, "cc"), *_doses(dvh)) for dvh in dvhs]
+    rows += [
+        (voice.name(dvh.roi_name), _number(dvh.volume_cc, "cc"), *_doses(dvh))
+        for dvh in dvhs
+    ]
     text = table(rows, width, right=tuple(range(1, 8))) + _foot(dvhs, voice)
     return for_console(text, ascii_only=ascii_only)
 
@@ -87,7 +110,9 @@ def metrics_csv(
 
 
 def _csv(
-    columns: Sequence[str], records: Iterable[Mapping[str, str | float | None]], voice: Voice
+    columns: Sequence[str],
+    records: Iterable[Mapping[str, str | float | None]],
+    voice: Voice,
 ) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -11,7 +11,9 @@ NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 GREEN = ("PASS", "VARIATION")
 
 
-def write_junit(path: Path, cases: Sequence[tuple[str, str | None, str, str, str]]) -> None:
+def write_junit(
+    path: Path, cases: Sequence[tuple[str, str | None, str, str, str]]
+) -> None:
     """Write a test suite for each centre: plan, centre, role, outcome and reason of each case.
 
     FAIL and UNDECIDED are failures, ERROR is an error, a superseded plan is skipped.

@@ -44,11 +44,21 @@ class StageBar:
         before, self._done = self._done, self._done + steps
         if outcome is not None:
             self._outcomes[outcome] += 1
-        counts = "  ".join(f"{name} {count}" for name, count in sorted(self._outcomes.items()))
-        self._progress.update(self._task, advance=steps, description=f"{self._name}  {counts}")
+        counts = "  ".join(
+            f"{name} {count}" for name, count in sorted(self._outcomes.items())
+        )
+        self._progress.update(
+            self._task, advance=steps, description=f"{self._name}  {counts}"
+        )
         every = max(-(-self._total // LINES), 1)
-        if self._progress.disable and self._total > LINES and self._done // every > before // every:
-            self._stream.write(f"{self._name}: {self._done} of {self._total}  {counts}\n")
+        if (
+            self._progress.disable
+            and self._total > LINES
+            and self._done // every > before // every
+        ):
+            self._stream.write(
+                f"{self._name}: {self._done} of {self._total}  {counts}\n"
+            )
             self._stream.flush()
 
 

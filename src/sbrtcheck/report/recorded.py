@@ -110,7 +110,9 @@ def _document(content: bytes) -> Json:
         ) from error
     if not isinstance(document, dict) or "schema" not in document:
         raise ReadError(
-            Text("this is not a verdict of sbrtcheck; give two files that sbrtcheck --json wrote")
+            Text(
+                "this is not a verdict of sbrtcheck; give two files that sbrtcheck --json wrote"
+            )
         )
     if document["schema"] != SCHEMA:
         raise ReadError(
@@ -129,7 +131,10 @@ def _no_number(word: str) -> NoReturn:
 
 def _refuse(what: str) -> NoReturn:
     raise ReadError(
-        Text("this is not a whole verdict of sbrtcheck: its '{what}' cannot be read", what=what)
+        Text(
+            "this is not a whole verdict of sbrtcheck: its '{what}' cannot be read",
+            what=what,
+        )
     )
 
 
@@ -137,7 +142,9 @@ def _patient(document: Json) -> Patient | None:
     stated = document.get("patient")
     if not isinstance(stated, dict):
         return None
-    return Patient(patient_id=_string(stated.get("id")), name=_string(stated.get("name")))
+    return Patient(
+        patient_id=_string(stated.get("id")), name=_string(stated.get("name"))
+    )
 
 
 def _string(value: object) -> str | None:
@@ -150,7 +157,9 @@ def _string(value: object) -> str | None:
 def _finding(row: object, voice: Voice) -> RecordedFinding:
     if not isinstance(row, dict):
         _refuse("findings")
-    finding_id, subject, metric = (_text(row, key, voice) for key in ("id", "subject", "metric"))
+    finding_id, subject, metric = (
+        _text(row, key, voice) for key in ("id", "subject", "metric")
+    )
     return RecordedFinding(
         key=(finding_id or "?", subject or "?", metric),
         outcome=_outcome(row.get("outcome")),
@@ -177,7 +186,11 @@ def _number(row: Json, key: str) -> float | None:
     value = row.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+    ):
         _refuse(key)
     return float(value)
 
@@ -190,7 +203,9 @@ def _outcome(value: object) -> Outcome | None:
     return Outcome[value]
 
 
-def _flat(path: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...], str]]:
+def _flat(
+    path: tuple[str, ...], value: object
+) -> Iterator[tuple[tuple[str, ...], str]]:
     """Give every value below a key with its path; lists of plain values are one value."""
     if path[:1] + path[2:] == UNMASKABLE:
         return
@@ -200,7 +215,9 @@ def _flat(path: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...
             if path[-1:] != ALIASES:
                 name = name.replace("_", " ")
             yield from _flat((*path, name), inner)
-    elif isinstance(value, list) and any(isinstance(inner, dict | list) for inner in value):
+    elif isinstance(value, list) and any(
+        isinstance(inner, dict | list) for inner in value
+    ):
         one = path[-1].removesuffix("s")
         for number, inner in enumerate(value, start=1):
             yield from _flat((*path[:-1], one, str(number)), inner)

@@ -16,7 +16,13 @@ from sbrtcheck.protocol.evaluate import evaluate_metric
 from sbrtcheck.protocol.metric import Metric, parse_metric
 from sbrtcheck.report.words import words_of
 
-__all__ = ["CURVE_COLUMNS", "METRIC_COLUMNS", "curve_columns", "curve_records", "metric_records"]
+__all__ = [
+    "CURVE_COLUMNS",
+    "METRIC_COLUMNS",
+    "curve_columns",
+    "curve_records",
+    "metric_records",
+]
 
 CURVE_COLUMNS = ("roi", "dose_gy", "volume_cc", "volume_percent")
 METRIC_COLUMNS = ("roi", "metric", "value", "low", "high", "unit", "reason")
@@ -53,8 +59,12 @@ def curve_columns(dvhs: Iterable[DVH | Band]) -> dict[str, list[str] | FloatArra
     return {
         "roi": names,
         "dose_gy": np.concatenate([*nothing, *(dvh.dose_gy for dvh in curves)]),
-        "volume_cc": np.concatenate([*nothing, *(dvh.volume_cc_at_dose for dvh in curves)]),
-        "volume_percent": np.concatenate([*nothing, *(_percent(dvh) for dvh in curves)]),
+        "volume_cc": np.concatenate(
+            [*nothing, *(dvh.volume_cc_at_dose for dvh in curves)]
+        ),
+        "volume_percent": np.concatenate(
+            [*nothing, *(_percent(dvh) for dvh in curves)]
+        ),
     }
 
 
@@ -93,7 +103,9 @@ def curve_records(dvhs: Iterable[DVH | Band]) -> list[dict[str, str | float]]:
     columns = curve_columns(dvhs)
     # Plain Python numbers: writers of JSON and CSV take them.
     plain = [_plain(columns[name]) for name in CURVE_COLUMNS]
-    return [dict(zip(CURVE_COLUMNS, row, strict=True)) for row in zip(*plain, strict=True)]
+    return [
+        dict(zip(CURVE_COLUMNS, row, strict=True)) for row in zip(*plain, strict=True)
+    ]
 
 
 def _plain(column: list[str] | FloatArray) -> list[str] | list[float]:

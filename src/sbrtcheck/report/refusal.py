@@ -21,7 +21,9 @@ def render_refusal(error: SbrtCheckError, *, typed: Sequence[Path], phi: bool) -
         return f"sbrtcheck: {where}the protocol has {len(error.problems)} problems:\n{rows}"
     text = f"sbrtcheck: {where}{printable(str(error.problem))}\n"
     if isinstance(error, CaseError) and error.candidates:
-        shown = [f"  {_candidate(row, phi=phi)}" for row in error.candidates[:MOST_ROWS]]
+        shown = [
+            f"  {_candidate(row, phi=phi)}" for row in error.candidates[:MOST_ROWS]
+        ]
         if len(error.candidates) > MOST_ROWS:
             shown.append(f"  and {len(error.candidates) - MOST_ROWS} more")
         found = "found:\n"

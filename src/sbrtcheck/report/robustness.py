@@ -19,14 +19,23 @@ from sbrtcheck.robustness.search import BRACKET_MM, MOST_MM, SCAN_MM
 
 SCHEMA = 1
 UNKNOWN = " ?"
-LETTERS = {"left": "L", "right": "R", "anterior": "A", "posterior": "P", "head": "H", "foot": "F"}
+LETTERS = {
+    "left": "L",
+    "right": "R",
+    "anterior": "A",
+    "posterior": "P",
+    "head": "H",
+    "foot": "F",
+}
 LEGEND = (
     "Worst case of each size. Letters: where the patient lies further to than planned, in the"
     " patient's own terms (Left, Right, Anterior, Posterior, Head, Foot); 2 mm LAH are 2 mm in length"
     " along that diagonal. roll L>A: turned about the head-foot axis, the left side to anterior;"
     " pitch and yaw turn the head end about the left-right and the front-back axis."
 )
-UNKNOWN_LEGEND = "?: some poses of this size leave the dose grid; what they are is not known."
+UNKNOWN_LEGEND = (
+    "?: some poses of this size leave the dose grid; what they are is not known."
+)
 
 
 def exit_code(found: Robustness) -> int:
@@ -39,7 +48,9 @@ def exit_code(found: Robustness) -> int:
 # --- Text ---------------------------------------------------------------------------------------
 
 
-def render_robustness(found: Robustness, *, phi: bool, width: int, ascii_only: bool = False) -> str:
+def render_robustness(
+    found: Robustness, *, phi: bool, width: int, ascii_only: bool = False
+) -> str:
     """Return a page: worst cases, the smallest shift that breaks each limit, what is left out."""
     voice = Voice(*found.verdict.case.patients, phi=phi)
     parts = [
@@ -47,18 +58,26 @@ def render_robustness(found: Robustness, *, phi: bool, width: int, ascii_only: b
         _worst_cases(found, voice, width),
         _breaks(found, voice, width),
         _section("Not answered", _said(found, voice), width),
-        _section("What this is, and is not", [voice.say(text) for text in LEFT_OUT], width),
+        _section(
+            "What this is, and is not", [voice.say(text) for text in LEFT_OUT], width
+        ),
     ]
     text = "\n".join(part for part in parts if part)
     if ascii_only:
-        text = text.translate(ASCII_SIGNS).encode("ascii", "backslashreplace").decode("ascii")
+        text = (
+            text.translate(ASCII_SIGNS)
+            .encode("ascii", "backslashreplace")
+            .decode("ascii")
+        )
     return text
 
 
 def _head(found: Robustness, voice: Voice) -> str:
     verdict = found.verdict
     title, instance = verdict.protocol.protocol, verdict.case.plan.instance
-    lines = [f"sbrtcheck {__version__}   robustness   protocol {title.id} {title.version}"]
+    lines = [
+        f"sbrtcheck {__version__}   robustness   protocol {title.id} {title.version}"
+    ]
     if title.status == "draft":
         lines.append(DRAFT)
     mark = MARKS[verdict.outcome]
@@ -68,7 +87,9 @@ def _head(found: Robustness, voice: Voice) -> str:
         f"As planned  {mark} {verdict.outcome.name} (sbrtcheck check says why; this page is no verdict)",
     ]
     if verdict.parts:
-        lines.append("Doses       of all added plans for neural structures, moved together")
+        lines.append(
+            "Doses       of all added plans for neural structures, moved together"
+        )
     if found.about_mm is not None:
         point = ", ".join(f"{part:g}" for part in found.about_mm)
         lines.append(f"Rotations   about ({point}) mm: {voice.say(found.about)}")
@@ -81,15 +102,21 @@ def _said(found: Robustness, voice: Voice) -> list[str]:
 
 
 def _worst_cases(found: Robustness, voice: Voice, width: int) -> str:
-    sizes = [f"{size:g} mm" for size in SHIFTS_MM] + [f"{size:g} deg" for size in ROTATIONS_DEG]
+    sizes = [f"{size:g} mm" for size in SHIFTS_MM] + [
+        f"{size:g} deg" for size in ROTATIONS_DEG
+    ]
     cells = [("Worst case", "metric", "", "planned", *sizes)]
     for row in found.rows:
         worst = [_worst_words(row, found) for found in (*row.shifts, *row.rotations)]
         # Without a point to turn about, or without a planned value, nothing is there to show.
         worst += ["not known"] * (len(sizes) - len(worst))
-        cells.append((voice.name(row.roi), _metric(row), row.metric.unit, _planned(row), *worst))
+        cells.append(
+            (voice.name(row.roi), _metric(row), row.metric.unit, _planned(row), *worst)
+        )
     legend = [LEGEND]
-    if any(worst.unknown for row in found.rows for worst in (*row.shifts, *row.rotations)):
+    if any(
+        worst.unknown for row in found.rows for worst in (*row.shifts, *row.rotations)
+    ):
         legend.append(UNKNOWN_LEGEND)
     if len(cells) == 1:
         return ""
@@ -159,7 +186,9 @@ def break_words(limit: Break) -> str:
         if limit.known_to_mm >= MOST_MM:
             return f"> {MOST_MM:g} mm: holds in every direction searched"
         return f"? holds to {limit.holds_to_mm:.1f} mm where known{grid}"
-    where = f"{limit.holds_to_mm:.1f}-{limit.breaks_at_mm:.1f} mm {limit.shift.direction}"
+    where = (
+        f"{limit.holds_to_mm:.1f}-{limit.breaks_at_mm:.1f} mm {limit.shift.direction}"
+    )
     if limit.breaks_at_mm <= limit.known_to_mm:
         return where
     return f"{where} where known{grid}"
@@ -177,7 +206,11 @@ def _section(heading: str, sentences: list[str], width: int) -> str:
 
 def robustness_schema() -> dict[str, object]:
     """Return the JSON Schema of what `render_robustness_json` writes."""
-    text = files("sbrtcheck.report").joinpath("robustness.schema.json").read_text(encoding="utf-8")
+    text = (
+        files("sbrtcheck.report")
+        .joinpath("robustness.schema.json")
+        .read_text(encoding="utf-8")
+    )
     schema: dict[str, object] = json.loads(text)
     return schema
 
@@ -273,7 +306,11 @@ def _pose_if(pose: Pose | None) -> dict[str, object] | None:
 
 def _pose(pose: Pose) -> dict[str, object]:
     if isinstance(pose, Rotation):
-        return {"direction": pose.direction, "axis": pose.axis, "angle_deg": pose.angle_deg}
+        return {
+            "direction": pose.direction,
+            "axis": pose.axis,
+            "angle_deg": pose.angle_deg,
+        }
     return {"direction": pose.direction, "vector_mm": list(pose.vector_mm)}
 
 

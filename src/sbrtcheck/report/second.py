@@ -4,7 +4,16 @@ from sbrtcheck.crosscheck import CrossCheck, Difference, Opinion
 from sbrtcheck.report.words import Voice, decimals_for, ends_about, number_and_interval
 
 TITLE = "Second opinion (never the verdict)"
-HEAD = ("theirs less ours", "", "volume [%]", "Dmean [Gy]", "D95%", "D0.035cc", "D2cc", "")
+HEAD = (
+    "theirs less ours",
+    "",
+    "volume [%]",
+    "Dmean [Gy]",
+    "D95%",
+    "D0.035cc",
+    "D2cc",
+    "",
+)
 JUSTIFY = "llrrrrrl"
 READINGS = {
     "as here": "our own",
@@ -66,7 +75,9 @@ def _signed(number: float, decimals: int) -> str:
 def _nearest(opinion: Opinion, *, verbose: bool) -> str:
     if not verbose:
         return ""
-    readings = dict.fromkeys(READINGS[row.nearest] for row in opinion.differences if row.nearest)
+    readings = dict.fromkeys(
+        READINGS[row.nearest] for row in opinion.differences if row.nearest
+    )
     return f"nearest reading: {', '.join(readings)}"
 
 

@@ -6,7 +6,13 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from sbrtcheck.report.tables import for_console, table
 from sbrtcheck.selftest import Answer, Truth
@@ -43,7 +49,9 @@ def progress_bar(stream: TextIO, total: int) -> Iterator[Callable[[str], None]]:
         TimeElapsedColumn(),
     )
     hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=hidden
+    ) as progress:
         task = progress.add_task("self-test", total=total)
         yield lambda name: progress.update(task, advance=1, description=name)
 
@@ -63,12 +71,18 @@ def render_selftest(
     rows = [HEAD, *(_row(answer) for answer in shown)]
     failed = [answer for answer in answers if not answer.passes]
     lines = [f"{name}: {value}" for name, value in about.items()]
-    text = "\n".join(lines) + f"\n\n{STATEMENT}\n\n" + table(rows, width, right=(3, 4, 5, 6))
+    text = (
+        "\n".join(lines)
+        + f"\n\n{STATEMENT}\n\n"
+        + table(rows, width, right=(3, 4, 5, 6))
+    )
     if not every:
         text += f"\nThe worst of each subject's answers, {len(answers)} in all.\n"
     if failed and not every:
         text += "\nOutside the allowed error\n"
-        text += table([HEAD, *(_row(answer) for answer in failed)], width, right=(3, 4, 5, 6))
+        text += table(
+            [HEAD, *(_row(answer) for answer in failed)], width, right=(3, 4, 5, 6)
+        )
     text += f"\nSelf-test: {OUTCOMES[not failed]}, {len(answers) - len(failed)} of {len(answers)} answers within the allowed errors\n"
     return for_console(text, ascii_only=ascii_only)
 
@@ -101,7 +115,10 @@ def render_selftest_json(answers: Sequence[Answer], about: Mapping[str, str]) ->
 def _worst(answers: Sequence[Answer]) -> list[Answer]:
     subjects = dict.fromkeys(answer.subject for answer in answers)
     return [
-        max((answer for answer in answers if answer.subject == subject), key=lambda a: a.used)
+        max(
+            (answer for answer in answers if answer.subject == subject),
+            key=lambda a: a.used,
+        )
         for subject in subjects
     ]
 

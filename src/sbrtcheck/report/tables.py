@@ -88,7 +88,9 @@ def _is_hole(ring: object) -> bool:
     return signed_area_mm2(ring) < 0  # type: ignore[arg-type]
 
 
-def render_survey(rows: Iterable[Seen], *, phi: bool, width: int, ascii_only: bool = False) -> str:
+def render_survey(
+    rows: Iterable[Seen], *, phi: bool, width: int, ascii_only: bool = False
+) -> str:
     """Return every file seen, what it is to the plan, and why."""
     seen = [("", "file", "UID", "label", "date", "where", "why")]
     for row in rows:
@@ -138,7 +140,10 @@ def render_protocol(protocol: Protocol, *, width: int) -> str:
     rows = [("structure", "fx", "goal", "last line", "basis", "source")]
     for name, fractions, goal, variation in (
         ("targets", "", protocol.coverage.goal, protocol.coverage.variation),
-        *((row.structure, str(row.fractions), row.goal, row.variation) for row in protocol.limits),
+        *(
+            (row.structure, str(row.fractions), row.goal, row.variation)
+            for row in protocol.limits
+        ),
     ):
         rows.append((name, fractions, *_line_cells(goal, variation)))
     return "\n".join(lines) + "\n\n" + table(rows, width)
@@ -161,7 +166,9 @@ def _line_cells(goal: Line, variation: Line | None) -> tuple[str, str, str, str]
     return str(goal.constraint), str(variation.constraint), both_bases, both_sources
 
 
-def table(rows: Sequence[tuple[str, ...]], width: int, right: tuple[int, ...] = ()) -> str:
+def table(
+    rows: Sequence[tuple[str, ...]], width: int, right: tuple[int, ...] = ()
+) -> str:
     """Lay rows out under a first row of headings, blanks at line ends cut."""
     page = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     for column, heading in enumerate(rows[0]):
@@ -169,7 +176,9 @@ def table(rows: Sequence[tuple[str, ...]], width: int, right: tuple[int, ...] = 
     for row in rows[1:]:
         page.add_row(*row)
     buffer = io.StringIO()
-    Console(file=buffer, width=width, highlight=False, markup=False, emoji=False).print(page)
+    Console(file=buffer, width=width, highlight=False, markup=False, emoji=False).print(
+        page
+    )
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 

@@ -33,15 +33,27 @@ if TYPE_CHECKING:
 
 WIDTH = 110  # of a page that goes to a file or pipe
 # Marks that a console of code page 936 can print, and a word always beside them.
-MARKS = {Outcome.PASS: "√", Outcome.VARIATION: "△", Outcome.UNDECIDED: "?", Outcome.FAIL: "×"}
-ASCII_MARKS = {Outcome.PASS: "+", Outcome.VARIATION: "~", Outcome.UNDECIDED: "?", Outcome.FAIL: "x"}
+MARKS = {
+    Outcome.PASS: "√",
+    Outcome.VARIATION: "△",
+    Outcome.UNDECIDED: "?",
+    Outcome.FAIL: "×",
+}
+ASCII_MARKS = {
+    Outcome.PASS: "+",
+    Outcome.VARIATION: "~",
+    Outcome.UNDECIDED: "?",
+    Outcome.FAIL: "x",
+}
 STYLES = {
     Outcome.PASS: "green",
     Outcome.VARIATION: "yellow",
     Outcome.UNDECIDED: "magenta",
     Outcome.FAIL: "bold red",
 }
-ASCII_SIGNS = str.maketrans({"…": "...", "≤": "<=", "≥": ">=", "×": "x", "±": "+/-", "–": "-"})
+ASCII_SIGNS = str.maketrans(
+    {"…": "...", "≤": "<=", "≥": ">=", "×": "x", "±": "+/-", "–": "-"}
+)
 ROLE_WORDS = (
     (Role.CORD, "Cord"),
     (Role.CORD_PRV, "Cord PRV"),
@@ -57,7 +69,9 @@ SIDES: dict[str, Literal["left", "right"]] = {"l": "left", "r": "right"}
 GAP = 2  # blanks between columns
 HANG = 2  # blanks by which the further lines of a sentence are indented
 LOW_HIGH = "(low-high)"
-TARGET_COLUMNS = tuple(parse_metric(text) for text in ("V100%", "D95%", "D98%", "D2%", "Dmax"))
+TARGET_COLUMNS = tuple(
+    parse_metric(text) for text in ("V100%", "D95%", "D98%", "D2%", "Dmax")
+)
 NOT_CHECKED = (
     "plans and doses that do not lie near these files; contour correctness; image registration;",
     "cement and artefact overrides; CT-to-density conversion; dose algorithm; set-up; delivery.",
@@ -110,12 +124,16 @@ def _kept_by(value: Value, line: Constraint, unit: str) -> str:
     sign, end = "≥", value.low
     if line.is_upper:
         sign, end = "≤", value.high
-    if end is None:  # the ROI is smaller than the volume asked, and all of it keeps the limit
+    if (
+        end is None
+    ):  # the ROI is smaller than the volume asked, and all of it keeps the limit
         return "all of it"
     return f"{sign} {_end(end, line, unit)}"
 
 
-def render_text(verdict: Verdict, page: Page, *, second: "CrossCheck | None" = None) -> str:
+def render_text(
+    verdict: Verdict, page: Page, *, second: "CrossCheck | None" = None
+) -> str:
     """Return a verdict as text, with a second opinion where one was asked for."""
     writer = _Writer(verdict, page)
     if page.quiet:
@@ -168,7 +186,9 @@ class _Writer:
     def line(self, text: str = "", style: str = "") -> None:
         self.console.print(Styled(self.plain(text), style=style))
 
-    def columns(self, justify: str, head: Sequence[str], rows: Sequence[TableRow]) -> None:
+    def columns(
+        self, justify: str, head: Sequence[str], rows: Sequence[TableRow]
+    ) -> None:
         """Print rows in columns, without those that stay empty; what else they say comes last.
 
         It stands behind its row where it fits there, and below it otherwise; so does a row below
@@ -176,7 +196,9 @@ class _Writer:
         """
         table = [[Styled(cell, style="bold") for cell in head]]
         table += [[self._cell(cell) for cell in cells] for cells, _ in rows]
-        used = [n for n in range(len(head)) if any(row[n].cell_len for row in table[1:])]
+        used = [
+            n for n in range(len(head)) if any(row[n].cell_len for row in table[1:])
+        ]
         widths = {n: max(row[n].cell_len for row in table) for n in used}
         gap = 1
         if sum(widths.values()) + GAP * (len(used) - 1) <= self.page.width:
@@ -184,9 +206,13 @@ class _Writer:
         room = self.page.width - sum(widths[n] + gap for n in used[1:])
         widths[used[0]] = max(min(widths[used[0]], room), HANG)
         for row, words in zip(table, ("", *(words for _, words in rows)), strict=True):
-            self._row([(row[n], justify[n], widths[n]) for n in used], gap, self.plain(words))
+            self._row(
+                [(row[n], justify[n], widths[n]) for n in used], gap, self.plain(words)
+            )
 
-    def _row(self, cells: Sequence[tuple[Styled, str, int]], gap: int, words: str) -> None:
+    def _row(
+        self, cells: Sequence[tuple[Styled, str, int]], gap: int, words: str
+    ) -> None:
         """Print one row of cells, each with its side and width, and its words."""
         line = Styled()
         for cell, side, width in cells:
@@ -221,7 +247,11 @@ class _Writer:
         """Return text as this page can show it."""
         if not self.page.ascii:
             return text
-        return text.translate(ASCII_SIGNS).encode("ascii", "backslashreplace").decode("ascii")
+        return (
+            text.translate(ASCII_SIGNS)
+            .encode("ascii", "backslashreplace")
+            .decode("ascii")
+        )
 
     def mark(self, outcome: Outcome | None) -> Styled:
         if outcome is None:
@@ -253,7 +283,9 @@ class _Writer:
     def head(self) -> None:
         verdict = self.verdict
         protocol = verdict.protocol.protocol
-        self.line(f"sbrtcheck {__version__}   protocol {protocol.id} {protocol.version}")
+        self.line(
+            f"sbrtcheck {__version__}   protocol {protocol.id} {protocol.version}"
+        )
         if protocol.status == "draft":
             self.line(DRAFT, "bold yellow")
         self.line()
@@ -293,7 +325,10 @@ class _Writer:
             return
         for other in verdict.case.siblings:
             uid = tail(other.instance.sop_instance_uid)
-            yield "Other plan", f"{voice.name(other.instance.label or '(no label)')}   {uid}"
+            yield (
+                "Other plan",
+                f"{voice.name(other.instance.label or '(no label)')}   {uid}",
+            )
 
     def _added(self, part: Case) -> str:
         instance = part.plan.instance
@@ -326,7 +361,9 @@ class _Writer:
         if len(links) > 1:
             summation = f"sum of {len(links)} {summation} doses"
         grid = " x ".join(f"{step:.4g}" for step in dose.spacing_mm)
-        what = ", ".join(part for part in (summation, self.voice.say(links[0].how)) if part)
+        what = ", ".join(
+            part for part in (summation, self.voice.say(links[0].how)) if part
+        )
         return f"{what}; grid {grid} mm; maximum {dose.dose_gy.max():.2f} Gy"
 
     def verdict_lines(self) -> None:
@@ -379,7 +416,9 @@ class _Writer:
         return f", if no earlier irradiation at this level ({stated})"
 
     def neural(self) -> None:
-        limits = [f for f in self.rows(Row.LIMIT, Section.NEURAL) if f.value is not None]
+        limits = [
+            f for f in self.rows(Row.LIMIT, Section.NEURAL) if f.value is not None
+        ]
         if not limits:
             return
         maxima = {f.subject: f for f in self.rows(Row.REPORT, Section.NEURAL)}
@@ -390,7 +429,12 @@ class _Writer:
             if finding.metric is None or str(finding.metric) == "D0.035cc":
                 name = self.voice.name(finding.roi or finding.subject)
                 maximum = self._number_if(maxima.get(finding.subject))
-            cells = (name, *self._numbers(finding), maximum, *self._limit_cells(finding))
+            cells = (
+                name,
+                *self._numbers(finding),
+                maximum,
+                *self._limit_cells(finding),
+            )
             rows.append((cells, self._words(finding)))
         self.columns("lrlrllrl", head, rows)
         self._sources(limits)
@@ -429,7 +473,9 @@ class _Writer:
         """Show organs that are not clear passes; all of them with -v."""
         sections = (Section.ORGAN, Section.STRUCTURE, Section.TARGET)
         limits = [f for f in self.rows(Row.LIMIT, *sections) if f.value is not None]
-        shown = [f for f in limits if self.page.verbose or f.outcome is not Outcome.PASS]
+        shown = [
+            f for f in limits if self.page.verbose or f.outcome is not Outcome.PASS
+        ]
         if not limits:
             return
         if shown:
@@ -470,7 +516,9 @@ class _Writer:
         value = finding.number
         if value is None or finding.metric is None:
             return self._numbers(finding)[0]
-        return agreeing_number(value, finding.line, decimals_for(value, finding.metric.unit))
+        return agreeing_number(
+            value, finding.line, decimals_for(value, finding.metric.unit)
+        )
 
     def _numbers(self, finding: Finding) -> tuple[str, str]:
         """Return the value of a finding and its interval, where that says more."""
@@ -486,7 +534,10 @@ class _Writer:
         if finding.outcome is Outcome.PASS and line is not None:
             return _kept_by(value, line, unit), ""
         if value.low is not None and value.high is not None:
-            return "not known", f"({_end(value.low, line, unit)}-{_end(value.high, line, unit)})"
+            return (
+                "not known",
+                f"({_end(value.low, line, unit)}-{_end(value.high, line, unit)})",
+            )
         if value.low is None or value.low == 0:  # at least nothing says nothing
             return "not known", ""
         return f"≥ {_end(value.low, line, unit)}", ""
@@ -543,7 +594,9 @@ class _Writer:
                 why = text_of(self.voice.say_if(finding.reason))
                 unknown.setdefault((name, why), []).append(str(finding.metric))
         for name, known in rows.items():
-            gaps = [f"{', '.join(m)}: {why}" for (n, why), m in unknown.items() if n == name]
+            gaps = [
+                f"{', '.join(m)}: {why}" for (n, why), m in unknown.items() if n == name
+            ]
             self.item(f"{self.voice.name(name)}: {'   '.join([*known, *gaps])}")
 
     def checks(self) -> None:
@@ -557,7 +610,9 @@ class _Writer:
             mark = self.mark(finding.outcome)
             if finding.outcome is None:
                 mark = Styled("  note")
-            table.add_row(mark, self.plain(f"{finding.id}: {self.voice.say(finding.message)}"))
+            table.add_row(
+                mark, self.plain(f"{finding.id}: {self.voice.say(finding.message)}")
+            )
         self.console.print(table)
         if not self.page.verbose:
             absent = [f.id for f in rows if f.state is State.NOT_PROVIDED]
@@ -569,7 +624,14 @@ class _Writer:
     def second_opinion(self, second: "CrossCheck") -> None:
         """Show what others say of the graded ROIs."""
         # Loaded by those only who ask for it.
-        from sbrtcheck.report.second import HEAD, JUSTIFY, TITLE, remarks, second_rows, warnings
+        from sbrtcheck.report.second import (
+            HEAD,
+            JUSTIFY,
+            TITLE,
+            remarks,
+            second_rows,
+            warnings,
+        )
 
         verbose = self.page.verbose
         self.line(TITLE, "bold")
@@ -577,7 +639,9 @@ class _Writer:
         if rows:
             self.columns(JUSTIFY, HEAD, rows)
         if rows and not second.unexplained:
-            self.item("every difference is explained by how contours and grid may be read")
+            self.item(
+                "every difference is explained by how contours and grid may be read"
+            )
         for sentence in warnings(second, self.voice):
             self.item(sentence, STYLES[Outcome.VARIATION])
         for sentence in remarks(second, self.voice, verbose=verbose):
@@ -603,7 +667,9 @@ class _Writer:
             name = self.voice.name(row.match.roi.name)
             if row.match.structure is not None or self.page.verbose:
                 sentences += [f"{name}: {self.voice.say(note)}" for note in row.notes]
-            if row.match.structure is None and (self.page.verbose or looks_relevant(row.match)):
+            if row.match.structure is None and (
+                self.page.verbose or looks_relevant(row.match)
+            ):
                 sentences.append(f"not used: {name} ({self.voice.say(row.match.how)})")
         if sentences:
             self.line("Notes", "bold")
@@ -615,7 +681,9 @@ class _Writer:
         """Say each cause once, the worst outcome first; what settles an open question with it."""
         for outcome in (Outcome.FAIL, Outcome.UNDECIDED, Outcome.VARIATION):
             causes = [
-                f for f in self.verdict.findings if f.outcome is outcome and f.held_by is None
+                f
+                for f in self.verdict.findings
+                if f.outcome is outcome and f.held_by is None
             ]
             if not causes:
                 continue
@@ -654,4 +722,6 @@ class _Writer:
         """Say what stars stand for: an ordinary word may be the patient's name."""
         if MASK in self.buffer.getvalue() and not self.page.phi:
             self.line()
-            self.line(f"{MASK} stands for words of the patient's name or ID (--phi shows them)")
+            self.line(
+                f"{MASK} stands for words of the patient's name or ID (--phi shows them)"
+            )

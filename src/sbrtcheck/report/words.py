@@ -9,7 +9,13 @@ from sbrtcheck.protocol.metric import Constraint
 DECIMALS = {"Gy": 2, "%": 1, "cc": 2, "": 2}
 MOST_DECIMALS = 6
 DRAFT = "DRAFT PROTOCOL: its limits are not approved by clinicians"
-ESCAPED = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of characters that a console might obey
+ESCAPED = (
+    "Cc",
+    "Cf",
+    "Cs",
+    "Zl",
+    "Zp",
+)  # categories of characters that a console might obey
 
 
 def text_of(text: str | None) -> str:
@@ -174,7 +180,9 @@ class Voice:
         patient = self._patients[0]
         patient_id = text_of(patient.patient_id)
         if self._phi:
-            return printable(f"{patient_id or '(no ID)'}  {text_of(patient.name)}").strip()
+            return printable(
+                f"{patient_id or '(no ID)'}  {text_of(patient.name)}"
+            ).strip()
         if not patient_id:
             return "(no ID)"
         shown = min(3, len(patient_id) // 2)

@@ -20,7 +20,13 @@ from sbrtcheck.protocol.metric import Metric, parse_metric
 from sbrtcheck.protocol.names import MatchedROI
 from sbrtcheck.protocol.rules import Coverage, Limit, Line, Protocol, Role
 from sbrtcheck.robustness.moving import Moving, Reach
-from sbrtcheck.robustness.poses import ROTATIONS_DEG, SHIFTS_MM, Point, rotations, shifts
+from sbrtcheck.robustness.poses import (
+    ROTATIONS_DEG,
+    SHIFTS_MM,
+    Point,
+    rotations,
+    shifts,
+)
 from sbrtcheck.robustness.search import Break, Worst, smallest_break, worst_of
 
 __all__ = ["LEFT_OUT", "Robustness", "Row", "assess", "isocentre"]
@@ -111,8 +117,12 @@ def assess(
     point, about = about_mm, Text("given")
     if about_mm is None:
         point, about = isocentre(case, [part.plan for part in verdict.parts])
-    rows = tuple(row for asked in _asked(evidence) for row in _rows(evidence, asked, point))
-    unanswered = tuple(dict.fromkeys(_unanswered(verdict, rows, None if point else about)))
+    rows = tuple(
+        row for asked in _asked(evidence) for row in _rows(evidence, asked, point)
+    )
+    unanswered = tuple(
+        dict.fromkeys(_unanswered(verdict, rows, None if point else about))
+    )
     return Robustness(
         verdict=verdict, about_mm=point, about=about, rows=rows, unanswered=unanswered
     )
@@ -127,7 +137,9 @@ def isocentre(case: Case, others: Sequence[Plan] = ()) -> tuple[Point | None, Te
         "rotations need a point to turn about: add --about x,y,z (patient coordinates in mm)"
     )
     if not points or len(points) < len(beams):
-        return None, Text("not every treatment beam states its isocentre; {cure}", cure=cure)
+        return None, Text(
+            "not every treatment beam states its isocentre; {cure}", cure=cure
+        )
     if np.ptp(np.array(points), axis=0).max() > SAME_MM:
         return None, Text(
             "the treatment beams have {count} isocentres; {cure}",
@@ -160,7 +172,9 @@ def _asked(evidence: Evidence) -> Iterator[_Asked]:
     for part in evidence.neural.parts:
         if part.is_graded or part.kind is Kind.MADE_PRV:
             questions = _questions(evidence, part)
-            yield _Asked(part.subject, part.match, evidence.course.dose, True, questions)
+            yield _Asked(
+                part.subject, part.match, evidence.course.dose, True, questions
+            )
     coverage = evidence.protocol.coverage
     covered = _Question(coverage.goal.constraint.metric, _lines(coverage))
     for subject, match in evidence.drawn(Role.PTV):
@@ -186,7 +200,10 @@ def _question(evidence: Evidence, subject: str, limit: Limit) -> _Question:
         return _Question(metric, lines)
     if volume_cc >= metric.argument:
         return _Question(metric, lines)
-    of_all = (replace(line, constraint=replace(line.constraint, metric=DMAX)) for line in lines)
+    of_all = (
+        replace(line, constraint=replace(line.constraint, metric=DMAX))
+        for line in lines
+    )
     return _Question(DMAX, tuple(of_all), metric)
 
 
@@ -198,9 +215,13 @@ def _lines(limit: Limit | Coverage) -> tuple[Line, ...]:
 
 def _rows(evidence: Evidence, asked: _Asked, point: Point | None) -> Iterator[Row]:
     targets: list[Reach] = []
-    if asked.match.role is not Role.PTV:  # the dose outside the grid is bounded for organs only
+    if (
+        asked.match.role is not Role.PTV
+    ):  # the dose outside the grid is bounded for organs only
         drawn = [match.roi for _, match in evidence.drawn(Role.PTV)]
-        regions = (build_region(roi) for roi in (*drawn, *evidence.course.added_targets))
+        regions = (
+            build_region(roi) for roi in (*drawn, *evidence.course.added_targets)
+        )
         targets = [Reach(region) for region in regions if region.slabs]
     moving = Moving(
         asked.match.roi,
@@ -225,7 +246,9 @@ def _rows(evidence: Evidence, asked: _Asked, point: Point | None) -> Iterator[Ro
                 if known
             ),
             rotations=tuple(
-                worst_of(moving, metric, rotations(size, point), size=size, upper=asked.upper)
+                worst_of(
+                    moving, metric, rotations(size, point), size=size, upper=asked.upper
+                )
                 for size in ROTATIONS_DEG
                 if known and point is not None
             ),
@@ -233,7 +256,9 @@ def _rows(evidence: Evidence, asked: _Asked, point: Point | None) -> Iterator[Ro
         )
 
 
-def _unanswered(verdict: Verdict, rows: tuple[Row, ...], no_point: Text | None) -> Iterator[Text]:
+def _unanswered(
+    verdict: Verdict, rows: tuple[Row, ...], no_point: Text | None
+) -> Iterator[Text]:
     """Yield what `check` cannot decide, which poses are not known, and whether none could turn."""
     said = set()
     for finding in verdict.findings:
@@ -245,7 +270,10 @@ def _unanswered(verdict: Verdict, rows: tuple[Row, ...], no_point: Text | None) 
         if row.planned.value is None and row.subject not in said:
             why = row.planned.reason or Text("cannot be known")
             yield Text(
-                "{subject} {metric}: {why}", subject=row.subject, metric=str(row.metric), why=why
+                "{subject} {metric}: {why}",
+                subject=row.subject,
+                metric=str(row.metric),
+                why=why,
             )
         for unit, found in (("mm", row.shifts), ("degrees", row.rotations)):
             for worst in found:

@@ -17,7 +17,9 @@ __all__ = ["Cloud", "averaged", "cloud_of", "quick_dvh"]
 POINTS = 3_000  # of a solid, roughly
 FLAT = 0.75  # of a cell's width is its height at most: slabs leave few heights to choose from
 BINS = 2_000  # of its curve
-PLANE_CELLS = 40_000  # at most in a plane: small pieces far apart must not ask for millions
+PLANE_CELLS = (
+    40_000  # at most in a plane: small pieces far apart must not ask for millions
+)
 
 
 class Cloud(NamedTuple):
@@ -35,7 +37,9 @@ def cloud_of(region: Region) -> Cloud:
     corners = np.concatenate([ring for slab in slabs for ring in slab.rings])
     low_mm, high_mm = corners.min(axis=0), corners.max(axis=0)
     cell_mm = max(edge_mm, float(np.sqrt(np.prod(high_mm - low_mm) / PLANE_CELLS)))
-    nx, ny = np.maximum(np.ceil((high_mm - low_mm) / cell_mm + 1e-9), 1).astype(int).tolist()
+    nx, ny = (
+        np.maximum(np.ceil((high_mm - low_mm) / cell_mm + 1e-9), 1).astype(int).tolist()
+    )
     lattice = Lattice(float(low_mm[0]), float(low_mm[1]), cell_mm, nx, ny)
     filled = occupancy([slab.rings for slab in slabs], lattice)
     slab = np.repeat(np.arange(len(slabs)), filled.counts)
@@ -43,7 +47,9 @@ def cloud_of(region: Region) -> Cloud:
     x_mm = lattice.x_centres_mm[column] + cell_mm * filled.x_offset
     y_mm = lattice.y_centres_mm[row] + cell_mm * filled.y_offset
     thickness_mm = np.array([part.thickness_mm for part in slabs])
-    layers = np.maximum(np.ceil(thickness_mm / (FLAT * edge_mm) - 1e-9), 1).astype(np.intp)[slab]
+    layers = np.maximum(np.ceil(thickness_mm / (FLAT * edge_mm) - 1e-9), 1).astype(
+        np.intp
+    )[slab]
     height_mm = thickness_mm[slab] / layers
     cell = np.repeat(np.arange(slab.size), layers)
     layer = np.arange(cell.size) - np.repeat(np.cumsum(layers) - layers, layers)
@@ -95,11 +101,15 @@ def quick_dvh(cloud: Cloud, dose: DoseGrid, pose: Pose) -> DVH:
     edges_gy = np.linspace(low_gy.min(), high_gy.max() + 1e-9, BINS + 1)
     step_gy = edges_gy[1] - edges_gy[0]
     first = ((low_gy - edges_gy[0]) / step_gy).astype(np.intp)
-    last = np.maximum(np.ceil((high_gy - edges_gy[0]) / step_gy).astype(np.intp), first + 1)
+    last = np.maximum(
+        np.ceil((high_gy - edges_gy[0]) / step_gy).astype(np.intp), first + 1
+    )
     slope = cloud.volume_cc / (last - first)
     change = np.bincount(last, slope, BINS + 2) - np.bincount(first, slope, BINS + 2)
     whole_cc = float(cloud.volume_cc.sum())
-    curve_cc = np.concatenate([[whole_cc], whole_cc + np.cumsum(np.cumsum(change[:BINS]))])
+    curve_cc = np.concatenate(
+        [[whole_cc], whole_cc + np.cumsum(np.cumsum(change[:BINS]))]
+    )
     curve_cc = np.minimum.accumulate(np.clip(curve_cc, 0.0, whole_cc))
     curve_cc[-1] = 0.0
     return DVH(

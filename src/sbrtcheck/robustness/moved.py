@@ -11,7 +11,9 @@ from sbrtcheck.robustness.poses import Rotation, Shift
 
 __all__ = ["Field", "dose_at", "shifted", "turned"]
 
-FINER = 3  # points of a turned grid for one of the dose grid, across the axis of rotation
+FINER = (
+    3  # points of a turned grid for one of the dose grid, across the axis of rotation
+)
 EVEN = 1e-9  # of a step: steps that differ by no more are even
 AXES: tuple[Axis, ...] = ("x", "y", "z")
 
@@ -23,10 +25,14 @@ def shifted(dose: DoseGrid, shift: Shift) -> DoseGrid:
     is the DVH of contours that were exported with the shift.
     """
     x_mm, y_mm, z_mm = shift.vector_mm
-    return replace(dose, x_mm=dose.x_mm - x_mm, y_mm=dose.y_mm - y_mm, z_mm=dose.z_mm - z_mm)
+    return replace(
+        dose, x_mm=dose.x_mm - x_mm, y_mm=dose.y_mm - y_mm, z_mm=dose.z_mm - z_mm
+    )
 
 
-def turned(dose: DoseGrid, rotation: Rotation, low_mm: FloatArray, high_mm: FloatArray) -> DoseGrid:
+def turned(
+    dose: DoseGrid, rotation: Rotation, low_mm: FloatArray, high_mm: FloatArray
+) -> DoseGrid:
     """Return the dose in the coordinates of a patient who lies turned, between two corners.
 
     Trilinear dose is read at the turned points of a finer grid, which holds the points of the dose
@@ -41,7 +47,11 @@ def turned(dose: DoseGrid, rotation: Rotation, low_mm: FloatArray, high_mm: Floa
     x, y, z = (
         _around(axis_mm, low, high, parts=1 if name == rotation.axis else FINER)
         for name, axis_mm, low, high in zip(
-            AXES, (dose.x_mm, dose.y_mm, dose.z_mm), low_mm.tolist(), high_mm.tolist(), strict=True
+            AXES,
+            (dose.x_mm, dose.y_mm, dose.z_mm),
+            low_mm.tolist(),
+            high_mm.tolist(),
+            strict=True,
         )
     )
     in_z, in_y, in_x = np.meshgrid(z, y, x, indexing="ij")
@@ -50,7 +60,9 @@ def turned(dose: DoseGrid, rotation: Rotation, low_mm: FloatArray, high_mm: Floa
     return replace(dose, dose_gy=dose_gy, x_mm=x, y_mm=y, z_mm=z)
 
 
-def _around(axis_mm: FloatArray, low_mm: float, high_mm: float, *, parts: int) -> FloatArray:
+def _around(
+    axis_mm: FloatArray, low_mm: float, high_mm: float, *, parts: int
+) -> FloatArray:
     """Return the points of an axis around a stretch, each step cut into parts."""
     first = max(int(np.searchsorted(axis_mm, low_mm, side="right")) - 1, 0)
     last = min(int(np.searchsorted(axis_mm, high_mm)), axis_mm.size - 1)
@@ -71,14 +83,23 @@ def dose_at(dose: DoseGrid, points_mm: FloatArray) -> Field:
     flat_gy = dose.dose_gy.reshape(-1)
     _, rows, columns = dose.dose_gy.shape
     below, shares = [], []
-    for axis_mm, at_mm in zip((dose.x_mm, dose.y_mm, dose.z_mm), points_mm.T, strict=True):
+    for axis_mm, at_mm in zip(
+        (dose.x_mm, dose.y_mm, dose.z_mm), points_mm.T, strict=True
+    ):
         steps = _steps_along(axis_mm, at_mm)
         below.append(np.minimum(steps.astype(np.intp), axis_mm.size - 2))
         shares.append(steps - below[-1])
     x, y, z = shares
     corner = (below[2] * rows + below[1]) * columns + below[0]
-    offsets = [k * rows * columns + j * columns + i for k in (0, 1) for j in (0, 1) for i in (0, 1)]
-    corners_gy = np.take(flat_gy, corner + np.array(offsets)[:, None]).reshape(2, 2, 2, -1)
+    offsets = [
+        k * rows * columns + j * columns + i
+        for k in (0, 1)
+        for j in (0, 1)
+        for i in (0, 1)
+    ]
+    corners_gy = np.take(flat_gy, corner + np.array(offsets)[:, None]).reshape(
+        2, 2, 2, -1
+    )
     # Along z, then y, then x: what is left of the corners, and the rises that were passed.
     z_rise_gy = corners_gy[1] - corners_gy[0]
     plane_gy = corners_gy[0] + z * z_rise_gy

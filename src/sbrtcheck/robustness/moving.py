@@ -82,7 +82,9 @@ class Moving:
         """Return about the answer in a pose; NaN without one."""
         if pose not in self._quick:
             answers = self._answers(quick_dvh(self._cloud, self._averaged, pose), None)
-            self._quick[pose] = {metric: _or_nan(value) for metric, value in answers.items()}
+            self._quick[pose] = {
+                metric: _or_nan(value) for metric, value in answers.items()
+            }
         return self._quick[pose][metric]
 
     def off_by(self, metric: Metric) -> float:
@@ -111,7 +113,9 @@ class Moving:
         beyond = {}
         if bound_gy is not None:
             beyond[NAME] = Bound(bound_gy)
-        dosimetry = Dosimetry(dvhs={NAME: dvh}, prescription=self._prescription, beyond=beyond)
+        dosimetry = Dosimetry(
+            dvhs={NAME: dvh}, prescription=self._prescription, beyond=beyond
+        )
         return {metric: evaluate(metric, NAME, dosimetry) for metric in self._metrics}
 
     def _turned(self, rotation: Rotation) -> dict[Metric, Value]:

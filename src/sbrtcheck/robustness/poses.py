@@ -11,7 +11,15 @@ import numpy as np
 from sbrtcheck.model import FloatArray
 from sbrtcheck.phantoms import Axis
 
-__all__ = ["DIRECTIONS", "ROTATIONS_DEG", "SHIFTS_MM", "Point", "Pose", "Rotation", "Shift"]
+__all__ = [
+    "DIRECTIONS",
+    "ROTATIONS_DEG",
+    "SHIFTS_MM",
+    "Point",
+    "Pose",
+    "Rotation",
+    "Shift",
+]
 
 Point = tuple[float, float, float]
 SHIFTS_MM = (1.0, 2.0, 3.0)
@@ -81,7 +89,10 @@ class Rotation:
         """Return where points of the patient, shape (n, 3), lie in the dose."""
         first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[self.axis]
         away_mm = points_mm - np.array(self.about_mm)
-        cosine, sine = np.cos(np.radians(self.angle_deg)), np.sin(np.radians(self.angle_deg))
+        cosine, sine = (
+            np.cos(np.radians(self.angle_deg)),
+            np.sin(np.radians(self.angle_deg)),
+        )
         turned_mm = away_mm.copy()
         turned_mm[:, first] = cosine * away_mm[:, first] - sine * away_mm[:, second]
         turned_mm[:, second] = sine * away_mm[:, first] + cosine * away_mm[:, second]

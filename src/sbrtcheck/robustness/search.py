@@ -12,15 +12,33 @@ from typing import TypeVar
 from sbrtcheck.protocol.metric import Metric
 from sbrtcheck.protocol.rules import Line
 from sbrtcheck.robustness.moving import Moving, breaks, worse_end
-from sbrtcheck.robustness.poses import AS_PLANNED, DIRECTIONS, Pose, Rotation, Shift, shifts
+from sbrtcheck.robustness.poses import (
+    AS_PLANNED,
+    DIRECTIONS,
+    Pose,
+    Rotation,
+    Shift,
+    shifts,
+)
 
-__all__ = ["BRACKET_MM", "MOST_MM", "SCAN_MM", "Break", "Worst", "smallest_break", "worst_of"]
+__all__ = [
+    "BRACKET_MM",
+    "MOST_MM",
+    "SCAN_MM",
+    "Break",
+    "Worst",
+    "smallest_break",
+    "worst_of",
+]
 
 MOST_MM = 10.0  # shifts are searched so far
 SCAN_MM = 0.5  # in these steps, because a metric need not get worse all the way
 PER_MM = 10  # a bracket is a tenth of a millimetre wide
 BRACKET_MM = 1 / PER_MM
-SIGNS = {True: 1.0, False: -1.0}  # of what is worse: larger where a limit is an upper one
+SIGNS = {
+    True: 1.0,
+    False: -1.0,
+}  # of what is worse: larger where a limit is an upper one
 ROUNDING = 1e-6  # of an answer: poses that differ by less are equally bad
 AnyPose = TypeVar("AnyPose", Shift, Rotation)
 
@@ -64,7 +82,12 @@ class Break:
 
 
 def worst_of(
-    moving: Moving, metric: Metric, poses: Sequence[AnyPose], *, size: float, upper: bool
+    moving: Moving,
+    metric: Metric,
+    poses: Sequence[AnyPose],
+    *,
+    size: float,
+    upper: bool,
 ) -> Worst:
     """Return the worst answer among poses; `upper` tells that larger is worse."""
     sign = SIGNS[upper]
@@ -81,7 +104,9 @@ def worst_of(
             unknown.append(pose)
         elif value is None or sign * end > sign * value:
             value, worst = end, pose
-    return Worst(size=size, value=value, pose=worst, poses=len(poses), unknown=tuple(unknown))
+    return Worst(
+        size=size, value=value, pose=worst, poses=len(poses), unknown=tuple(unknown)
+    )
 
 
 def _worst_first(

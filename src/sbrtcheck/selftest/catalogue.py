@@ -21,7 +21,14 @@ from sbrtcheck.phantoms import (
     linear_dose,
     logistic_dose,
 )
-from sbrtcheck.selftest.phantom import INTERVAL, OUTSIDE, Allowed, Phantom, Truth, truths
+from sbrtcheck.selftest.phantom import (
+    INTERVAL,
+    OUTSIDE,
+    Allowed,
+    Phantom,
+    Truth,
+    truths,
+)
 from sbrtcheck.selftest.truth import OneAxis, Radial
 
 __all__ = ["phantoms"]
@@ -30,7 +37,17 @@ GRADIENT = 0.9  # Gy a mm
 MIDDLE_GY = 30.0
 MAX_GY = 40.0
 PHASE_MM = 0.13  # grids and planes that no edge lies on by chance
-ALL = ("volume", "Dmean", "D95%", "D50%", "D2%", "D0.035cc", "V30Gy[cc]", "Dmin", "Dmax")
+ALL = (
+    "volume",
+    "Dmean",
+    "D95%",
+    "D50%",
+    "D2%",
+    "D0.035cc",
+    "V30Gy[cc]",
+    "Dmin",
+    "Dmax",
+)
 DIGITS_MM = 0.001  # of contours as they are written
 LOGISTIC_BEND = 0.0962  # largest |D''| of a logistic over max x rate^2
 PRISM = "drawn exactly"
@@ -49,7 +66,9 @@ def phantoms() -> Iterator[Phantom]:
     yield from _small()
 
 
-def _around(solid_mm: FloatArray, step_mm: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _around(
+    solid_mm: FloatArray, step_mm: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return a grid two steps larger than the half extents of a solid, off every edge."""
     x, y, z = (
         even_axis(-half - 2.4 * step_mm + PHASE_MM, half + 2 * step_mm, step_mm)
@@ -74,7 +93,9 @@ def _positions() -> Iterator[Phantom]:
     slopes = np.array([0.5, 0.3, 0.4])
     box = Box(size_mm=(22.0, 16.0, 28.0), centre_mm=(4.0, -3.0, 2.0))
     field = DoseField(
-        lambda x_mm, y_mm, z_mm: MIDDLE_GY + slopes[0] * x_mm + slopes[1] * y_mm + slopes[2] * z_mm
+        lambda x_mm, y_mm, z_mm: (
+            MIDDLE_GY + slopes[0] * x_mm + slopes[1] * y_mm + slopes[2] * z_mm
+        )
     )
     half_mm = np.array([11.0, 8.0, 14.0])
     reach_mm = half_mm + np.abs(box.centre_mm)
@@ -96,7 +117,12 @@ def _positions() -> Iterator[Phantom]:
     written: tuple[Offsets, ...] = ("descending", "absolute")
     for offsets in written:
         yield Phantom(
-            subject="frame offsets", name=offsets, roi=roi, dose=dose, truths=known, offsets=offsets
+            subject="frame offsets",
+            name=offsets,
+            roi=roi,
+            dose=dose,
+            truths=known,
+            offsets=offsets,
         )
     x_mm, y_mm, z_mm = axes
     uneven_mm = np.delete(z_mm, np.arange(3, z_mm.size - 2, 3))
@@ -113,7 +139,12 @@ def _of_box(box: Box, middle_gy: float, reach_gy: float) -> tuple[Truth, ...]:
     """Return what is known of a box in which dose reaches so far to both sides of its middle's."""
     off_gy = 0.002
     return (
-        Truth(metric="volume", value=box.volume_cc, allowed=2e-4 * box.volume_cc, why=PRISM),
+        Truth(
+            metric="volume",
+            value=box.volume_cc,
+            allowed=2e-4 * box.volume_cc,
+            why=PRISM,
+        ),
         Truth(metric="Dmean", value=middle_gy, allowed=off_gy, why=PRISM),
         Truth(metric="Dmin", value=middle_gy - reach_gy, allowed=off_gy, why=PRISM),
         Truth(metric="Dmax", value=middle_gy + reach_gy, allowed=off_gy, why=PRISM),
@@ -127,7 +158,14 @@ def _of_box(box: Box, middle_gy: float, reach_gy: float) -> tuple[Truth, ...]:
 
 def _spheres() -> Iterator[Phantom]:
     """Yield balls: planes of a spacing h miss up to (h / diameter)^2 of a ball (Euler-Maclaurin, any phase)."""
-    for diameter_mm, spacing_mm in ((3, 0.2), (5, 0.2), (7, 0.25), (10, 0.5), (20, 1.0), (40, 2.0)):
+    for diameter_mm, spacing_mm in (
+        (3, 0.2),
+        (5, 0.2),
+        (7, 0.25),
+        (10, 0.5),
+        (20, 1.0),
+        (40, 2.0),
+    ):
         ball = Sphere(radius_mm=diameter_mm / 2)
         roi = ball.roi("sphere", spacing_mm=spacing_mm, phase_mm=0.3 * spacing_mm)
         step_mm = min(spacing_mm, 1.0)
@@ -191,7 +229,12 @@ def _rods() -> Iterator[Phantom]:
         why=f"slabs of {spacing_mm:g} mm",
     )
     upright = replace(
-        lying, volume=0.0, wall_mm=DIGITS_MM, end_mm=DIGITS_MM, near_mm=DIGITS_MM, why=PRISM
+        lying,
+        volume=0.0,
+        wall_mm=DIGITS_MM,
+        end_mm=DIGITS_MM,
+        near_mm=DIGITS_MM,
+        why=PRISM,
     )
     axes = _around(np.full(3, 15.0), 1.0)
     directions: tuple[Axis, ...] = ("x", "y", "z")
@@ -279,10 +322,14 @@ def _rings() -> Iterator[Phantom]:
 def _crossing(axes: tuple[FloatArray, FloatArray, FloatArray]) -> Phantom:
     """Return two squares of 12 mm, 4 mm apart, combined by exclusive-or: what they share is out."""
     left, right = (
-        Box(size_mm=(12.0, 12.0, 24.0), centre_mm=(x_mm, 0.0, 0.0)).roi("squares", spacing_mm=2.0)
+        Box(size_mm=(12.0, 12.0, 24.0), centre_mm=(x_mm, 0.0, 0.0)).roi(
+            "squares", spacing_mm=2.0
+        )
         for x_mm in (-2.0, 2.0)
     )
-    contours = tuple(replace(ring, xor=True) for ring in (*left.contours, *right.contours))
+    contours = tuple(
+        replace(ring, xor=True) for ring in (*left.contours, *right.contours)
+    )
     volume_cc = 2 * 4.0 * 12.0 * 24.0 / 1000
     return Phantom(
         subject="holes",
@@ -290,11 +337,20 @@ def _crossing(axes: tuple[FloatArray, FloatArray, FloatArray]) -> Phantom:
         roi=replace(left, contours=contours),
         dose=_linear("x").sampled(*axes),
         truths=(
-            Truth(metric="volume", value=volume_cc, allowed=5e-4 * volume_cc, why=PRISM),
+            Truth(
+                metric="volume", value=volume_cc, allowed=5e-4 * volume_cc, why=PRISM
+            ),
             Truth(metric="Dmean", value=MIDDLE_GY, allowed=0.005, why=PRISM),
             # Half of a square's own strip lies beyond the middle of it.
-            Truth(metric="D25%", value=MIDDLE_GY + GRADIENT * 6.0, allowed=0.01, why=PRISM),
-            Truth(metric="Dmax", value=MIDDLE_GY + GRADIENT * 8.0, allowed=0.005, why=PRISM),
+            Truth(
+                metric="D25%", value=MIDDLE_GY + GRADIENT * 6.0, allowed=0.01, why=PRISM
+            ),
+            Truth(
+                metric="Dmax",
+                value=MIDDLE_GY + GRADIENT * 8.0,
+                allowed=0.005,
+                why=PRISM,
+            ),
         ),
     )
 
@@ -324,7 +380,9 @@ def _cords() -> Iterator[Phantom]:
     roi = cord.roi("SpinalCord", spacing_mm=1.0)
     rate = 4 * 10.0 / 100
     field = logistic_dose(max_gy=MAX_GY, axis="y", middle_mm=-6.0, percent_per_mm=-10.0)
-    known = OneAxis(cord, "y", lambda y_mm: MAX_GY / (1 + np.exp(rate * (y_mm + 6.0))), rises=False)
+    known = OneAxis(
+        cord, "y", lambda y_mm: MAX_GY / (1 + np.exp(rate * (y_mm + 6.0))), rises=False
+    )
     metrics = ("volume", "Dmean", "D50%", "D2%", "D0.035cc", "V10Gy[cc]", "Dmax")
     for step_mm in (1.0, 2.0, 2.5):
         allowed = Allowed(
@@ -355,7 +413,9 @@ def _gaps() -> Iterator[Phantom]:
     area_mm2 = np.pi * rod.radius_mm**2
     dose = _linear("x").sampled(*_around(np.array([8.0, 8.0, 20.0]), 2.0))
     for missing, length_mm in ((2, 40.0), (6, 28.0)):
-        kept = tuple(c for n, c in enumerate(whole.contours) if not 7 <= n < 7 + missing)
+        kept = tuple(
+            c for n, c in enumerate(whole.contours) if not 7 <= n < 7 + missing
+        )
         volume_cc = area_mm2 * length_mm / 1000
         yield Phantom(
             subject="gaps",
@@ -363,7 +423,12 @@ def _gaps() -> Iterator[Phantom]:
             roi=replace(whole, contours=kept),
             dose=dose,
             truths=(
-                Truth(metric="volume", value=volume_cc, allowed=3e-4 * volume_cc, why=PRISM),
+                Truth(
+                    metric="volume",
+                    value=volume_cc,
+                    allowed=3e-4 * volume_cc,
+                    why=PRISM,
+                ),
                 Truth(metric="Dmean", value=MIDDLE_GY, allowed=0.002, why=PRISM),
                 Truth(metric="D50%", value=MIDDLE_GY, allowed=0.01, why=PRISM),
             ),
@@ -377,8 +442,12 @@ def _beyond_the_grid() -> Iterator[Phantom]:
     x_mm, y_mm, z_mm = _around(np.array([6.0, 6.0, 20.0]), 1.0)
     inside_mm = z_mm[z_mm < 5.0]
     outside_cc = rod.volume_beyond_cc("z", float(inside_mm[-1]))
-    volume = Truth(metric="volume", value=rod.volume_cc, allowed=3e-4 * rod.volume_cc, why=PRISM)
-    unknown = tuple(Truth(metric=metric, value=None) for metric in ("Dmean", "D0.035cc", "D95%"))
+    volume = Truth(
+        metric="volume", value=rod.volume_cc, allowed=3e-4 * rod.volume_cc, why=PRISM
+    )
+    unknown = tuple(
+        Truth(metric=metric, value=None) for metric in ("Dmean", "D0.035cc", "D95%")
+    )
     yield Phantom(
         subject="beyond the grid",
         name="a part of a rod",
@@ -386,7 +455,9 @@ def _beyond_the_grid() -> Iterator[Phantom]:
         dose=_linear("x").sampled(x_mm, y_mm, inside_mm),
         truths=(
             volume,
-            Truth(metric=OUTSIDE, value=outside_cc, allowed=1e-3 * outside_cc, why=PRISM),
+            Truth(
+                metric=OUTSIDE, value=outside_cc, allowed=1e-3 * outside_cc, why=PRISM
+            ),
             *unknown,
         ),
     )

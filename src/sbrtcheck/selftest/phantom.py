@@ -11,10 +11,14 @@ from sbrtcheck.selftest.truth import Known
 
 __all__ = ["INTERVAL", "OUTSIDE", "Allowed", "Phantom", "Truth", "truths"]
 
-OUTSIDE = "outside the grid"  # asked like a metric: the volume beyond the dose grid in cc
+OUTSIDE = (
+    "outside the grid"  # asked like a metric: the volume beyond the dose grid in cc
+)
 INTERVAL = " interval"  # behind a metric: its interval has to hold the truth
 STORED = 2e-5  # of a dose or a volume: digits of contours and dose in the files
-COUNTED = 1e-4  # of the range of dose: sub-cells hold intervals of dose, not single doses
+COUNTED = (
+    1e-4  # of the range of dose: sub-cells hold intervals of dose, not single doses
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +84,12 @@ class Allowed:
     def dose_gy(self, known: Known, dose_gy: float, moved_mm: float) -> float:
         """Return how far a dose may be off where the wall may lie `moved_mm` off."""
         counted_gy = COUNTED * (known.max_gy - known.min_gy)
-        return STORED * dose_gy + counted_gy + self.gradient_gy_per_mm * moved_mm + self.curve_gy
+        return (
+            STORED * dose_gy
+            + counted_gy
+            + self.gradient_gy_per_mm * moved_mm
+            + self.curve_gy
+        )
 
 
 def truths(known: Known, allowed: Allowed, metrics: Sequence[str]) -> tuple[Truth, ...]:
@@ -104,7 +113,10 @@ def _answer(known: Known, allowed: Allowed, metric: str) -> tuple[float, float]:
     if metric == "Dmean":
         value_gy = known.mean_gy
     elif metric in ("Dmin", "Dmax"):
-        value_gy, moved_mm = (known.max_gy if metric == "Dmax" else known.min_gy), allowed.end_mm
+        value_gy, moved_mm = (
+            (known.max_gy if metric == "Dmax" else known.min_gy),
+            allowed.end_mm,
+        )
     elif metric.endswith("%"):
         share = float(metric[1:].removesuffix("%")) / 100
         value_gy = known.dose_at_volume_gy(share * volume_cc)

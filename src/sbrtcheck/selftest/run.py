@@ -90,7 +90,8 @@ def _write(phantom: Phantom, folder: Path) -> None:
     )
     plan = Plan(instance=_instance(PLAN, RT_PLAN), structure_set_uid=STRUCTURES)
     structures = StructureSet(
-        rois=(replace(phantom.roi, number=1),), instance=_instance(STRUCTURES, RT_STRUCTURE_SET)
+        rois=(replace(phantom.roi, number=1),),
+        instance=_instance(STRUCTURES, RT_STRUCTURE_SET),
     )
     save_plan(plan, folder / "RP.dcm")
     save_structure_set(structures, folder / "RS.dcm")
@@ -134,7 +135,9 @@ def _found(truth: Truth, band: Band) -> float | None:
     if truth.metric == OUTSIDE:
         return band.nominal.volume_outside_cc
     if truth.metric.endswith(INTERVAL):
-        return _nearest_inside(evaluate_metric(truth.metric.removesuffix(INTERVAL), band), truth)
+        return _nearest_inside(
+            evaluate_metric(truth.metric.removesuffix(INTERVAL), band), truth
+        )
     if truth.metric == "volume":
         return band.nominal.volume_cc
     return evaluate_metric(truth.metric, band.nominal).value

@@ -94,9 +94,13 @@ class OneAxis(Known):
             for share in (1 - TINY, TINY)
         )
         cuts_mm = np.linspace(low_mm, high_mm, SLICES)
-        beyond_cc = np.array([self.solid.volume_beyond_cc(self.axis, float(c)) for c in cuts_mm])
+        beyond_cc = np.array(
+            [self.solid.volume_beyond_cc(self.axis, float(c)) for c in cuts_mm]
+        )
         middle_mm = (cuts_mm[1:] + cuts_mm[:-1]) / 2
-        return float(np.average(self.dose_gy_at(middle_mm), weights=-np.diff(beyond_cc)))
+        return float(
+            np.average(self.dose_gy_at(middle_mm), weights=-np.diff(beyond_cc))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +136,6 @@ class Radial(Known):
         """Return the mean over shells."""
         cuts_mm = np.linspace(0, self.ball.radius_mm, SLICES)
         middle_mm = (cuts_mm[1:] + cuts_mm[:-1]) / 2
-        return float(np.average(self.dose_gy_at(middle_mm), weights=np.diff(cuts_mm**3)))
+        return float(
+            np.average(self.dose_gy_at(middle_mm), weights=np.diff(cuts_mm**3))
+        )

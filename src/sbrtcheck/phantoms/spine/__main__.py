@@ -32,8 +32,12 @@ def _toml(facts: Mapping[str, object]) -> str:
 
 def main() -> None:
     """Write as many plans as are asked for, the dose with 16 and 32 bits by turns."""
-    parser = argparse.ArgumentParser(prog="python -m sbrtcheck.phantoms.spine", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="what the plans follow from")
+    parser = argparse.ArgumentParser(
+        prog="python -m sbrtcheck.phantoms.spine", description=__doc__
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="what the plans follow from"
+    )
     parser.add_argument("--count", type=int, default=1, help="how many plans")
     parser.add_argument("folder", type=Path, help="where to write them, a folder each")
     asked = parser.parse_args()

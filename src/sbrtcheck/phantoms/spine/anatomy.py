@@ -54,7 +54,8 @@ class Part:
         share = float(np.clip((z_mm - self.tip_mm) / TIP_MM, 0, 1))
         size = TIP_SIZE + (1 - TIP_SIZE) * share
         return tuple(
-            Section(section.oval.scaled(size).grown(self.margin_mm)) for section in self.sections
+            Section(section.oval.scaled(size).grown(self.margin_mm))
+            for section in self.sections
         )
 
 
@@ -90,11 +91,16 @@ def _stack(levels: tuple[str, ...]) -> tuple[dict[str, tuple[float, float]], flo
     foot_mm = {"T5": 0.0}
     names = list(VERTEBRAE)
     for above, below in pairwise(names):
-        foot_mm[below] = foot_mm[above] - VERTEBRAE[above].disc_mm - VERTEBRAE[below].height_mm
+        foot_mm[below] = (
+            foot_mm[above] - VERTEBRAE[above].disc_mm - VERTEBRAE[below].height_mm
+        )
     head = foot_mm[levels[0]] + VERTEBRAE[levels[0]].height_mm
     middle = (head + foot_mm[levels[-1]]) / 2
     ranges = {
-        level: (foot_mm[level] - middle, foot_mm[level] + VERTEBRAE[level].height_mm - middle)
+        level: (
+            foot_mm[level] - middle,
+            foot_mm[level] + VERTEBRAE[level].height_mm - middle,
+        )
         for level in levels
     }
     return ranges, foot_mm["L1"] + 1.0 - middle
@@ -121,8 +127,14 @@ def _spared(drawn: Drawn, neural: dict[str, Oval]) -> Oval:
     """
     if position(drawn.levels[-1]) < position("T12"):
         return neural["SpinalCord"]
-    order = {"SpinalCanal": drawn.canal, "ThecalSac": drawn.sac, "CaudaEquina": drawn.cauda}
-    largest = next((neural[name] for name, has in order.items() if has), neural["SpinalCord"])
+    order = {
+        "SpinalCanal": drawn.canal,
+        "ThecalSac": drawn.sac,
+        "CaudaEquina": drawn.cauda,
+    }
+    largest = next(
+        (neural[name] for name, has in order.items() if has), neural["SpinalCord"]
+    )
     cord = neural["SpinalCord"]
     if not drawn.cord:
         return largest
@@ -141,7 +153,12 @@ def _target_parts(
     v = VERTEBRAE[level]
     body = Oval(v.width_mm / 2, v.depth_mm / 2, 0.0, 0.0, POWER)
     rows = (
-        ("PTV", Section(body.grown(MARGIN_MM), cuts), foot - MARGIN_MM, head + MARGIN_MM),
+        (
+            "PTV",
+            Section(body.grown(MARGIN_MM), cuts),
+            foot - MARGIN_MM,
+            head + MARGIN_MM,
+        ),
         ("CTV", Section(body, cuts), foot, head),
         ("GTV", Section(_lesion(v)), foot + 4, head - 3),
         ("VB", Section(body, (canal,)), foot, head),
@@ -153,7 +170,9 @@ def _target_parts(
 
 
 def _lesion(v: Vertebra) -> Oval:
-    return Oval(0.24 * v.width_mm, 0.2 * v.depth_mm, -0.1 * v.width_mm, -0.14 * v.depth_mm)
+    return Oval(
+        0.24 * v.width_mm, 0.2 * v.depth_mm, -0.1 * v.width_mm, -0.14 * v.depth_mm
+    )
 
 
 def _neural_parts(
@@ -183,7 +202,11 @@ def _neural_parts(
     )
     if drawn.prv_mm is None:
         return [cord, *parts]
-    return [cord, replace(cord, structure="SpinalCord_PRV", margin_mm=drawn.prv_mm), *parts]
+    return [
+        cord,
+        replace(cord, structure="SpinalCord_PRV", margin_mm=drawn.prv_mm),
+        *parts,
+    ]
 
 
 # Width, depth, and distance from the bodies beside the spine and far from it, in mm.
@@ -211,16 +234,22 @@ def _organ_parts(drawn: Drawn, low: float, high: float) -> list[Part]:
     }
     low, high = low - ORGAN_REACH_MM, high + ORGAN_REACH_MM
     body = Section(Oval(165.0, 108.0, 0.0, -deepest / 2 - 30))
-    parts = [Part(structure="External", sections=(body,), low_mm=low - 5, high_mm=high + 5)]
+    parts = [
+        Part(structure="External", sections=(body,), low_mm=low - 5, high_mm=high + 5)
+    ]
     for name, place in places.items():
         if place not in ("beside", "far"):
             continue
-        sections = _organ_sections(name, widest.width_mm / 2, deepest / 2, far=place == "far")
+        sections = _organ_sections(
+            name, widest.width_mm / 2, deepest / 2, far=place == "far"
+        )
         parts.append(Part(structure=name, sections=sections, low_mm=low, high_mm=high))
     return parts
 
 
-def _organ_sections(name: str, half_x: float, half_y: float, *, far: bool) -> tuple[Section, ...]:
+def _organ_sections(
+    name: str, half_x: float, half_y: float, *, far: bool
+) -> tuple[Section, ...]:
     """Return the sections of an organ in front of the bodies, or at their sides."""
     width, depth, beside, away = ORGANS[name]
     distance = MARGIN_MM + (away if far else beside)

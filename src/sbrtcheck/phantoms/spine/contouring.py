@@ -40,7 +40,9 @@ def contours(part: Part, drawn: Drawn) -> tuple[Contour, ...]:
     return tuple(rings)
 
 
-def roi(part: Part, rings: tuple[Contour, ...], drawn: Drawn, name: str, number: int) -> ROI:
+def roi(
+    part: Part, rings: tuple[Contour, ...], drawn: Drawn, name: str, number: int
+) -> ROI:
     """Return the ROI of a part."""
     return ROI(
         name=name,

@@ -13,7 +13,9 @@ __all__ = ["Drawn", "Outline", "Place", "Reference", "Style", "draw", "position"
 Outline = Literal["smooth", "coarse", "brush"]
 Place = Literal["beside", "far", "absent", "unexpected"]
 Reference = Literal["SITE", "VOLUME", "POINT"]
-Style = Literal["english", "chinese", "eclipse", "monaco", "raystation", "pinnacle", "tomotherapy"]
+Style = Literal[
+    "english", "chinese", "eclipse", "monaco", "raystation", "pinnacle", "tomotherapy"
+]
 
 SCHEMES = ((24.0, 4), (30.0, 5), (36.0, 6), (42.0, 7))
 PRV_MM = (None, 1.0, 1.5, 2.0, 3.0)
@@ -96,9 +98,13 @@ class Drawn:
     neural_reach_mm: float
 
     def __repr__(self) -> str:
-        neural = [name for name in ("cord", "sac", "canal", "cauda") if getattr(self, name)]
+        neural = [
+            name for name in ("cord", "sac", "canal", "cauda") if getattr(self, name)
+        ]
         margin = "no PRV" if self.prv_mm is None else f"PRV {self.prv_mm:g} mm"
-        organs = f"{self.oesophagus}/{self.gut} {self.gut_kind}/{self.kidneys}/{self.plexus}"
+        organs = (
+            f"{self.oesophagus}/{self.gut} {self.gut_kind}/{self.kidneys}/{self.plexus}"
+        )
         return (
             f"Drawn({'+'.join(self.levels)} {self.rx_gy:g} Gy/{self.fractions}, {'+'.join(neural)},"
             f" {margin}, reach {self.neural_reach_mm:.1f} mm, organs {organs},"
@@ -177,6 +183,8 @@ def _neural(
     return cord, prv_mm if cord else None, sac or forced, canal, cauda
 
 
-def _place(rng: np.random.Generator, levels: Sequence[str], expected: Sequence[str]) -> Place:
+def _place(
+    rng: np.random.Generator, levels: Sequence[str], expected: Sequence[str]
+) -> Place:
     place = PLACES[rng.integers(len(PLACES))]
     return place if set(levels) & set(expected) else "unexpected"

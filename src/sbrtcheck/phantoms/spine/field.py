@@ -30,7 +30,9 @@ class Target:
     low_mm: float
     high_mm: float
 
-    def distance_mm(self, x_mm: FloatArray, y_mm: FloatArray, z_mm: FloatArray) -> FloatArray:
+    def distance_mm(
+        self, x_mm: FloatArray, y_mm: FloatArray, z_mm: FloatArray
+    ) -> FloatArray:
         """Return the distance from the target, negative inside; y in the frame of the spine."""
         flat = self.section.distance_mm(x_mm, y_mm)
         beyond = np.maximum(self.low_mm - z_mm, z_mm - self.high_mm)
@@ -111,11 +113,18 @@ class Field:
     neural_depth: float
     organs: tuple[tuple[Sparing, float], ...] = ()
 
-    def dose_gy_at(self, x_mm: FloatArray, y_mm: FloatArray, z_mm: FloatArray) -> FloatArray:
+    def dose_gy_at(
+        self, x_mm: FloatArray, y_mm: FloatArray, z_mm: FloatArray
+    ) -> FloatArray:
         """Return the dose at places in the patient, for arrays that broadcast."""
         y_mm = y_mm - LEAN * z_mm
         fall, hot = base(
-            self.targets, x_mm, y_mm, z_mm, reach_mm=self.reach_mm, shoulder_mm=self.shoulder_mm
+            self.targets,
+            x_mm,
+            y_mm,
+            z_mm,
+            reach_mm=self.reach_mm,
+            shoulder_mm=self.shoulder_mm,
         )
         dose = self.scale_gy * (fall + self.hot * hot)
         dose = dose * (1 - self.neural_depth * self.neural.share(x_mm, y_mm))

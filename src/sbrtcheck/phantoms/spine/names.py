@@ -149,7 +149,12 @@ REGIONS = {"T": "胸", "L": "腰"}
 
 
 def roi_name(
-    structure: str, style: Style, variant: int, *, level: str = "T8", prv_mm: float | None = None
+    structure: str,
+    style: Style,
+    variant: int,
+    *,
+    level: str = "T8",
+    prv_mm: float | None = None,
 ) -> str:
     """Return the name of a structure in a style.
 

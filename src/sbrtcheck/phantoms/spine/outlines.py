@@ -28,17 +28,26 @@ class Oval:
     def grown(self, by_mm: float) -> "Oval":
         """Return the oval with both half axes longer."""
         return Oval(
-            self.half_x_mm + by_mm, self.half_y_mm + by_mm, self.x_mm, self.y_mm, self.power
+            self.half_x_mm + by_mm,
+            self.half_y_mm + by_mm,
+            self.x_mm,
+            self.y_mm,
+            self.power,
         )
 
     def scaled(self, by: float) -> "Oval":
         """Return the oval with both half axes multiplied."""
-        return Oval(self.half_x_mm * by, self.half_y_mm * by, self.x_mm, self.y_mm, self.power)
+        return Oval(
+            self.half_x_mm * by, self.half_y_mm * by, self.x_mm, self.y_mm, self.power
+        )
 
     def distance_mm(self, x_mm: FloatArray, y_mm: FloatArray) -> FloatArray:
         """Return the distance from the outline to first order, negative inside."""
         p = self.power
-        u, v = np.abs(x_mm - self.x_mm) / self.half_x_mm, np.abs(y_mm - self.y_mm) / self.half_y_mm
+        u, v = (
+            np.abs(x_mm - self.x_mm) / self.half_x_mm,
+            np.abs(y_mm - self.y_mm) / self.half_y_mm,
+        )
         up, vp = (u * u, v * v) if p == 2 else (u**p, v**p)
         level = (up + vp) ** (1 / p)
         safe = np.maximum(level, TINY)
@@ -108,7 +117,9 @@ def _without_straight_corners(ring_mm: FloatArray) -> FloatArray:
     return np.asarray(ring[turn != 0])
 
 
-def inside_points(ring_mm: FloatArray, step_mm: float, phase: tuple[float, float]) -> FloatArray:
+def inside_points(
+    ring_mm: FloatArray, step_mm: float, phase: tuple[float, float]
+) -> FloatArray:
     """Return the points of a raster that lie in a ring, shape (n, 2); phases are in steps."""
     low, high = ring_mm.min(axis=0), ring_mm.max(axis=0)
     xs = np.arange(low[0] + step_mm * phase[0], high[0], step_mm)
@@ -129,6 +140,10 @@ def rim_points(ring_mm: FloatArray, step_mm: float) -> FloatArray:
     after = np.roll(ring_mm, -1, axis=0)
     longest = float(np.hypot(*(after - ring_mm).T).max())
     share = np.linspace(0, 1, max(1, int(np.ceil(longest / step_mm))), endpoint=False)
-    rim = (ring_mm[:, None] + share[:, None] * (after - ring_mm)[:, None]).reshape(-1, 2)
+    rim = (ring_mm[:, None] + share[:, None] * (after - ring_mm)[:, None]).reshape(
+        -1, 2
+    )
     middle = ring_mm.mean(axis=0)
-    return np.concatenate([middle + part * (rim - middle) for part in (1.0, 0.8, 0.5, 0.0)])
+    return np.concatenate(
+        [middle + part * (rim - middle) for part in (1.0, 0.8, 0.5, 0.0)]
+    )

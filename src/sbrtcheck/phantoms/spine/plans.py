@@ -36,7 +36,10 @@ ALONG_MM = 26.0  # the grid beyond the targets, along z
 ASIDE_MM = 45.0
 AROUND_MM = 4.0  # the grid beyond organs
 WHY_ABSENT = "far from the target"
-ARCS = ((1, "Arc 1", (181.0, 179.0), 0.52, 1480.0), (2, "Arc 2", (179.0, 181.0), 0.48, 1390.0))
+ARCS = (
+    (1, "Arc 1", (181.0, 179.0), 0.52, 1480.0),
+    (2, "Arc 2", (179.0, 181.0), 0.48, 1390.0),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,7 +79,9 @@ def spine_plan(seed: int, number: int) -> SpinePlan:
         for index, (part, rings) in enumerate(solved.rings, start=1)
     )
     targets = [
-        item for item, (part, _) in zip(rois, solved.rings, strict=True) if part.structure == "PTV"
+        item
+        for item, (part, _) in zip(rois, solved.rings, strict=True)
+        if part.structure == "PTV"
     ]
     headers = _Headers(seed, number)
     field = DoseField(solved.field.dose_gy_at)
@@ -145,7 +150,8 @@ def _plan(drawn: Drawn, targets: list[ROI], headers: _Headers) -> Plan:
         instance=headers.of("plan", RT_PLAN, label),
         name=label,
         dose_references=tuple(
-            _reference(drawn, target, index) for index, target in enumerate(targets, start=1)
+            _reference(drawn, target, index)
+            for index, target in enumerate(targets, start=1)
         ),
         fraction_groups=(
             FractionGroup(
@@ -185,7 +191,9 @@ def _reference(drawn: Drawn, target: ROI, index: int) -> DoseReference:
     )
 
 
-def _dose(drawn: Drawn, solved: Solved, field: DoseField, headers: _Headers) -> DoseGrid:
+def _dose(
+    drawn: Drawn, solved: Solved, field: DoseField, headers: _Headers
+) -> DoseGrid:
     """Return the dose on a grid around targets and organs."""
     low, high = _grid_box(solved)
     axes = [

@@ -20,7 +20,9 @@ HALVINGS = 14
 ROUNDS = 3
 DEEPEST = 0.9
 MADE_PRV_MM = 2.0
-SHOULDER_MM = 0.5  # and half a step of the grid: how far outside the PTVs the dose begins to fall
+SHOULDER_MM = (
+    0.5  # and half a step of the grid: how far outside the PTVs the dose begins to fall
+)
 Rings = tuple[tuple[Part, tuple[Contour, ...]], ...]
 
 
@@ -70,7 +72,11 @@ class _Sample:
 
 def gap_mm(drawn: Drawn) -> tuple[float, float]:
     """Return how far the PTVs stay from what is spared, and where the dose must be low already."""
-    asked = [(0.0, line) for name in _neural(drawn) if (line := line_gy(name, drawn)) is not None]
+    asked = [
+        (0.0, line)
+        for name in _neural(drawn)
+        if (line := line_gy(name, drawn)) is not None
+    ]
     if drawn.cord:
         asked.append((drawn.prv_mm or MADE_PRV_MM, PRV[drawn.fractions]))
     needs = []
@@ -110,7 +116,9 @@ def _solved(drawn: Drawn, gap: float, reach: float) -> Solved:
     body = anatomy(drawn, gap)
     rings = tuple((part, contours(part, drawn)) for part in body.parts)
     drawn_rings: Rings = tuple(row for row in rings if row[1])
-    targets = tuple(_target(p, r, drawn) for p, r in drawn_rings if p.structure == "PTV")
+    targets = tuple(
+        _target(p, r, drawn) for p, r in drawn_rings if p.structure == "PTV"
+    )
     width = max(0.3, (gap - reach) / 4.1)
     neural = Sparing(oval=body.spared, edge_mm=gap - 2.7 * width, width_mm=width)
     start = Field(
@@ -124,30 +132,44 @@ def _solved(drawn: Drawn, gap: float, reach: float) -> Solved:
     )
     ptvs = {p.level: inside(r, drawn) for p, r in drawn_rings if p.structure == "PTV"}
     risks = _risks(drawn_rings, drawn)
-    field = _with_organs(_searched(start, ptvs, risks, drawn), risks, drawn_rings, drawn)
+    field = _with_organs(
+        _searched(start, ptvs, risks, drawn), risks, drawn_rings, drawn
+    )
     truth = _truth(field, ptvs, risks, drawn)
     return Solved(
-        body=body, rings=drawn_rings, field=field, truth=truth, is_good=_is_good(truth, drawn)
+        body=body,
+        rings=drawn_rings,
+        field=field,
+        truth=truth,
+        is_good=_is_good(truth, drawn),
     )
 
 
 def _target(part: Part, rings: tuple[Contour, ...], drawn: Drawn) -> Target:
     heights = [contour.z_mm for contour in rings]
     half = drawn.planes_mm / 2
-    return Target(section=part.sections[0], low_mm=min(heights) - half, high_mm=max(heights) + half)
+    return Target(
+        section=part.sections[0],
+        low_mm=min(heights) - half,
+        high_mm=max(heights) + half,
+    )
 
 
 def _reach_mm(targets: tuple[Target, ...]) -> float:
     """Return over what distance the dose falls: it grows with the size of the targets."""
     ovals = [target.section.oval for target in targets]
     heights = [target.high_mm - target.low_mm for target in targets]
-    mm3 = sum(3.3 * o.half_x_mm * o.half_y_mm * h for o, h in zip(ovals, heights, strict=True))
+    mm3 = sum(
+        3.3 * o.half_x_mm * o.half_y_mm * h for o, h in zip(ovals, heights, strict=True)
+    )
     return float(0.5 * (3 * mm3 / (4 * np.pi)) ** (1 / 3))
 
 
 def _risks(rings: Rings, drawn: Drawn) -> dict[str, Points]:
     """Return sample points of all that a line is asked of."""
-    risks = {p.structure: rim(r, drawn) for p, r in rings if line_gy(p.structure, drawn)}
+    risks = {
+        p.structure: rim(r, drawn) for p, r in rings if line_gy(p.structure, drawn)
+    }
     if "SpinalCord" in risks and "SpinalCord_PRV" not in risks:
         cord = next(r for p, r in rings if p.structure == "SpinalCord")
         risks["SpinalCord_PRV"] = rim(cord, drawn, grown_mm=MADE_PRV_MM + 0.1)
@@ -157,8 +179,12 @@ def _risks(rings: Rings, drawn: Drawn) -> dict[str, Points]:
 def _sample(field: Field, points: Points) -> _Sample:
     plain = replace(field, scale_gy=1.0, hot=0.0, neural_depth=0.0)
     fall = plain.dose_gy_at(points.x_mm, points.y_mm, points.z_mm)
-    hot = replace(plain, hot=1.0).dose_gy_at(points.x_mm, points.y_mm, points.z_mm) - fall
-    spared = replace(plain, neural_depth=1.0).dose_gy_at(points.x_mm, points.y_mm, points.z_mm)
+    hot = (
+        replace(plain, hot=1.0).dose_gy_at(points.x_mm, points.y_mm, points.z_mm) - fall
+    )
+    spared = replace(plain, neural_depth=1.0).dose_gy_at(
+        points.x_mm, points.y_mm, points.z_mm
+    )
     return _Sample(fall, hot, 1 - spared / fall)
 
 
@@ -212,7 +238,9 @@ def _least_depth(
     return high
 
 
-def _with_organs(field: Field, risks: Mapping[str, Points], rings: Rings, drawn: Drawn) -> Field:
+def _with_organs(
+    field: Field, risks: Mapping[str, Points], rings: Rings, drawn: Drawn
+) -> Field:
     """Return the field with as much sparing of each organ as its line asks for."""
     for part, _ in rings:
         if part.structure not in ORGANS:
@@ -224,22 +252,28 @@ def _with_organs(field: Field, risks: Mapping[str, Points], rings: Rings, drawn:
             share = sparing.share(at.x_mm, at.y_mm - LEAN * at.z_mm)
             near = share > 0.5
             depth = float(np.max((1 - line / dose[near]) / share[near], initial=0.0))
-            field = replace(field, organs=(*field.organs, (sparing, min(depth, DEEPEST))))
+            field = replace(
+                field, organs=(*field.organs, (sparing, min(depth, DEEPEST)))
+            )
     return field
 
 
 def _truth(
     field: Field, ptvs: Mapping[str, Points], risks: Mapping[str, Points], drawn: Drawn
 ) -> Truth:
-    inner = {level: field.dose_gy_at(p.x_mm, p.y_mm, p.z_mm) for level, p in ptvs.items()}
+    inner = {
+        level: field.dose_gy_at(p.x_mm, p.y_mm, p.z_mm) for level, p in ptvs.items()
+    }
     return Truth(
         coverage_percent={
-            level: 100 * float(np.mean(dose >= drawn.rx_gy)) for level, dose in inner.items()
+            level: 100 * float(np.mean(dose >= drawn.rx_gy))
+            for level, dose in inner.items()
         },
         median_gy={level: float(np.median(dose)) for level, dose in inner.items()},
         maximum_gy=max(float(dose.max()) for dose in inner.values()),
         maxima_gy={
-            name: float(field.dose_gy_at(p.x_mm, p.y_mm, p.z_mm).max()) for name, p in risks.items()
+            name: float(field.dose_gy_at(p.x_mm, p.y_mm, p.z_mm).max())
+            for name, p in risks.items()
         },
     )
 
@@ -248,7 +282,8 @@ def _is_good(truth: Truth, drawn: Drawn) -> bool:
     """Tell whether the true numbers keep clear of every line."""
     rx = drawn.rx_gy
     clear = all(
-        maximum <= CLEAR * _spared_gy(name, drawn) for name, maximum in truth.maxima_gy.items()
+        maximum <= CLEAR * _spared_gy(name, drawn)
+        for name, maximum in truth.maxima_gy.items()
     )
     covered = all(value >= 91.0 for value in truth.coverage_percent.values())
     plausible = all(1.0 <= median / rx <= 1.22 for median in truth.median_gy.values())
