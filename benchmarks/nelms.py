@@ -9,8 +9,9 @@ import numpy as np
 import openpyxl
 from numpy.typing import NDArray
 
+from known import dvh_of
 from real_data import NOT_BESIDE, real_data
-from sbrtcheck import DVH, ROI, DoseGrid, compute_dvh
+from sbrtcheck import DVH, ROI, DoseGrid
 from sbrtcheck.dicom import load_dose, load_structure_set
 from table import Row, Section, grid
 
@@ -122,9 +123,7 @@ def _found(cases: list[NelmsCase]) -> tuple[list[Answers], float]:
         file: load_structure_set(file).rois[SHAPE] for file in files
     }
     start = perf_counter()
-    found = [
-        answers(compute_dvh(rois[case.structures], doses[case.dose])) for case in cases
-    ]
+    found = [answers(dvh_of(rois[case.structures], doses[case.dose])) for case in cases]
     return found, perf_counter() - start
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicompyler import NOT_INSTALLED, dicompyler_answers, dicompyler_dvh
+from known import dvh_of
 from nelms import SHAPE, Answers, NelmsCase, answers, error_percent, nelms_cases
 from plastimatch import plastimatch_answers, plastimatch_version
 from real_data import NOT_BESIDE, real_data
-from sbrtcheck import compute_dvh
 from sbrtcheck.dicom import load_dose, load_structure_set
 from table import Section, grid
 
@@ -86,7 +86,7 @@ def _summary(errors: NDArray[np.float64]) -> str:
 
 def _ours(case: NelmsCase) -> Answers:
     roi = load_structure_set(case.structures).rois[SHAPE]
-    return answers(compute_dvh(roi, load_dose(case.dose)))
+    return answers(dvh_of(roi, load_dose(case.dose)))
 
 
 def _dicompyler(

@@ -8,8 +8,9 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
+from known import dvh_of
 from real_data import NOT_BESIDE, real_data
-from sbrtcheck import DVH, DoseGrid, compute_dvh
+from sbrtcheck import DVH, DoseGrid
 from sbrtcheck.dicom import load_dose, load_structure_set
 from table import Row, Section
 
@@ -59,7 +60,7 @@ def _prostate(folder: Path) -> list[Row]:
             must=MUST,
             reach_for=REACH_FOR,
             measured=_difference_percent(
-                compute_dvh(structures.roi(name), dose), *_column(table, name)
+                dvh_of(structures.roi(name), dose), *_column(table, name)
             ),
             unit="%",
         )
@@ -113,6 +114,6 @@ def _breast(folder: Path) -> list[Row]:
             item.DVHDoseScaling
         )
         percent = 100 * np.clip(data[:, 1], 0, None) / data[0, 1]
-        difference = _difference_percent(compute_dvh(roi, dose), dose_gy, percent)
+        difference = _difference_percent(dvh_of(roi, dose), dose_gy, percent)
         rows.append(Row(what=f"breast plan, {roi.name}", measured=difference, unit="%"))
     return rows

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from known import dvh_of
 from nelms import SHAPE, answers, error_percent, nelms_cases
 from real_data import real_data
-from sbrtcheck import Convention, compute_dvh
+from sbrtcheck import Convention
 from sbrtcheck.dicom import load_dose, load_structure_set
 from solids import DOSES, KINDS, random_case
 from table import Section, grid
@@ -57,9 +58,7 @@ def _nelms() -> list[str]:
     body = []
     for name, convention in CONVENTIONS.items():
         found = [
-            answers(
-                compute_dvh(rois[c.structures], doses[c.dose], convention=convention)
-            )
+            answers(dvh_of(rois[c.structures], doses[c.dose], convention=convention))
             for c in cases
         ]
         body.append([name, *_cells(error_percent(found, cases))])
@@ -76,7 +75,7 @@ def _random(solids: int) -> list[str]:
     for name, convention in CONVENTIONS.items():
         errors: dict[str, list[float]] = {asked: [] for asked in ASKED}
         for case in cases:
-            dvh = compute_dvh(case.roi, case.dose, convention=convention)
+            dvh = dvh_of(case.roi, case.dose, convention=convention)
             found = {
                 "volume": dvh.volume_cc,
                 "D95%": dvh.dose_at_percent_gy(95),

@@ -12,10 +12,12 @@ import numpy as np
 
 from sbrtcheck.dicom import RT_DOSE, RT_PLAN, RT_STRUCTURE_SET
 from sbrtcheck.dicom.write import save_dose, save_plan, save_structure_set
+from sbrtcheck.dvh import DVH, compute_dvh
 from sbrtcheck.model import (
     ROI,
     Beam,
     Contour,
+    Convention,
     DoseGrid,
     DoseHeader,
     DoseReference,
@@ -206,3 +208,10 @@ def write_case(
     save_structure_set(structure_set, files.structure_set)
     save_dose(dose, files.dose)
     return files
+
+
+def dvh_of(roi: ROI, dose: DoseGrid, *, convention: Convention | None = None) -> DVH:
+    """Return the DVH of an ROI that has one."""
+    dvh = compute_dvh(roi, dose, convention=convention or Convention())
+    assert isinstance(dvh, DVH)
+    return dvh

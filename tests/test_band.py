@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sbrtcheck.dvh import compute_band, compute_dvh
+from builders import dvh_of
+from sbrtcheck.dvh import compute_band
 from sbrtcheck.model import ROI, Contour, Convention, DoseGrid, Value
 from sbrtcheck.phantoms import (
     Box,
@@ -64,7 +65,7 @@ def test_the_interval_is_no_wider_than_it_has_to_be(
 
 
 def test_the_nominal_dvh_is_the_dvh() -> None:
-    band, dvh = compute_band(CORD, DOSE), compute_dvh(CORD, DOSE)
+    band, dvh = compute_band(CORD, DOSE), dvh_of(CORD, DOSE)
 
     assert band.nominal.volume_cc == dvh.volume_cc
     assert band.nominal.dose_at_volume_gy(0.035) == pytest.approx(
@@ -76,11 +77,11 @@ def test_each_member_is_one_choice_away() -> None:
     band = compute_band(CORD, DOSE)
 
     assert set(band.members) == {"cubic", "coarser sampling", "shape", "no end caps"}
-    cubic = compute_dvh(CORD, DOSE, convention=Convention(dose="cubic"))
+    cubic = dvh_of(CORD, DOSE, convention=Convention(dose="cubic"))
     assert band.members["cubic"].dose_at_volume_gy(0.035) == pytest.approx(
         cubic.dose_at_volume_gy(0.035), rel=2e-3
     )
-    without = compute_dvh(CORD, DOSE, convention=Convention(end_caps="none"))
+    without = dvh_of(CORD, DOSE, convention=Convention(end_caps="none"))
     assert band.members["no end caps"].volume_cc == pytest.approx(
         without.volume_cc, rel=1e-3
     )
@@ -220,7 +221,7 @@ def test_a_single_plane_has_an_interval() -> None:
     """Without end caps it keeps its thickness, so that member is left out."""
     plane = ROI(name="one", contours=CORD.contours[10:11], plane_spacing_mm=2.0)
     dosimetry = Dosimetry(
-        dvhs={"one": compute_dvh(plane, DOSE)}, bands={"one": compute_band(plane, DOSE)}
+        dvhs={"one": dvh_of(plane, DOSE)}, bands={"one": compute_band(plane, DOSE)}
     )
 
     value = evaluate(parse_metric("D0.035cc"), "one", dosimetry)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sbrtcheck.dvh import compute_dvh
+from builders import dvh_of
 from sbrtcheck.dvh.reading import taps
 from sbrtcheck.model import Convention, DoseGrid, FloatArray
 from sbrtcheck.phantoms import (
@@ -59,7 +59,7 @@ def test_linear_dose_is_read_alike(axis: Axis) -> None:
     roi = Cylinder(radius_mm=5, length_mm=20).roi("cord", spacing_mm=2)
     dose = sampled(linear_dose(gradient_gy_per_mm=1, axis=axis, at_origin_gy=40), 2.5)
 
-    one, other = compute_dvh(roi, dose), compute_dvh(roi, dose, convention=CUBIC)
+    one, other = dvh_of(roi, dose), dvh_of(roi, dose, convention=CUBIC)
 
     assert one.mean_gy == pytest.approx(other.mean_gy, abs=1e-6)
     assert one.dose_at_volume_gy(0.035) == pytest.approx(
@@ -75,10 +75,7 @@ def test_the_peak_of_a_small_sphere_is_read_closer_to_its_truth() -> None:
     dose = sampled(gaussian_dose(max_gy=30, sigma_mm=5), 1.0)
 
     linear, cubic = (
-        abs(
-            (compute_dvh(roi, dose, convention=c).volume_at_dose_cc(20) or 0) / truth_cc
-            - 1
-        )
+        abs((dvh_of(roi, dose, convention=c).volume_at_dose_cc(20) or 0) / truth_cc - 1)
         for c in (Convention(), CUBIC)
     )
 
@@ -96,9 +93,7 @@ def test_a_cord_in_a_penumbra_is_read_within_three_thousandths(
     chord_mm = solid.coordinate_mm("x", 0.035)
     truth_gy = float(field.dose_gy_at(np.array(chord_mm), np.zeros(1), np.zeros(1))[()])
 
-    dvh = compute_dvh(
-        solid.roi("cord", spacing_mm=2), sampled(field, 2.5), convention=CUBIC
-    )
+    dvh = dvh_of(solid.roi("cord", spacing_mm=2), sampled(field, 2.5), convention=CUBIC)
 
     assert dvh.dose_at_volume_gy(0.035) == pytest.approx(truth_gy, rel=5e-3)
 
@@ -110,8 +105,8 @@ def test_cubic_dose_at_a_step_overshoots_and_says_so_in_its_maximum() -> None:
     dose = DoseGrid(dose_gy=step, x_mm=axis, y_mm=axis, z_mm=axis)
     roi = Cylinder(radius_mm=6, length_mm=20).roi("cord", spacing_mm=2)
 
-    dvh = compute_dvh(roi, dose, convention=CUBIC)
+    dvh = dvh_of(roi, dose, convention=CUBIC)
 
     assert dvh.max_gy is not None
     assert 22.0 < dvh.max_gy < 22.25
-    assert compute_dvh(roi, dose).max_gy == pytest.approx(22.0)
+    assert dvh_of(roi, dose).max_gy == pytest.approx(22.0)

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders import box, dose_grid
+from builders import box, dose_grid, dvh_of
 from sbrtcheck.contours import build_region
-from sbrtcheck.dvh import DVH, compute_dvh
+from sbrtcheck.dvh import DVH, DVHResult, NoDose, NothingDrawn, compute_dvh
 from sbrtcheck.model import ROI, Contour, DoseGrid, FloatArray
 from sbrtcheck.phantoms import (
     Axis,
@@ -101,7 +101,7 @@ def true_doses_gy(solid: Solid, axis: Axis) -> dict[str, float]:
 def test_metrics_of_prisms_are_exact(name: str, axis: Axis, step_mm: float) -> None:
     """Any grid, also one that is no power of 2 finer (dicompyler-core#117, #192)."""
     solid = PRISMS[name]
-    dvh = compute_dvh(solid.roi(name, spacing_mm=2), rising(axis, step_mm))
+    dvh = dvh_of(solid.roi(name, spacing_mm=2), rising(axis, step_mm))
 
     assert doses_gy(dvh) == pytest.approx(true_doses_gy(solid, axis), abs=BIN_GY / 4)
 
@@ -110,7 +110,7 @@ def test_metrics_of_prisms_are_exact(name: str, axis: Axis, step_mm: float) -> N
 @pytest.mark.parametrize("name", PRISMS)
 def test_volumes_at_a_dose_of_prisms_are_exact(name: str, axis: Axis) -> None:
     solid = PRISMS[name]
-    dvh = compute_dvh(solid.roi(name, spacing_mm=2), rising(axis))
+    dvh = dvh_of(solid.roi(name, spacing_mm=2), rising(axis))
 
     for beyond_mm in (-3.0, 0.0, 2.0, 4.0):
         c_mm = MIDDLE[axis] + beyond_mm
@@ -125,7 +125,7 @@ def test_volumes_at_a_dose_of_prisms_are_exact(name: str, axis: Axis) -> None:
 def test_volumes_of_prisms_are_exact(name: str, spacing_mm: float) -> None:
     """Phantom circles are polygons of the circle's area: only rounding is left."""
     solid = PRISMS[name]
-    dvh = compute_dvh(solid.roi(name, spacing_mm=spacing_mm), rising("x"))
+    dvh = dvh_of(solid.roi(name, spacing_mm=spacing_mm), rising("x"))
 
     assert dvh.volume_cc == pytest.approx(solid.volume_cc, rel=1e-12)
     assert dvh.volume_cc_at_dose[0] == pytest.approx(solid.volume_cc, rel=1e-12)
@@ -146,7 +146,7 @@ def test_a_sphere_is_its_slabs(spacing_mm: float, step_mm: float) -> None:
         )
         for z_mm in roi.z_mm
     ]
-    dvh = compute_dvh(roi, rising("x", step_mm))
+    dvh = dvh_of(roi, rising("x", step_mm))
 
     for beyond_mm in (-8.0, -2.0, 1.0, 6.0, 9.0):
         c_mm = MIDDLE["x"] + beyond_mm
@@ -167,7 +167,7 @@ def test_metrics_of_round_solids_are_within_the_slab_convention(
     quarter where the metric is of a bulk; within a plane the tip of a slab's ring is missed.
     """
     solid = ROUND[name]
-    dvh = compute_dvh(solid.roi(name, spacing_mm=1), rising(axis, step_mm))
+    dvh = dvh_of(solid.roi(name, spacing_mm=1), rising(axis, step_mm))
     truth = true_doses_gy(solid, axis)
     found = doses_gy(dvh)
 
@@ -206,7 +206,7 @@ def cord_in_a_fall_off(
     y_mm = -cord.coordinate_mm(
         "y", 0.035
     )  # a cylinder is as large on its hot as on its cold side
-    return compute_dvh(cord.roi("cord", spacing_mm=2), dose), field, dose, y_mm
+    return dvh_of(cord.roi("cord", spacing_mm=2), dose), field, dose, y_mm
 
 
 @pytest.mark.parametrize("step_mm", [1.0, 2.0, 2.5])
@@ -246,7 +246,7 @@ def test_a_hot_spot_has_the_volume_of_its_isodose() -> None:
     ball = Sphere(radius_mm=8 * float(np.sqrt(2 * np.log(2))))
     roi = Box(centre_mm=CENTRE, size_mm=(30, 30, 30)).roi("box", spacing_mm=1)
 
-    dvh = compute_dvh(roi, sampled(field, 1.0))
+    dvh = dvh_of(roi, sampled(field, 1.0))
 
     # Trilinear dose on a 1 mm grid lies below a peak by step^2 / 8 times the curvature along
     # each axis: 0.02 mm of radius here.
@@ -259,7 +259,7 @@ def test_half_a_voxel_of_shift_changes_nothing() -> None:
     field = linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=AT_ORIGIN_GY)
 
     found = [
-        doses_gy(compute_dvh(roi, sampled(field, 2.5, low_mm=low_mm)))
+        doses_gy(dvh_of(roi, sampled(field, 2.5, low_mm=low_mm)))
         for low_mm in (-30, -31.25)
     ]
 
@@ -276,7 +276,7 @@ def test_uneven_grids_are_read_where_they_are(axis: Axis) -> None:
     even_mm = even_axis(-30, 40, 2.0)
     axes = [uneven_mm if name == axis else even_mm for name in "xyz"]
 
-    dvh = compute_dvh(solid.roi("box", spacing_mm=3), field.sampled(*axes))
+    dvh = dvh_of(solid.roi("box", spacing_mm=3), field.sampled(*axes))
 
     # A layer may hold two steps of the grid, whose gradients differ by rounding only.
     assert doses_gy(dvh) == pytest.approx(true_doses_gy(solid, axis), abs=BIN_GY / 4)
@@ -287,7 +287,7 @@ def test_uneven_grids_are_read_where_they_are(axis: Axis) -> None:
 
 @pytest.mark.parametrize("dose_gy", [0.0, 1e-6, 50.0])
 def test_a_uniform_dose_is_every_metric(dose_gy: float) -> None:
-    dvh = compute_dvh(PRISMS["tube"].roi("ring", spacing_mm=2), uniform(dose_gy))
+    dvh = dvh_of(PRISMS["tube"].roi("ring", spacing_mm=2), uniform(dose_gy))
 
     assert (dvh.min_gy, dvh.max_gy) == pytest.approx((dose_gy, dose_gy), rel=1e-12)
     assert dvh.mean_gy == pytest.approx(dose_gy, rel=1e-12)
@@ -302,7 +302,7 @@ def test_a_volume_at_just_the_maximum_receives_at_least_that_dose() -> None:
     plateau = DoseField(lambda x_mm, _y, _z: np.minimum(50.0, 50 + x_mm))
     roi = Box(size_mm=(20, 10, 10)).roi("ptv", spacing_mm=2)
 
-    dvh = compute_dvh(roi, plateau.sampled(step_mm, step_mm, step_mm))
+    dvh = dvh_of(roi, plateau.sampled(step_mm, step_mm, step_mm))
 
     # Half of the box, but for the cells at the kink: 0.4 mm wide, of 20 mm.
     assert dvh.volume_at_dose_percent(50) == pytest.approx(50, abs=2.1)
@@ -316,7 +316,7 @@ def test_a_volume_at_just_the_maximum_receives_at_least_that_dose() -> None:
 def test_extremes_are_those_of_the_surface(
     name: str, half_mm: tuple[float, float, float], axis: Axis
 ) -> None:
-    dvh = compute_dvh(PRISMS[name].roi(name, spacing_mm=2), rising(axis))
+    dvh = dvh_of(PRISMS[name].roi(name, spacing_mm=2), rising(axis))
     half_gy, middle_gy = half_mm["xyz".index(axis)], AT_ORIGIN_GY + MIDDLE[axis]
 
     # Corners of a 360-gon lie 0.0003 mm outside the circle of its area.
@@ -331,7 +331,7 @@ def test_a_hot_grid_point_just_inside_the_wall_is_the_maximum(offset_mm: float) 
     dose_gy[10, 10, 15] = 60.0  # at x = 10, y = z = 0
     roi = Box(size_mm=(20 + 2 * offset_mm, 20, 20)).roi("box", spacing_mm=2)
 
-    dvh = compute_dvh(
+    dvh = dvh_of(
         roi, DoseGrid(dose_gy=dose_gy, x_mm=axis_mm, y_mm=axis_mm, z_mm=axis_mm)
     )
 
@@ -344,7 +344,7 @@ def test_a_cold_grid_point_in_a_hole_is_not_the_minimum() -> None:
     dose_gy[:, 10, 10] = 0.0
     roi = Tube(radius_mm=8, hole_radius_mm=4, length_mm=20).roi("ring", spacing_mm=2)
 
-    dvh = compute_dvh(
+    dvh = dvh_of(
         roi, DoseGrid(dose_gy=dose_gy, x_mm=axis_mm, y_mm=axis_mm, z_mm=axis_mm)
     )
 
@@ -367,7 +367,7 @@ def test_one_voxel_of_a_million_gray_makes_no_big_array() -> None:
     roi, dose = PRISMS["box"].roi("box", spacing_mm=2), with_hot_voxel(1e6)
 
     tracemalloc.start()
-    dvh = compute_dvh(roi, dose)
+    dvh = dvh_of(roi, dose)
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
@@ -385,8 +385,8 @@ def test_one_hot_voxel_leaves_the_metrics_of_the_bulk_alone(hot_gy: float) -> No
     roi = PRISMS["box"].roi("box", spacing_mm=2)
 
     hot, without = (
-        compute_dvh(roi, with_hot_voxel(hot_gy)),
-        compute_dvh(roi, rising("z")),
+        dvh_of(roi, with_hot_voxel(hot_gy)),
+        dvh_of(roi, rising("z")),
     )
 
     for percent in (95, 50):
@@ -406,7 +406,7 @@ def test_a_body_of_15_litres_takes_little_memory() -> None:
     dose = field.sampled(axis_mm, axis_mm, even_axis(-110, 110, 2.0))
 
     tracemalloc.start()
-    dvh = compute_dvh(body, dose)
+    dvh = dvh_of(body, dose)
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
@@ -426,7 +426,7 @@ def test_small_pieces_far_apart_take_little_memory() -> None:
     )
 
     tracemalloc.start()
-    dvh = compute_dvh(ROI(name="two", contours=tuple(contours)), dose)
+    dvh = dvh_of(ROI(name="two", contours=tuple(contours)), dose)
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
@@ -450,7 +450,7 @@ def test_a_sheet_thinner_than_a_voxel_has_its_own_dvh(
     sheet = Box(centre_mm=CENTRE, size_mm=(size_mm["x"], size_mm["y"], size_mm["z"]))
     spacing_mm = width_mm if axis == "z" else 2.0
 
-    dvh = compute_dvh(sheet.roi("sheet", spacing_mm=spacing_mm), rising(axis, 3.0))
+    dvh = dvh_of(sheet.roi("sheet", spacing_mm=spacing_mm), rising(axis, 3.0))
 
     assert dvh.volume_cc == pytest.approx(sheet.volume_cc, rel=1e-9)
     for percent in (98, 50, 2):
@@ -463,7 +463,7 @@ def test_a_sheet_thinner_than_a_voxel_has_its_own_dvh(
 def test_an_roi_within_one_voxel_has_a_dvh() -> None:
     tiny = Box(centre_mm=CENTRE, size_mm=(0.5, 0.5, 0.6))
 
-    dvh = compute_dvh(tiny.roi("tiny", spacing_mm=0.3), rising("x", 3.0))
+    dvh = dvh_of(tiny.roi("tiny", spacing_mm=0.3), rising("x", 3.0))
 
     assert dvh.volume_cc == pytest.approx(0.00015, rel=1e-9)
     assert dvh.dose_at_percent_gy(50) == pytest.approx(
@@ -480,7 +480,7 @@ def test_a_contour_on_voxel_edges_has_a_dvh() -> None:
     for shift_mm in (0.0, 1.0):  # on grid points, and on the faces between them
         box = Box(centre_mm=(shift_mm, shift_mm, shift_mm), size_mm=(4, 4, 4))
 
-        dvh = compute_dvh(box.roi("box", spacing_mm=2), dose)
+        dvh = dvh_of(box.roi("box", spacing_mm=2), dose)
 
         assert dvh.volume_cc_at_dose[0] == pytest.approx(0.064, rel=1e-12)
         assert dvh.dose_at_percent_gy(50) == pytest.approx(40 + shift_mm, abs=0.001)
@@ -492,7 +492,7 @@ def test_doses_of_a_small_roi_fall_from_d96_to_d100(radius_mm: float) -> None:
     small = Sphere(centre_mm=CENTRE, radius_mm=radius_mm)
     assert small.volume_cc < 0.5
 
-    dvh = compute_dvh(small.roi("small", spacing_mm=1), rising("z", 2.5))
+    dvh = dvh_of(small.roi("small", spacing_mm=1), rising("z", 2.5))
     found = [
         dvh.dose_at_percent_gy(percent) or 0.0 for percent in np.arange(90, 100.01, 0.5)
     ]
@@ -507,16 +507,14 @@ def test_doses_of_a_small_roi_fall_from_d96_to_d100(radius_mm: float) -> None:
 
 def test_an_roi_smaller_than_the_asked_volume_has_no_dose_there() -> None:
     """1.5 cc at a uniform 50 Gy: D2cc is not 0 Gy, it is not known."""
-    dvh = compute_dvh(
-        Box(size_mm=(10, 10, 15)).roi("organ", spacing_mm=3), uniform(50.0)
-    )
+    dvh = dvh_of(Box(size_mm=(10, 10, 15)).roi("organ", spacing_mm=3), uniform(50.0))
 
     assert dvh.dose_at_volume_gy(2.0) is None
     assert dvh.dose_at_volume_gy(1.5) == pytest.approx(50, rel=1e-12)
 
 
 def test_a_dose_asked_of_no_volume_is_an_error() -> None:
-    dvh = compute_dvh(PRISMS["box"].roi("box", spacing_mm=2), uniform(50.0))
+    dvh = dvh_of(PRISMS["box"].roi("box", spacing_mm=2), uniform(50.0))
 
     with pytest.raises(ValueError, match="volume_cc must be positive, got 0"):
         dvh.dose_at_volume_gy(0)
@@ -527,15 +525,27 @@ def test_a_dose_asked_of_no_volume_is_an_error() -> None:
 @pytest.mark.parametrize("roi", [ROI(name="none"), ROI(name="dot", contours=(
     Contour(points_mm=np.zeros((1, 2)), z_mm=0.0),))], ids=lambda roi: roi.name)  # fmt: skip
 def test_an_roi_without_volume_has_no_dvh(roi: ROI) -> None:
-    dvh = compute_dvh(roi, uniform(50.0))
+    found = compute_dvh(roi, uniform(50.0))
 
-    assert (dvh.volume_cc, dvh.min_gy, dvh.max_gy, dvh.mean_gy) == (None,) * 4
-    assert dvh.dose_gy.size == 0
-    assert not dvh.is_complete
-    assert dvh.dose_at_percent_gy(95) is None
-    assert dvh.volume_at_dose_cc(0.0) is None
-    assert dvh.volume_at_dose_percent(0.0) is None
-    assert dvh.dose_inside_gy(0.035) is None
+    assert isinstance(found, NothingDrawn)
+    assert str(found.reason) == "the ROI has no closed contours"
+    assert (found.volume_cc, found.volume_outside_cc) == (None, None)
+    assert answers_of(found) == NO_ANSWERS
+    assert not found.is_complete
+
+
+NO_ANSWERS = (None,) * 5
+
+
+def answers_of(found: DVHResult) -> tuple[float | None, ...]:
+    """Return what may be asked of an ROI, whether it has a DVH or not."""
+    return (
+        found.dose_at_volume_gy(0.035),
+        found.dose_inside_gy(0.035),
+        found.dose_at_percent_gy(95),
+        found.volume_at_dose_cc(0.0),
+        found.volume_at_dose_percent(0.0),
+    )
 
 
 def grid_to(x_mm: float, axis: Axis = "x") -> DoseGrid:
@@ -550,7 +560,7 @@ def test_an_roi_that_leaves_the_grid_keeps_its_volume(beyond_mm: float) -> None:
     """What is outside and what is inside are the whole."""
     solid = PRISMS["cylinder"]
     edge_mm = CENTRE[0] + beyond_mm
-    dvh = compute_dvh(solid.roi("cord", spacing_mm=2), grid_to(edge_mm))
+    dvh = dvh_of(solid.roi("cord", spacing_mm=2), grid_to(edge_mm))
 
     assert dvh.volume_cc == pytest.approx(solid.volume_cc, rel=1e-12)
     # Only where contour and grid border meet in one cell is its part outside estimated.
@@ -567,7 +577,7 @@ def test_an_roi_that_leaves_the_grid_along_z_tells_its_part_outside() -> None:
     axis_mm = even_axis(-30, 40, 2.0)
     field = linear_dose(gradient_gy_per_mm=1, axis="z")
     dose = field.sampled(axis_mm, axis_mm, even_axis(-30, 19.3, 1.7))
-    dvh = compute_dvh(solid.roi("cord", spacing_mm=3), dose)
+    dvh = dvh_of(solid.roi("cord", spacing_mm=3), dose)
 
     truth_cc = solid.volume_beyond_cc("z", float(dose.z_mm[-1]))
     assert dvh.volume_outside_cc == pytest.approx(truth_cc, rel=1e-9)
@@ -576,7 +586,7 @@ def test_an_roi_that_leaves_the_grid_along_z_tells_its_part_outside() -> None:
 def test_an_roi_that_leaves_the_grid_has_only_a_lower_bound_of_dose() -> None:
     """The hottest part is outside: what is inside cannot be the answer, but bounds it."""
     solid = PRISMS["cylinder"]
-    dvh = compute_dvh(solid.roi("cord", spacing_mm=2), grid_to(CENTRE[0]))
+    dvh = dvh_of(solid.roi("cord", spacing_mm=2), grid_to(CENTRE[0]))
 
     assert not dvh.is_complete
     assert dvh.dose_at_volume_gy(0.035) is None
@@ -593,7 +603,7 @@ def test_a_little_outside_is_outside() -> None:
     """A hundredth of a millimetre of skin beyond the grid is no rounding."""
     solid = Box(size_mm=(20, 20, 20))
 
-    dvh = compute_dvh(solid.roi("box", spacing_mm=2), grid_to(9.99))
+    dvh = dvh_of(solid.roi("box", spacing_mm=2), grid_to(9.99))
 
     assert dvh.volume_outside_cc == pytest.approx(0.004, rel=0.05)
     assert dvh.dose_at_percent_gy(95) is None
@@ -602,7 +612,7 @@ def test_a_little_outside_is_outside() -> None:
 def test_an_roi_up_to_the_last_grid_point_is_inside() -> None:
     solid = Box(size_mm=(20, 20, 20))
 
-    dvh = compute_dvh(solid.roi("box", spacing_mm=2), grid_to(10.0))
+    dvh = dvh_of(solid.roi("box", spacing_mm=2), grid_to(10.0))
 
     assert dvh.volume_outside_cc == 0
     assert dvh.dose_at_percent_gy(100) == pytest.approx(AT_ORIGIN_GY - 10, abs=1e-9)
@@ -614,13 +624,25 @@ def test_an_roi_wholly_outside_has_a_volume_and_no_dose(axis: int) -> None:
     centre_mm[axis] = 500.0
     solid = Sphere(centre_mm=(centre_mm[0], centre_mm[1], centre_mm[2]), radius_mm=10)
 
-    dvh = compute_dvh(solid.roi("far", spacing_mm=2), rising("x"))
+    found = compute_dvh(solid.roi("far", spacing_mm=2), rising("x"))
 
-    assert dvh.volume_cc == dvh.volume_outside_cc
-    assert dvh.volume_cc == pytest.approx(solid.volume_cc, rel=0.01)
-    assert (dvh.min_gy, dvh.max_gy, dvh.mean_gy) == (None, None, None)
-    assert dvh.dose_at_percent_gy(95) is None
-    assert dvh.dose_inside_gy(0.035) is None
+    assert isinstance(found, NoDose)
+    assert found.volume_cc == found.volume_outside_cc
+    assert found.volume_cc == pytest.approx(solid.volume_cc, rel=0.01)
+    assert answers_of(found) == NO_ANSWERS
+    assert not found.is_complete
+
+
+def test_an_roi_outside_as_if_it_had_one_dose_has_a_dvh() -> None:
+    far = Box(size_mm=(10, 10, 10), centre_mm=(500, 0, 0)).roi("far", spacing_mm=2)
+    found = compute_dvh(far, rising("x"))
+    assert isinstance(found, NoDose)
+
+    dvh = found.with_outside_at(12.0)
+
+    assert (dvh.min_gy, dvh.mean_gy, dvh.max_gy) == (12.0, 12.0, 12.0)
+    assert dvh.volume_at_dose_cc(12.0) == pytest.approx(1.0)
+    assert dvh.volume_at_dose_cc(12.01) == 0.0
 
 
 def test_a_grid_inside_an_roi_knows_its_part() -> None:
@@ -629,7 +651,7 @@ def test_a_grid_inside_an_roi_knows_its_part() -> None:
         axis_mm, axis_mm, axis_mm
     )
 
-    dvh = compute_dvh(Box(size_mm=(60, 60, 60)).roi("body", spacing_mm=3), dose)
+    dvh = dvh_of(Box(size_mm=(60, 60, 60)).roi("body", spacing_mm=3), dose)
 
     assert (dvh.min_gy, dvh.max_gy) == (30, 50)
     assert dvh.volume_cc_at_dose[0] == pytest.approx(8, rel=1e-9)
@@ -640,14 +662,14 @@ def test_a_grid_inside_an_roi_knows_its_part() -> None:
 
 
 def test_the_curve_cannot_be_written_to() -> None:
-    dvh = compute_dvh(PRISMS["box"].roi("box", spacing_mm=2), rising("x"))
+    dvh = dvh_of(PRISMS["box"].roi("box", spacing_mm=2), rising("x"))
 
     assert not dvh.dose_gy.flags.writeable
     assert not dvh.volume_cc_at_dose.flags.writeable
 
 
 def test_beyond_the_curve_lies_all_or_nothing() -> None:
-    dvh = compute_dvh(PRISMS["box"].roi("box", spacing_mm=2), rising("x"))
+    dvh = dvh_of(PRISMS["box"].roi("box", spacing_mm=2), rising("x"))
 
     assert dvh.volume_at_dose_percent(0.0) == pytest.approx(100, rel=1e-12)
     assert dvh.volume_at_dose_percent(500.0) == 0
@@ -658,7 +680,7 @@ def test_gaps_and_notes_of_the_contours_are_handed_on() -> None:
     roi = Cylinder(radius_mm=5, length_mm=20).roi("cord", spacing_mm=2)
     broken = replace(roi, contours=roi.contours[:4] + roi.contours[5:])
 
-    dvh = compute_dvh(broken, rising("x"))
+    dvh = dvh_of(broken, rising("x"))
 
     assert [gap.missing for gap in dvh.gaps] == [1]
     assert [str(note) for note in dvh.notes] == [
@@ -673,9 +695,8 @@ def test_an_roi_that_touches_the_grid_from_outside_has_volume_and_no_dose(
     roi = box("outside", (-6, -6, 48), (6, 6, 60))
     dose = dose_grid(lambda x, y, z: 20 + slope * (x + y + z))
 
-    dvh = compute_dvh(roi, dose)
+    found = compute_dvh(roi, dose)
 
-    assert dvh.volume_cc == pytest.approx(1.728)
-    assert dvh.volume_outside_cc == dvh.volume_cc
-    assert dvh.max_gy is None
-    assert dvh.dose_at_volume_gy(0.035) is None
+    assert isinstance(found, NoDose)
+    assert found.volume_cc == pytest.approx(1.728)
+    assert answers_of(found) == NO_ANSWERS

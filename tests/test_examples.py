@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sbrtcheck import compute_band, compute_dvh, load_case
+from builders import dvh_of
+from sbrtcheck import compute_band, load_case
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "sample_dicom"
@@ -40,7 +41,7 @@ def test_dvhs_of_a_folder_are_those_of_the_library(tmp_path: Path) -> None:
     with (tmp_path / "curves.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["roi"] == "SpinalCord"]
     case = load_case(PASS_PLAN)
-    dvh = compute_dvh(case.structure_set.roi("SpinalCord"), case.dose)
+    dvh = dvh_of(case.structure_set.roi("SpinalCord"), case.dose)
     assert [float(row["dose_gy"]) for row in rows] == dvh.dose_gy.tolist()
     assert [float(row["volume_cc"]) for row in rows] == dvh.volume_cc_at_dose.tolist()
 
@@ -81,9 +82,9 @@ def test_eqd2_of_a_course_is_that_on_paper_and_the_sum_is_no_less() -> None:
 
     told = [float(line.split()[-2]) for line in done.stdout.splitlines()]
     case = load_case(first)
-    near_gy = compute_dvh(
-        case.structure_set.roi("SpinalCord"), case.dose
-    ).dose_at_volume_gy(0.035)
+    near_gy = dvh_of(case.structure_set.roi("SpinalCord"), case.dose).dose_at_volume_gy(
+        0.035
+    )
     assert near_gy is not None
     # EQD2 is convex in dose: read between grid points it is a little more than that of the dose.
     on_paper = near_gy * (near_gy / 5 + 2) / 4

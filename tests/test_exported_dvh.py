@@ -287,17 +287,31 @@ def test_dicompyler_core_answers_what_we_answer(lowest_gy: float) -> None:
     assert other.max == pytest.approx(GY)
 
 
-def test_an_roi_without_dose_has_nothing_to_hand_over() -> None:
-    empty = DVH(
-        roi_name="cord",
-        volume_cc=1.0,
-        volume_outside_cc=1.0,
-        dose_gy=np.empty(0),
-        volume_cc_at_dose=np.empty(0),
-        min_gy=None,
-        max_gy=None,
-        mean_gy=None,
-    )
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            {"dose_gy": np.empty(0), "volume_cc_at_dose": np.empty(0)},
+            "at least one dose",
+        ),
+        ({"dose_gy": np.zeros(3)}, "one volume for each dose"),
+        ({"volume_cc": 0.0}, "an ROI with a volume"),
+    ],
+)
+def test_a_dvh_without_volume_or_dose_cannot_be_made(
+    change: dict[str, object], why: str
+) -> None:
+    whole: dict[str, object] = {
+        "roi_name": "cord",
+        "volume_cc": 1.0,
+        "volume_outside_cc": 0.0,
+        "dose_gy": np.array([10.0, 20.0]),
+        "volume_cc_at_dose": np.array([1.0, 0.0]),
+        "min_gy": 10.0,
+        "max_gy": 20.0,
+        "mean_gy": 15.0,
+    }
 
-    with pytest.raises(ValueError, match="no dose is known in 'cord'"):
-        empty.to_dicompyler()
+    assert DVH(**whole).volume_at_dose_cc(15) == 0.5  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=why):
+        DVH(**(whole | change))  # type: ignore[arg-type]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbrtcheck.dvh import DVH, compute_dvh
+from builders import dvh_of
+from sbrtcheck.dvh import DVH, DVHResult, compute_dvh
 from sbrtcheck.dvh.beyond import Bound
 from sbrtcheck.dvh.isodose import Isodose, IsodoseVolume
 from sbrtcheck.errors import MetricError, SbrtCheckError
@@ -36,12 +37,12 @@ def rising(high_mm: float = 20.0) -> DoseGrid:
 
 def box(*, high_mm: float = 20.0) -> DVH:
     """Return the DVH of a box of 2 cc, from 30 to 50 Gy in `rising`."""
-    return compute_dvh(
-        Box(size_mm=(20, 10, 10)).roi("box", spacing_mm=2), rising(high_mm)
-    )
+    return dvh_of(Box(size_mm=(20, 10, 10)).roi("box", spacing_mm=2), rising(high_mm))
 
 
-def answer(text: str, dvh: DVH | None = None, *, rx: Prescription | None = RX) -> Value:
+def answer(
+    text: str, dvh: DVHResult | None = None, *, rx: Prescription | None = RX
+) -> Value:
     dosimetry = Dosimetry(dvhs={"cord": dvh or box()}, prescription=rx)
     return evaluate(parse_metric(text), "cord", dosimetry)
 
@@ -416,7 +417,7 @@ def test_near_maxima_are_those_inside_the_grid_and_volumes_lie_between_their_bou
 
 def test_a_sliver_of_rounding_outside_the_grid_costs_no_answer() -> None:
     """The part outside is 1e-13 of the box."""
-    dvh = compute_dvh(
+    dvh = dvh_of(
         Box(size_mm=(20, 10, 10)).roi("box", spacing_mm=2),
         replace(rising(), x_mm=np.linspace(-20, 10 - 1e-12, 21)),
     )
@@ -612,7 +613,7 @@ def uniform(gy: float) -> DVH:
     axis_mm = even_axis(-20, 20, 2.0)
     dose_gy = np.full((axis_mm.size,) * 3, gy)
     dose = DoseGrid(dose_gy=dose_gy, x_mm=axis_mm, y_mm=axis_mm, z_mm=axis_mm)
-    return compute_dvh(Box(size_mm=(10, 10, 10)).roi("box", spacing_mm=2), dose)
+    return dvh_of(Box(size_mm=(10, 10, 10)).roi("box", spacing_mm=2), dose)
 
 
 def course(fractions: int) -> Prescription:
@@ -694,7 +695,7 @@ def indexed(
     text: str,
     full_cc: float | None = 1.6,
     half_cc: float | None = 6.4,
-    dvh: DVH | None = None,
+    dvh: DVHResult | None = None,
 ) -> Value:
     isodose = Isodose(
         full=IsodoseVolume(dose_gy=40, volume_cc=full_cc, reason=Text("no full")),

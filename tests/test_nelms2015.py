@@ -10,8 +10,9 @@ import numpy as np
 import openpyxl
 import pytest
 
+from builders import dvh_of
 from sbrtcheck.dicom import load_dose, load_structure_set
-from sbrtcheck.dvh import DVH, compute_dvh
+from sbrtcheck.dvh import DVH
 from sbrtcheck.model import FloatArray
 
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "nelms2015"
@@ -71,7 +72,7 @@ def errors_percent() -> dict[str, FloatArray]:
             continue
         if name not in rois:
             rois[name] = load_structure_set(FOLDER / f"structures/{name}.dcm").rois[1]
-        found.append(answers(compute_dvh(rois[name], doses[gradient, int(voxel_mm)])))
+        found.append(answers(dvh_of(rois[name], doses[gradient, int(voxel_mm)])))
         truth.append([row[column] for column in TRUTH_COLUMNS.values()])
     true = np.array(truth, dtype=float)
     true[:, 1:] /= 100  # cGy

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from builders import dvh_of
 from sbrtcheck import (
     DVH,
     DoseGrid,
@@ -31,7 +32,7 @@ def dose() -> DoseGrid:
 
 
 def cube(name: str = "cube") -> DVH:
-    return compute_dvh(Box(size_mm=(10, 10, 10)).roi(name, spacing_mm=2), dose())
+    return dvh_of(Box(size_mm=(10, 10, 10)).roi(name, spacing_mm=2), dose())
 
 
 def test_columns_have_one_length_and_the_curve_of_each_roi() -> None:

@@ -10,8 +10,8 @@ import jsonschema
 import numpy as np
 import pytest
 
-from builders import box, cylinder, linear_dose, plan, structure_set, write_case
-from sbrtcheck import DVH, Case, Declared, compute_dvh, load_case, load_protocol
+from builders import box, cylinder, dvh_of, linear_dose, plan, structure_set, write_case
+from sbrtcheck import DVH, Case, Declared, load_case, load_protocol
 from sbrtcheck.contours import build_region
 from sbrtcheck.dicom.write import save_dose, save_plan, save_structure_set
 from sbrtcheck.model import ROI, Contour, DoseGrid, DoseReference, Prescription, Text
@@ -234,8 +234,8 @@ def test_a_shift_equals_contours_that_were_exported_with_it(
     for roi, moved in zip(
         planned.structure_set.rois, exported.structure_set.rois, strict=True
     ):
-        ours = compute_dvh(roi, shifted(planned.dose, pose))
-        assert_same(ours, compute_dvh(moved, exported.dose), within=1e-6)
+        ours = dvh_of(roi, shifted(planned.dose, pose))
+        assert_same(ours, dvh_of(moved, exported.dose), within=1e-6)
 
 
 def test_a_shift_equals_a_dose_that_was_exported_the_other_way(
@@ -248,8 +248,8 @@ def test_a_shift_equals_a_dose_that_was_exported_the_other_way(
     exported = reexported(sample, tmp_path / "shifted", dose=(-x, -y, -z))
 
     for roi in planned.structure_set.rois:
-        ours = compute_dvh(roi, shifted(planned.dose, pose))
-        assert_same(ours, compute_dvh(roi, exported.dose), within=1e-5)
+        ours = dvh_of(roi, shifted(planned.dose, pose))
+        assert_same(ours, dvh_of(roi, exported.dose), within=1e-5)
 
 
 def test_answers_are_those_of_the_exported_files(sample: Case, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_answers_are_those_of_the_exported_files(sample: Case, tmp_path: Path) -
     assert worst.pose == shift(3, 0, -1, 0)
     exported = reexported(sample, tmp_path / "shifted", contours=(0, -3, 0))
 
-    dvh = compute_dvh(exported.structure_set.roi("SpinalCord"), exported.dose)
+    dvh = dvh_of(exported.structure_set.roi("SpinalCord"), exported.dose)
 
     # The sample's dose was written with 16 bits, 0.0003 Gy half a step; here it has 32.
     assert worst.value == pytest.approx(dvh.dose_at_volume_gy(0.035), abs=1e-6)
@@ -282,7 +282,7 @@ def test_screening_finds_what_whole_dvhs_of_all_directions_find(sample: Case) ->
 
 def turned_dvh(roi: ROI, dose: DoseGrid, pose: Rotation) -> DVH:
     reach = Reach(build_region(roi))
-    return compute_dvh(roi, turned(dose, pose, reach.low_mm, reach.high_mm))
+    return dvh_of(roi, turned(dose, pose, reach.low_mm, reach.high_mm))
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
@@ -307,7 +307,7 @@ def test_a_rotation_by_nothing_is_the_plan(sample: Case, axis: Axis) -> None:
     dvh = turned_dvh(roi, sample.dose, pose)
 
     # A finer grid has finer sub-cells.
-    planned = compute_dvh(roi, sample.dose)
+    planned = dvh_of(roi, sample.dose)
     assert dvh.max_gy == pytest.approx(planned.max_gy, abs=1e-3)
     assert dvh.dose_at_volume_gy(0.035) == pytest.approx(
         planned.dose_at_volume_gy(0.035), abs=0.01
@@ -320,7 +320,7 @@ def test_a_gaussian_dose_about_its_own_middle_stays(axis: Axis) -> None:
     grid = even_axis(-40, 40, 2)
     dose = gaussian_dose(max_gy=40, sigma_mm=12).sampled(grid, grid, grid)
     ball = Sphere(radius_mm=6, centre_mm=(9, 7, 5)).roi("cord", spacing_mm=2)
-    planned = compute_dvh(ball, dose)
+    planned = dvh_of(ball, dose)
 
     for angle_deg in (2.0, -2.0):
         dvh = turned_dvh(
@@ -355,7 +355,7 @@ def test_a_turned_dose_equals_turned_rings(
             )
             for c in roi.contours
         )
-        truth = answer(compute_dvh(replace(roi, contours=rings), sample.dose))
+        truth = answer(dvh_of(replace(roi, contours=rings), sample.dose))
 
         assert answer(turned_dvh(roi, sample.dose, pose)) == pytest.approx(
             truth, abs=within

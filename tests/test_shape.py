@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import shapely
 
+from builders import dvh_of
 from sbrtcheck.contours import Region, build_region, closing_ends, shaped
 from sbrtcheck.contours.areas import mean_area, parabolas
-from sbrtcheck.dvh import compute_dvh
 from sbrtcheck.model import ROI, Contour, Convention, DoseGrid
 from sbrtcheck.phantoms import (
     Box,
@@ -83,7 +83,7 @@ def test_a_prism_is_the_same_solid_in_both_conventions(solid: Solid) -> None:
     """Half-slice caps, no change between planes."""
     roi = solid.roi("prism", spacing_mm=2)
 
-    dvhs = [compute_dvh(roi, RISING, convention=c) for c in (Convention(), SHAPE)]
+    dvhs = [dvh_of(roi, RISING, convention=c) for c in (Convention(), SHAPE)]
 
     assert dvhs[0].volume_cc == pytest.approx(dvhs[1].volume_cc, rel=1e-9)
     assert dvhs[0].dose_at_percent_gy(95) == pytest.approx(
@@ -164,7 +164,7 @@ def test_without_end_caps_a_piece_ends_at_its_planes() -> None:
     roi = Box(size_mm=(10, 10, 20)).roi("box", spacing_mm=2)
 
     dvhs = [
-        compute_dvh(
+        dvh_of(
             roi, RISING, convention=Convention(end_caps="none", between_planes=between)
         )
         for between in ("slab", "shape")
@@ -181,7 +181,7 @@ def test_without_end_caps_a_single_plane_keeps_its_thickness() -> None:
         plane_spacing_mm=2.0,
     )
 
-    dvh = compute_dvh(roi, RISING, convention=Convention(end_caps="none"))
+    dvh = dvh_of(roi, RISING, convention=Convention(end_caps="none"))
 
     assert dvh.volume_cc == pytest.approx(0.2)
 
@@ -191,7 +191,7 @@ def test_gaps_can_be_left_empty() -> None:
     without = replace(roi, contours=tuple(c for c in roi.contours if abs(c.z_mm) > 2))
 
     filled, empty = (
-        compute_dvh(without, RISING, convention=Convention(fill_gaps=fill))
+        dvh_of(without, RISING, convention=Convention(fill_gaps=fill))
         for fill in (True, False)
     )
 
@@ -214,7 +214,7 @@ def test_the_start_of_a_ring_does_not_matter_to_its_shape(turned: int) -> None:
     )
 
     one, other = (
-        compute_dvh(r, RISING, convention=SHAPE)
+        dvh_of(r, RISING, convention=SHAPE)
         for r in (roi, replace(roi, contours=rolled))
     )
 
@@ -233,8 +233,8 @@ def test_the_shape_of_a_mirrored_roi_is_mirrored() -> None:
     field = linear_dose(gradient_gy_per_mm=0.5, axis="x", at_origin_gy=30)
     back = linear_dose(gradient_gy_per_mm=-0.5, axis="x", at_origin_gy=30)
 
-    one = compute_dvh(roi, field.sampled(AXIS, AXIS, AXIS), convention=SHAPE)
-    other = compute_dvh(
+    one = dvh_of(roi, field.sampled(AXIS, AXIS, AXIS), convention=SHAPE)
+    other = dvh_of(
         replace(roi, contours=mirrored),
         back.sampled(AXIS, AXIS, AXIS),
         convention=SHAPE,
@@ -251,9 +251,7 @@ def test_a_shape_stays_on_a_grid_that_ends_where_it_does() -> None:
     axis = even_axis(-10, 10, 1.0)
     dose = DoseGrid(dose_gy=np.full((21, 21, 21), 5.0), x_mm=axis, y_mm=axis, z_mm=axis)
 
-    dvh = compute_dvh(
-        solid.roi("s", spacing_mm=2, phase_mm=0.4), dose, convention=SHAPE
-    )
+    dvh = dvh_of(solid.roi("s", spacing_mm=2, phase_mm=0.4), dose, convention=SHAPE)
 
     assert dvh.volume_outside_cc < 1e-3 * solid.volume_cc
 

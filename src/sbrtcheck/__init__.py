@@ -19,9 +19,12 @@ _HOMES = {
     "Convention": "model",
     "Declared": "model",
     "DoseGrid": "model",
+    "DVHResult": "dvh",
     "Finding": "checks.verdict",
     "Metric": "protocol.metric",
     "MetricError": "errors",
+    "NoDose": "dvh",
+    "NothingDrawn": "dvh",
     "Outcome": "checks.verdict",
     "Protocol": "protocol.rules",
     "ProtocolError": "errors",
@@ -42,7 +45,10 @@ _HOMES = {
     "evaluate_metric": "protocol.evaluate",
     "grown": "contours",
     "load_case": "dossier",
+    "load_dose": "dicom",
+    "load_plan": "dicom",
     "load_protocol": "protocol.load",
+    "load_structure_set": "dicom",
     "metric_records": "report.records",
     "parse_metric": "protocol.metric",
     "sum_doses": "model",
@@ -59,11 +65,17 @@ if TYPE_CHECKING:
     from sbrtcheck.checks.verdict import Outcome as Outcome
     from sbrtcheck.checks.verdict import Verdict as Verdict
     from sbrtcheck.contours import grown as grown
+    from sbrtcheck.dicom import load_dose as load_dose
+    from sbrtcheck.dicom import load_plan as load_plan
+    from sbrtcheck.dicom import load_structure_set as load_structure_set
     from sbrtcheck.dossier import Case as Case
     from sbrtcheck.dossier import case_from_arrays as case_from_arrays
     from sbrtcheck.dossier import load_case as load_case
     from sbrtcheck.dvh import DVH as DVH
     from sbrtcheck.dvh import Band as Band
+    from sbrtcheck.dvh import DVHResult as DVHResult
+    from sbrtcheck.dvh import NoDose as NoDose
+    from sbrtcheck.dvh import NothingDrawn as NothingDrawn
     from sbrtcheck.dvh import compute_band as compute_band
     from sbrtcheck.dvh import compute_dvh as compute_dvh
     from sbrtcheck.errors import CaseError as CaseError

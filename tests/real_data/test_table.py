@@ -12,11 +12,11 @@ import numpy as np
 import pydicom
 import pytest
 
+from builders import dvh_of
 from sbrtcheck import (
     Outcome,
     SbrtCheckError,
     check,
-    compute_dvh,
     load_case,
     load_protocol,
 )
@@ -146,7 +146,7 @@ def test_the_curves_of_the_prostate_plan_are_eclipses(
         [[float(row[at]), float(row[at + 1])] for row in rows[1:] if row[at]]
     )
 
-    dvh = compute_dvh(structures.roi(roi), nrrd_dose(folder / "RTDOSE.nrrd"))
+    dvh = dvh_of(structures.roi(roi), nrrd_dose(folder / "RTDOSE.nrrd"))
 
     assert mean_difference_percent(dvh, curve[:, 0], curve[:, 1]) <= 0.05
 
@@ -169,7 +169,7 @@ def test_the_curves_of_the_breast_plan_are_eclipses(real_data: Path, roi: str) -
     )
     percent = 100 * np.clip(data[:, 1], 0, None) / data[0, 1]
 
-    dvh = compute_dvh(wanted, load_dose(folder / "rtdose.dcm"))
+    dvh = dvh_of(wanted, load_dose(folder / "rtdose.dcm"))
 
     assert mean_difference_percent(dvh, dose_gy, percent) <= 0.4
 

@@ -19,6 +19,7 @@ from sbrtcheck.checks.judge import gather, judge
 from sbrtcheck.dossier import Filed, Survey, case_of, dossier_of, read_files, where_of
 from sbrtcheck.dossier.link import RANKS, Dossier, Unreadable, two_contents
 from sbrtcheck.dossier.places import Place, Unread
+from sbrtcheck.dvh import DVH
 from sbrtcheck.errors import SbrtCheckError
 from sbrtcheck.model import CaseFacts, Declared, Patient, Text, approval_term
 from sbrtcheck.protocol.rules import Protocol
@@ -460,7 +461,7 @@ def _verdict(
 def _curves(evidence: "Evidence", voice: Voice) -> Iterator[dict[str, object]]:
     """Yield the DVH of each graded or reported structure, at even steps from 0 to its maximum."""
     for structure, dvh in evidence.dosimetry.dvhs.items():
-        if dvh.volume_cc is None or dvh.dose_gy.size == 0:
+        if not isinstance(dvh, DVH):
             continue
         steps = int(dvh.dose_gy[-1] / CURVE_STEP_GY) + 2
         volumes = [dvh.volume_inside_cc(step * CURVE_STEP_GY) for step in range(steps)]

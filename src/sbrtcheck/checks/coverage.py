@@ -11,7 +11,7 @@ from sbrtcheck.checks.rule import Outcome, Row, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.dvh import compute_band
 from sbrtcheck.model import Text
-from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
+from sbrtcheck.protocol.evaluate import evaluate_metric
 from sbrtcheck.protocol.metric import Metric, parse_metric
 from sbrtcheck.protocol.names import MatchedROI, target_of_same_level
 from sbrtcheck.protocol.rules import Basis, Coverage, Role
@@ -218,12 +218,7 @@ def _unclear(evidence: Evidence, match: MatchedROI) -> Finding:
     """Ask about an ROI that looks like a target and shares little with the judged ones."""
     metric = evidence.protocol.coverage.goal.constraint.metric
     band = compute_band(match.roi, evidence.case.dose)
-    dosimetry = Dosimetry(
-        dvhs={match.roi.name: band.nominal},
-        bands={match.roi.name: band},
-        prescription=evidence.reading.prescription,
-    )
-    median = evaluate(parse_metric("D50%"), match.roi.name, dosimetry).value
+    median = evaluate_metric("D50%", band).value
     message = Text("'{roi}' looks like a target that is not judged", roi=match.roi.name)
     if median is not None:
         message = Text(
@@ -247,9 +242,8 @@ def _unclear(evidence: Evidence, match: MatchedROI) -> Finding:
         subject=match.roi.name,
         roi=match.roi.name,
     )
-    return replace(
-        finding, metric=metric, value=evaluate(metric, match.roi.name, dosimetry)
-    )
+    value = evaluate_metric(metric, band, prescription=evidence.reading.prescription)
+    return replace(finding, metric=metric, value=value)
 
 
 # --- What is reported ---------------------------------------------------------------------------

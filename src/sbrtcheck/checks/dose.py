@@ -8,7 +8,7 @@ from sbrtcheck.checks.findings import answer, asked, not_asked
 from sbrtcheck.checks.read_neural import NEURAL_ROLES
 from sbrtcheck.checks.rule import Outcome, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
-from sbrtcheck.dvh import DVH
+from sbrtcheck.dvh import DVHResult, NothingDrawn
 from sbrtcheck.dvh.beyond import Bound
 from sbrtcheck.errors import UnsupportedError
 from sbrtcheck.model import Prescription, Text
@@ -229,9 +229,9 @@ def _counting_bound(
     return bound
 
 
-def _percent_outside(dvh: DVH) -> float:
-    if dvh.max_gy is None or dvh.volume_cc is None:
-        return 100.0
+def _percent_outside(dvh: DVHResult) -> float:
+    if isinstance(dvh, NothingDrawn):
+        return 0.0
     return 100 * dvh.volume_outside_cc / dvh.volume_cc
 
 

@@ -14,7 +14,7 @@ from sbrtcheck.checks.rule import Rule
 from sbrtcheck.checks.verdict import JudgedROI
 from sbrtcheck.contours import build_region, overlap_cc
 from sbrtcheck.dossier import Case
-from sbrtcheck.dvh import DVH, Band, add_dvhs, compute_band, compute_dvh
+from sbrtcheck.dvh import DVH, Band, DVHResult, add_dvhs, compute_band, compute_dvh
 from sbrtcheck.dvh.beyond import Bound, bound_beyond_gy
 from sbrtcheck.dvh.isodose import compute_isodoses
 from sbrtcheck.model import ROI, Declared, DoseGrid, Prescription, Text, Value
@@ -84,7 +84,7 @@ class Evidence:
             if pair[1].structure == structure and is_drawn(pair[1])
         )
 
-    def dvh(self, subject: str) -> DVH:
+    def dvh(self, subject: str) -> DVHResult:
         """Return the DVH of a subject: a target, a neural structure or what has limits."""
         return self.dosimetry.dvhs[subject]
 
@@ -264,7 +264,7 @@ def compute_dosimetry(
 
 def _bounds(
     asked: Sequence[Subject],
-    dvhs: Mapping[str, DVH],
+    dvhs: Mapping[str, DVHResult],
     doses: _Doses,
     protocol: Protocol,
     targets: Sequence[ROI],
@@ -322,26 +322,23 @@ def _with_isodoses(
     return replace(dosimetry, dvhs=dvhs, isodoses=by_subject), isodoses.notes
 
 
-def _union(targets: Mapping[str, ROI], dvhs: Mapping[str, DVH]) -> DVH | None:
+def _union(targets: Mapping[str, ROI], dvhs: Mapping[str, DVHResult]) -> DVH | None:
     """Return the DVH of all targets together; None where some overlap in part.
 
-    A target inside another adds nothing; targets apart add up.
+    A target inside another adds nothing; targets apart add up. Where no dose is known of one,
+    none is known of all.
     """
+    known = {name: dvhs[name] for name in targets}
+    with_dose = {name: dvh for name, dvh in known.items() if isinstance(dvh, DVH)}
+    if len(with_dose) < len(known):
+        return None
     regions = {name: build_region(roi) for name, roi in targets.items()}
-    volumes_cc = {name: region.volume_cc for name, region in regions.items()}
-    known_cc = {
-        name: volume for name, volume in volumes_cc.items() if volume is not None
-    }
     apart: list[str] = []
-    for name in sorted(known_cc, key=lambda name: -known_cc[name]):
-        shares = [
-            overlap_cc(regions[name], regions[other]) / known_cc[name]
-            for other in apart
-        ]
+    for name in sorted(with_dose, key=lambda name: -with_dose[name].volume_cc):
+        volume_cc = with_dose[name].volume_cc
+        shares = [overlap_cc(regions[name], regions[one]) / volume_cc for one in apart]
         if any(APART < share < WITHIN for share in shares):
             return None
         if all(share <= APART for share in shares):
             apart.append(name)
-    if not apart:
-        return None
-    return add_dvhs([dvhs[name] for name in apart], name=ALL_TARGETS)
+    return add_dvhs([with_dose[name] for name in apart], name=ALL_TARGETS)

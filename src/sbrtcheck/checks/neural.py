@@ -28,7 +28,7 @@ from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.contours import share_of_within, union_of
 from sbrtcheck.dvh import compute_band
 from sbrtcheck.model import ROI, Text
-from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
+from sbrtcheck.protocol.evaluate import evaluate_metric
 from sbrtcheck.protocol.metric import Constraint, parse_metric
 from sbrtcheck.protocol.names import MatchedROI, looks_neural
 from sbrtcheck.protocol.rules import Limit, Line, Role
@@ -220,10 +220,7 @@ def _unclear(evidence: Evidence, match: MatchedROI) -> Iterator[Finding]:
     if line is None or _is_known_place(evidence, match.roi):
         return
     band = compute_band(match.roi, evidence.course.dose)
-    dosimetry = Dosimetry(
-        dvhs={match.roi.name: band.nominal}, bands={match.roi.name: band}
-    )
-    value = evaluate(line.constraint.metric, match.roi.name, dosimetry)
+    value = evaluate_metric(line.constraint.metric, band)
     ends = [end for end in (value.value, value.low, value.high) if end is not None]
     if all(line.constraint.holds(end) for end in ends):
         return

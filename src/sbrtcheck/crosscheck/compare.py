@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sbrtcheck.dvh import DVH, Band
+from sbrtcheck.dvh import DVH, Band, DVHResult
 from sbrtcheck.model import Text, Value
 from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
 from sbrtcheck.protocol.metric import Metric, parse_metric
@@ -129,7 +129,7 @@ def _difference(metric: Metric, band: Band, other: Other) -> Difference:
     )
 
 
-def _answer(metric: Metric, dvh: DVH, band: Band | None = None) -> Value:
+def _answer(metric: Metric, dvh: DVHResult, band: Band | None = None) -> Value:
     bands = {} if band is None else {dvh.roi_name: band}
     return evaluate(
         metric, dvh.roi_name, Dosimetry(dvhs={dvh.roi_name: dvh}, bands=bands)

@@ -33,14 +33,15 @@ from sbrtcheck.dvh.compute import (
     compute_dvh,
     finished,
     lay_out,
+    no_dose,
+    nothing_drawn,
     region_of,
     solid_of,
     survey,
     tallied,
     to_dvh,
-    without_dose,
 )
-from sbrtcheck.dvh.curve import DVH
+from sbrtcheck.dvh.curve import DVH, DVHResult, NothingDrawn
 from sbrtcheck.dvh.surface import Wall
 from sbrtcheck.dvh.tally import Tally, kept, shell
 from sbrtcheck.model import (
@@ -89,12 +90,12 @@ class Band:
         What bounds the dose of a part outside the dose grid, where something does.
     """
 
-    nominal: DVH
-    members: Mapping[str, DVH]
+    nominal: DVHResult
+    members: Mapping[str, DVHResult]
     nudges: tuple[Nudge, ...] = ()
     beyond: Bound | None = None
 
-    def interval(self, answer: Callable[[DVH], Value]) -> Value:
+    def interval(self, answer: Callable[[DVHResult], Value]) -> Value:
         """Ask all DVHs one question; return the nominal answer between its ends.
 
         Unknown where the nominal DVH knows the answer and another one does not: the ROI may then
@@ -154,22 +155,40 @@ class Band:
     @property
     def volume_cc(self) -> Value:
         """Return the volume of the whole ROI."""
-        return self.interval(lambda dvh: Value(dvh.volume_cc))
+        return self.interval(_volume_cc)
 
     @property
     def min_gy(self) -> Value:
         """Return the least dose."""
-        return self.interval(lambda dvh: Value(dvh.min_gy))
+        return self.interval(_of_known(lambda dvh: dvh.min_gy))
 
     @property
     def max_gy(self) -> Value:
         """Return the highest dose."""
-        return self.interval(lambda dvh: Value(dvh.max_gy))
+        return self.interval(_of_known(lambda dvh: dvh.max_gy))
 
     @property
     def mean_gy(self) -> Value:
         """Return the mean dose."""
-        return self.interval(lambda dvh: Value(dvh.mean_gy))
+        return self.interval(_of_known(lambda dvh: dvh.mean_gy))
+
+
+def _volume_cc(dvh: DVHResult) -> Value:
+    """Return the volume of an ROI that has one."""
+    if isinstance(dvh, NothingDrawn):
+        return Value(None, reason=dvh.reason)
+    return Value(dvh.volume_cc)
+
+
+def _of_known(answer: Callable[[DVH], float]) -> Callable[[DVHResult], Value]:
+    """Return a question that only a DVH answers, as one that may be put to all."""
+
+    def asked(dvh: DVHResult) -> Value:
+        if isinstance(dvh, DVH):
+            return Value(answer(dvh))
+        return Value(None, reason=dvh.reason)
+
+    return asked
 
 
 def _ends(value: Value) -> tuple[float, float] | None:
@@ -224,15 +243,15 @@ def compute_band(
     region = region_of(roi, convention)
     solid = solid_of(region, convention)
     if solid is None:
-        return Band(nominal=without_dose(roi.name, region, None), members={})
-    no_dose = Band(nominal=without_dose(roi.name, region, solid.volume_cc), members={})
+        return Band(nominal=nothing_drawn(roi.name, region), members={})
+    unknown = Band(nominal=no_dose(roi.name, region, solid.volume_cc), members={})
     layout = lay_out(solid, dose, convention.sub_cells)
     if layout is None:
-        return no_dose
+        return unknown
     division, whole = layout
     found = survey(division, with_walls=True)
     if found is None:
-        return no_dose
+        return unknown
     other_dose = _other_dose(convention)
     own_tally, coarse, other = tallied(
         division,
@@ -243,11 +262,11 @@ def compute_band(
         parts=3,
     )
     own = finished(convention.dose, own_tally, found, whole=whole)
-    if not own.curve_cc[0]:
-        return no_dose
+    if own.curve_cc[0] <= 0:
+        return unknown
     nominal = to_dvh(roi.name, region, solid, own)
     varied = _Varied(roi.name, region, convention, solid, whole, own, coarse)
-    members = {
+    members: dict[str, DVHResult] = {
         other_dose: varied.dvh(solid, other, whole=whole),
         "coarser sampling": varied.dvh(solid, coarse, whole=whole),
         **_other_solids(roi, dose, varied),
@@ -341,11 +360,11 @@ def _with_wall_moved(nominal: DVH, varied: _Varied, walls: tuple[Wall, ...]) -> 
     return _changed(nominal, moved_mm * wall_mm2 / 1000, moved_mm * outside_mm2 / 1000)
 
 
-def _other_solids(roi: ROI, dose: DoseGrid, varied: _Varied) -> dict[str, DVH]:
+def _other_solids(roi: ROI, dose: DoseGrid, varied: _Varied) -> dict[str, DVHResult]:
     """Return DVHs of what else the contours may stand for, with fewer sub-cells."""
     convention = varied.convention
     coarse = replace(convention, sub_cells=max(convention.sub_cells // COARSER, 1))
-    members: dict[str, DVH] = {}
+    members: dict[str, DVHResult] = {}
     between = _other_shape(convention)
     solid = solid_of(varied.region, replace(coarse, between_planes=between))
     if solid is not None:
@@ -357,7 +376,7 @@ def _other_solids(roi: ROI, dose: DoseGrid, varied: _Varied) -> dict[str, DVH]:
     return members
 
 
-def _in_other_shape(solid: Solid, dose: DoseGrid, varied: _Varied) -> DVH:
+def _in_other_shape(solid: Solid, dose: DoseGrid, varied: _Varied) -> DVHResult:
     """Return the DVH of the solid by the other choice between planes."""
     slabs = len(solid.region.slabs)
     same_cc = (
@@ -367,7 +386,7 @@ def _in_other_shape(solid: Solid, dose: DoseGrid, varied: _Varied) -> DVH:
         return varied.dvh(varied.solid, varied.coarse, whole=varied.whole)
     layout = lay_out(solid, dose, max(varied.convention.sub_cells // COARSER, 1))
     if layout is None:
-        return without_dose(varied.name, varied.region, solid.volume_cc)
+        return no_dose(varied.name, varied.region, solid.volume_cc)
     own = varied.own
     beyond_gy = OVERSHOOT * (own.max_gy - own.min_gy)
     (tally,) = tallied(
@@ -389,9 +408,7 @@ def _changed(nominal: DVH, change_cc: FloatArray, outside_cc: float) -> DVH:
     curve_cc = np.maximum.accumulate(curve_cc[::-1])[::-1]
     curve_cc[-1] = 0.0
     inside_cc = float(curve_cc[0])
-    if (
-        inside_cc <= 0 or nominal.mean_gy is None
-    ):  # nothing with a dose would be left to compare with
+    if inside_cc <= 0:  # nothing with a dose would be left to compare with
         return nominal
     received, before = -np.diff(curve_cc), -np.diff(nominal.volume_cc_at_dose)
     middle_gy = (nominal.dose_gy[1:] + nominal.dose_gy[:-1]) / 2
@@ -413,11 +430,9 @@ def _changed(nominal: DVH, change_cc: FloatArray, outside_cc: float) -> DVH:
 
 
 def _moved_end(
-    end_gy: float | None, nominal: DVH, changed: DVH, near_cc: float, *, hottest: bool
-) -> float | None:
+    end_gy: float, nominal: DVH, changed: DVH, near_cc: float, *, hottest: bool
+) -> float:
     """Return where an extreme moves to: as far as the dose of the volume next to it."""
-    if end_gy is None:
-        return None
 
     def near_gy(dvh: DVH) -> float:
         asked_cc = near_cc

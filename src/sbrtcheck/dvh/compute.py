@@ -15,7 +15,7 @@ import numpy as np
 
 from sbrtcheck.contours import Region, build_region, shaped, with_caps_apart
 from sbrtcheck.dvh.cells import Division, Reading, divide, on_grid, samples, sub_cell_mm
-from sbrtcheck.dvh.curve import DVH, OUTSIDE
+from sbrtcheck.dvh.curve import DVH, OUTSIDE, DVHResult, NoDose, NothingDrawn
 from sbrtcheck.dvh.surface import Wall, surface
 from sbrtcheck.dvh.tally import BINS, COARSE, FINE, Tally, kept
 from sbrtcheck.model import ROI, Convention, DoseGrid, FloatArray, frozen_array
@@ -31,7 +31,7 @@ def compute_dvh(
     dose: DoseGrid,
     *,
     convention: Convention = Convention(),  # noqa: B008 - frozen
-) -> DVH:
+) -> DVHResult:
     """Return the cumulative DVH of an ROI in a dose grid.
 
     Parameters
@@ -42,6 +42,11 @@ def compute_dvh(
         Dose in Gy. Beyond the outermost grid points no dose is known.
     convention
         How contours and grid are read between planes and points.
+
+    Returns
+    -------
+    The DVH; `NoDose` where all of the ROI lies beyond the grid; `NothingDrawn` where its contours
+    enclose no volume. All three are asked alike: where nothing is known, the answer is None.
 
     Notes
     -----
@@ -66,8 +71,10 @@ def compute_dvh(
     region = region_of(roi, convention)
     solid = solid_of(region, convention)
     if solid is None:
-        return without_dose(roi.name, region, None)
+        return nothing_drawn(roi.name, region)
     (measured,) = measure(solid, dose, convention.sub_cells, (convention.dose,))
+    if measured is None:
+        return no_dose(roi.name, region, solid.volume_cc)
     return to_dvh(roi.name, region, solid, measured)
 
 
@@ -234,31 +241,21 @@ def _stretched(knots_gy: list[float], reading: Reading) -> list[float]:
     ]
 
 
-def without_dose(name: str, region: Region, volume_cc: float | None) -> DVH:
-    """Return the DVH of a solid of which no dose is known."""
-    outside_cc = 0.0
-    if volume_cc is not None:
-        outside_cc = volume_cc
-    empty = frozen_array(np.empty(0), ndim=1)
-    return DVH(
-        roi_name=name,
-        volume_cc=volume_cc,
-        volume_outside_cc=outside_cc,
-        dose_gy=empty,
-        volume_cc_at_dose=empty,
-        min_gy=None,
-        max_gy=None,
-        mean_gy=None,
-        gaps=region.gaps,
-        notes=region.notes,
+def nothing_drawn(name: str, region: Region) -> NothingDrawn:
+    """Return what is to be said of contours that enclose no volume."""
+    return NothingDrawn(roi_name=name, reason=region.notes[-1], notes=region.notes)
+
+
+def no_dose(name: str, region: Region, volume_cc: float) -> NoDose:
+    """Return what is known of a solid of which no dose is known."""
+    return NoDose(
+        roi_name=name, volume_cc=volume_cc, gaps=region.gaps, notes=region.notes
     )
 
 
-def to_dvh(name: str, region: Region, solid: Solid, measured: Measured | None) -> DVH:
+def to_dvh(name: str, region: Region, solid: Solid, measured: Measured) -> DVH:
     """Return the DVH of a whole solid from what was measured of it."""
     volume_cc = solid.volume_cc
-    if measured is None:
-        return without_dose(name, region, volume_cc)
     curve_cc = measured.curve_cc
     inside_cc = float(curve_cc[0])
     mean_gy = measured.dose_gy_cc / inside_cc

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import ClassVar, TypedDict
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from sbrtcheck.contours import Gap
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import FloatArray, Rebuilt, Text, frozen_array
 
-__all__ = ["DVH", "OUTSIDE", "add_dvhs"]
+__all__ = ["DVH", "OUTSIDE", "DVHResult", "NoDose", "NothingDrawn", "add_dvhs"]
 
 OUTSIDE = 1e-6  # of the volume: less than this beyond the grid is rounding
 
@@ -30,7 +30,10 @@ class DicompylerArguments(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DVH(Rebuilt):
-    """A cumulative dose-volume histogram.
+    """A cumulative dose-volume histogram: of an ROI that has a volume, and a dose in part of it.
+
+    An ROI whose contours enclose nothing is a `NothingDrawn`, one of which no dose is known a
+    `NoDose`.
 
     Parameters
     ----------
@@ -39,11 +42,11 @@ class DVH(Rebuilt):
     volume_cc_at_dose
         Shape (n,): the volume that receives at least that dose, of the part inside the grid.
     volume_cc
-        The volume of the whole ROI, or None where its contours enclose none.
+        The volume of the whole ROI.
     volume_outside_cc
         What of it lies beyond the dose grid, where no dose is known.
     min_gy, max_gy, mean_gy
-        Over the part inside the grid, its surface included; None without dose.
+        Over the part inside the grid, its surface included.
     gaps, notes
         Missing planes; what was assumed or mended in the contours.
 
@@ -61,19 +64,25 @@ class DVH(Rebuilt):
     """
 
     roi_name: str
-    volume_cc: float | None
+    volume_cc: float
     volume_outside_cc: float
     dose_gy: FloatArray
     volume_cc_at_dose: FloatArray
-    min_gy: float | None
-    max_gy: float | None
-    mean_gy: float | None
+    min_gy: float
+    max_gy: float
+    mean_gy: float
     gaps: tuple[Gap, ...] = ()
     notes: tuple[Text, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("dose_gy", "volume_cc_at_dose"):
             object.__setattr__(self, name, frozen_array(getattr(self, name), ndim=1))
+        if self.dose_gy.size == 0 or self.dose_gy.shape != self.volume_cc_at_dose.shape:
+            raise ValueError(
+                "a DVH has one volume for each dose, and at least one dose"
+            )
+        if not self.volume_cc > 0:
+            raise ValueError("a DVH is of an ROI with a volume")
 
     @classmethod
     def from_dicom(
@@ -130,14 +139,7 @@ class DVH(Rebuilt):
 
         The arguments, not the object: dicompyler-core is a second opinion, and nothing here
         depends on it. It is installed by `pip install "sbrtcheck[crosscheck]"`.
-
-        Raises
-        ------
-        ValueError
-            If no dose is known in the ROI.
         """
-        if self.dose_gy.size < 2:
-            raise ValueError(f"no dose is known in '{self.roi_name}'")
         # dicompyler-core counts from 0 Gy, and one volume less than it has edges of bins.
         below = self.dose_gy[:1] > 0
         notes = [str(note) for note in self.notes]
@@ -160,11 +162,7 @@ class DVH(Rebuilt):
     @property
     def is_complete(self) -> bool:
         """Tell whether the dose is known in all of the ROI."""
-        return (
-            self.volume_cc is not None
-            and self.max_gy is not None
-            and self.volume_outside_cc <= OUTSIDE * self.volume_cc
-        )
+        return self.volume_outside_cc <= OUTSIDE * self.volume_cc
 
     def dose_at_volume_gy(self, volume_cc: float) -> float | None:
         """Return the least dose in the hottest `volume_cc`.
@@ -190,11 +188,10 @@ class DVH(Rebuilt):
         """
         if volume_cc <= 0:
             raise ValueError(f"volume_cc must be positive, got {volume_cc}")
-        if self.volume_cc_at_dose.size == 0 or volume_cc > self.volume_cc_at_dose[0] * (
-            1 + 1e-12
-        ):
+        inside_cc = float(self.volume_cc_at_dose[0])
+        if volume_cc > inside_cc * (1 + 1e-12):
             return None
-        asked_cc = min(volume_cc, float(self.volume_cc_at_dose[0]))
+        asked_cc = min(volume_cc, inside_cc)
         last = int(np.flatnonzero(self.volume_cc_at_dose >= asked_cc)[-1])
         if last + 1 == self.dose_gy.size:
             return self.max_gy
@@ -203,8 +200,6 @@ class DVH(Rebuilt):
         dose_gy = self.dose_gy[last] + share * (
             self.dose_gy[last + 1] - self.dose_gy[last]
         )
-        if self.max_gy is None:
-            return float(dose_gy)
         # The curve's last sample lies a rounding step beyond the maximum, where it reaches 0.
         return float(min(dose_gy, self.max_gy))
 
@@ -218,8 +213,6 @@ class DVH(Rebuilt):
         """
         if not 0 < percent <= 100:
             raise ValueError(f"percent must be in (0, 100], got {percent}")
-        if self.volume_cc is None:
-            return None
         return self.dose_at_volume_gy(self.volume_cc * percent / 100)
 
     def volume_at_dose_cc(self, dose_gy: float) -> float | None:
@@ -232,8 +225,6 @@ class DVH(Rebuilt):
 
     def volume_inside_cc(self, dose_gy: float) -> float:
         """Return what of the part inside the dose grid receives at least `dose_gy`."""
-        if self.dose_gy.size == 0:
-            return 0.0
         return float(
             np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)
         )
@@ -241,22 +232,11 @@ class DVH(Rebuilt):
     def with_outside_at(self, dose_gy: float) -> "DVH":
         """Return the DVH as if all of the part outside the dose grid received one dose."""
         step_gy = np.array([dose_gy, np.nextafter(dose_gy, np.inf)])
-        if self.volume_cc is None:
-            return self
-        if self.min_gy is None or self.max_gy is None or self.mean_gy is None:
-            return replace(
-                self,
-                volume_outside_cc=0.0,
-                dose_gy=frozen_array(step_gy, ndim=1),
-                volume_cc_at_dose=frozen_array([self.volume_cc, 0.0], ndim=1),
-                min_gy=dose_gy,
-                max_gy=dose_gy,
-                mean_gy=dose_gy,
-            )
         doses_gy = _distinct([self.dose_gy, step_gy])
         inside_cc = np.interp(doses_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)
         outside_cc = np.where(doses_gy <= dose_gy, self.volume_outside_cc, 0.0)
-        known_cc = self.volume_cc - self.volume_outside_cc
+        inside_gy_cc = self.mean_gy * (self.volume_cc - self.volume_outside_cc)
+        sum_gy_cc = inside_gy_cc + dose_gy * self.volume_outside_cc
         return replace(
             self,
             volume_outside_cc=0.0,
@@ -264,14 +244,13 @@ class DVH(Rebuilt):
             volume_cc_at_dose=frozen_array(inside_cc + outside_cc, ndim=1),
             min_gy=min(self.min_gy, dose_gy),
             max_gy=max(self.max_gy, dose_gy),
-            mean_gy=(self.mean_gy * known_cc + dose_gy * self.volume_outside_cc)
-            / self.volume_cc,
+            mean_gy=sum_gy_cc / self.volume_cc,
         )
 
     def volume_at_dose_percent(self, dose_gy: float) -> float | None:
         """Return the percentage of the ROI that receives at least `dose_gy`, or None."""
         volume_cc = self.volume_at_dose_cc(dose_gy)
-        if volume_cc is None or not self.volume_cc:
+        if volume_cc is None:
             return None
         return 100 * volume_cc / self.volume_cc
 
@@ -279,47 +258,103 @@ class DVH(Rebuilt):
 def _distinct(doses_gy: Sequence[FloatArray]) -> FloatArray:
     """Return all doses, ascending, each once (NumPy's own would import masked arrays)."""
     ordered: FloatArray = np.sort(np.concatenate(doses_gy))
-    if not ordered.size:
-        return ordered
     distinct: FloatArray = ordered[np.append(True, np.diff(ordered) > 0)]
     return distinct
 
 
 def add_dvhs(dvhs: Sequence[DVH], *, name: str) -> DVH:
     """Return the DVH of several ROIs that share no volume, as if they were one."""
-    known = [dvh for dvh in dvhs if dvh.volume_cc is not None]
-    doses_gy = _distinct([dvh.dose_gy for dvh in known])
-    volume_cc = np.sum(
-        [
-            np.interp(doses_gy, dvh.dose_gy, dvh.volume_cc_at_dose, right=0.0)
-            for dvh in known
-        ],
-        axis=0,
-    )
+    doses_gy = _distinct([dvh.dose_gy for dvh in dvhs])
+    curves_cc = [
+        np.interp(doses_gy, dvh.dose_gy, dvh.volume_cc_at_dose, right=0.0)
+        for dvh in dvhs
+    ]
+    means_gy = [dvh.mean_gy for dvh in dvhs]
+    inside_cc = [dvh.volume_cc - dvh.volume_outside_cc for dvh in dvhs]
     return DVH(
         roi_name=name,
-        volume_cc=sum(dvh.volume_cc for dvh in known if dvh.volume_cc is not None),
-        volume_outside_cc=sum(dvh.volume_outside_cc for dvh in known),
+        volume_cc=sum(dvh.volume_cc for dvh in dvhs),
+        volume_outside_cc=sum(dvh.volume_outside_cc for dvh in dvhs),
         dose_gy=frozen_array(doses_gy, ndim=1),
-        volume_cc_at_dose=frozen_array(volume_cc, ndim=1),
-        min_gy=min(
-            (dvh.min_gy for dvh in known if dvh.min_gy is not None), default=None
-        ),
-        max_gy=max(
-            (dvh.max_gy for dvh in known if dvh.max_gy is not None), default=None
-        ),
-        mean_gy=_mean_gy(known),
-        notes=tuple(note for dvh in known for note in dvh.notes),
+        volume_cc_at_dose=frozen_array(np.sum(curves_cc, axis=0), ndim=1),
+        min_gy=min(dvh.min_gy for dvh in dvhs),
+        max_gy=max(dvh.max_gy for dvh in dvhs),
+        mean_gy=float(np.average(means_gy, weights=inside_cc)),
+        notes=tuple(note for dvh in dvhs for note in dvh.notes),
     )
 
 
-def _mean_gy(dvhs: Sequence[DVH]) -> float | None:
-    """Return the mean dose of several ROIs, each weighing what of it is on the dose grid."""
-    means_gy, inside_cc = [], []
-    for dvh in dvhs:
-        if dvh.mean_gy is not None and dvh.volume_cc is not None:
-            means_gy.append(dvh.mean_gy)
-            inside_cc.append(dvh.volume_cc - dvh.volume_outside_cc)
-    if not means_gy:
-        return None
-    return float(np.average(means_gy, weights=inside_cc))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Unanswered:
+    """An ROI of which nothing can be told but why; it is asked as a DVH is."""
+
+    roi_name: str
+    notes: tuple[Text, ...] = ()
+    is_complete: ClassVar[bool] = False
+
+    def dose_at_volume_gy(self, volume_cc: float) -> None:
+        """Return None: no dose is known."""
+
+    def dose_inside_gy(self, volume_cc: float) -> None:
+        """Return None: no dose is known."""
+
+    def dose_at_percent_gy(self, percent: float) -> None:
+        """Return None: no dose is known."""
+
+    def volume_at_dose_cc(self, dose_gy: float) -> None:
+        """Return None: no dose is known."""
+
+    def volume_at_dose_percent(self, dose_gy: float) -> None:
+        """Return None: no dose is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NothingDrawn(_Unanswered):
+    """An ROI whose contours enclose no volume: it has neither volume nor dose.
+
+    `reason` is what is wrong with its contours.
+    """
+
+    reason: Text
+    volume_cc: ClassVar[None] = None
+    volume_outside_cc: ClassVar[None] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NoDose(_Unanswered):
+    """An ROI of which no dose is known: it has a volume, and lies beyond the dose grid.
+
+    Parameters
+    ----------
+    volume_cc
+        The volume of the ROI.
+    gaps, notes
+        Missing planes; what was assumed or mended in the contours.
+    """
+
+    volume_cc: float
+    gaps: tuple[Gap, ...] = ()
+    reason: ClassVar[Text] = Text("the ROI lies outside the dose grid")
+
+    @property
+    def volume_outside_cc(self) -> float:
+        """Return the volume beyond the dose grid: all of it."""
+        return self.volume_cc
+
+    def with_outside_at(self, dose_gy: float) -> DVH:
+        """Return the DVH as if all of the ROI received one dose."""
+        return DVH(
+            roi_name=self.roi_name,
+            volume_cc=self.volume_cc,
+            volume_outside_cc=0.0,
+            dose_gy=np.array([dose_gy, np.nextafter(dose_gy, np.inf)]),
+            volume_cc_at_dose=np.array([self.volume_cc, 0.0]),
+            min_gy=dose_gy,
+            max_gy=dose_gy,
+            mean_gy=dose_gy,
+            gaps=self.gaps,
+            notes=self.notes,
+        )
+
+
+DVHResult = DVH | NoDose | NothingDrawn

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sbrtcheck.contours import build_region, encloses_box
-from sbrtcheck.dvh import compute_dvh
+from sbrtcheck.dvh import DVH, compute_dvh
 from sbrtcheck.dvh.occupancy import Lattice, occupancy
 from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text
 
@@ -185,10 +185,8 @@ def _surface(
         return _Surface(level_gy, np.zeros(1), nothing, reason)
     # Rare, a target near the skin: the body's own DVH knows what lies inside it.
     body = compute_dvh(external, dose)
-    if body.volume_cc is None:
-        return _Surface(
-            level_gy, np.zeros(1), nothing, Text("the body contour has no volume")
-        )
+    if not isinstance(body, DVH):
+        return _Surface(level_gy, np.zeros(1), nothing, body.reason)
     return _Surface(
         level_gy, np.array([body.volume_inside_cc(level_gy)]), of_target, None
     )

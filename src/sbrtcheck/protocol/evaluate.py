@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sbrtcheck.dvh import DVH, Band
+from sbrtcheck.dvh import DVH, Band, DVHResult, NoDose, NothingDrawn
 from sbrtcheck.dvh.beyond import Bound
 from sbrtcheck.dvh.isodose import Isodose, IsodoseVolume
 from sbrtcheck.model import Prescription, Text, Value
@@ -22,7 +22,7 @@ class Dosimetry:
     can be, where that differs.
     """
 
-    dvhs: Mapping[str, DVH] = field(default_factory=dict)
+    dvhs: Mapping[str, DVHResult] = field(default_factory=dict)
     prescription: Prescription | None = None
     isodoses: Mapping[str, Isodose] = field(default_factory=dict)
     bands: Mapping[str, Band] = field(default_factory=dict)
@@ -73,8 +73,6 @@ def evaluate(
     dvh = dosimetry.dvhs.get(structure)
     if dvh is None:
         return Value(None, reason=Text("{structure} is not there", structure=structure))
-    if dvh.volume_cc is None:
-        return Value(None, reason=dvh.notes[-1])
     band = dosimetry.bands.get(structure, Band(nominal=dvh, members={}))
     value = _of_band(metric, structure, band, dosimetry, limit)
     highest = dosimetry.highest.get(structure)
@@ -115,8 +113,10 @@ def _of_band(
     if metric.kind == "volume":
         return band.volume_cc
     bound_gy = dosimetry.bound_gy(structure, metric, limit)
-    if dvh.max_gy is None and bound_gy is None:
-        return Value(None, reason=Text("the ROI lies outside the dose grid"))
+    if isinstance(dvh, NothingDrawn):
+        return Value(None, reason=dvh.reason)
+    if isinstance(dvh, NoDose) and bound_gy is None:
+        return Value(None, reason=dvh.reason)
     rx_gy = None
     if dosimetry.prescription is not None:
         rx_gy = dosimetry.prescription.dose_gy
@@ -140,7 +140,10 @@ def _of_band(
 
 
 def evaluate_metric(
-    metric: Metric | str, dvh: DVH | Band, *, prescription: Prescription | None = None
+    metric: Metric | str,
+    dvh: DVHResult | Band,
+    *,
+    prescription: Prescription | None = None,
 ) -> Value:
     """Answer a metric of one ROI from its DVH, or from its band with an interval.
 
@@ -204,13 +207,13 @@ def _of_roi(metric: Metric, band: Band, prescription: Prescription | None) -> Va
 
 
 def _of_dvh(
-    metric: Metric, dvh: DVH, rx_gy: float | None, bound_gy: float | None
+    metric: Metric, dvh: DVHResult, rx_gy: float | None, bound_gy: float | None
 ) -> Value:
     """Answer a metric of dose or volume from one DVH."""
-    if dvh.volume_cc is None:
-        return Value(None, reason=dvh.notes[-1])
-    if not dvh.is_complete:
-        return _partly_known(metric, dvh, dvh.volume_cc, rx_gy, bound_gy)
+    if isinstance(dvh, NothingDrawn):
+        return Value(None, reason=dvh.reason)
+    if isinstance(dvh, NoDose) or not dvh.is_complete:
+        return _partly_known(metric, dvh, rx_gy, bound_gy)
     answer = _answer(metric, dvh, rx_gy)
     if answer is None:
         return Value(None, reason=_too_small(metric, dvh.volume_cc))
@@ -281,8 +284,6 @@ def _asked_cc(metric: Metric, volume_cc: float) -> float:
 
 def _dose_at(metric: Metric, dvh: DVH) -> float | None:
     volume_cc = dvh.volume_cc
-    if volume_cc is None:
-        return None
     asked_cc = _asked_cc(metric, volume_cc)
     if metric.kind == "D":
         return dvh.dose_at_volume_gy(asked_cc)
@@ -298,7 +299,7 @@ def _volume_at(metric: Metric, dvh: DVH, rx_gy: float | None) -> float | None:
     """Return the volume above, below or between doses, in cc or % of the ROI's."""
     low_gy, high_gy = _doses_gy(metric, rx_gy)
     above_cc = dvh.volume_at_dose_cc(low_gy)
-    if above_cc is None or dvh.volume_cc is None:
+    if above_cc is None:
         return None
     volume_cc = above_cc
     if metric.kind == "CV":
@@ -323,14 +324,10 @@ def _doses_gy(metric: Metric, rx_gy: float | None) -> tuple[float, float | None]
 
 
 def _partly_known(
-    metric: Metric,
-    dvh: DVH,
-    volume_cc: float,
-    rx_gy: float | None,
-    bound_gy: float | None,
+    metric: Metric, dvh: DVH | NoDose, rx_gy: float | None, bound_gy: float | None
 ) -> Value:
     """Answer from the part inside the grid and, where there is one, the bound of the rest."""
-    percent = 100 * dvh.volume_outside_cc / volume_cc
+    percent = 100 * dvh.volume_outside_cc / dvh.volume_cc
     if bound_gy is None:
         low, high = _unbounded(metric, dvh, rx_gy)
         reason = Text(
@@ -347,12 +344,12 @@ def _partly_known(
         for outside_gy in _outside_doses_gy(metric, rx_gy, bound_gy)
     ]
     if None in ends:
-        return Value(None, reason=_too_small(metric, volume_cc))
+        return Value(None, reason=_too_small(metric, dvh.volume_cc))
     low, high = (
         min(e for e in ends if e is not None),
         max(e for e in ends if e is not None),
     )
-    if dvh.max_gy is None:  # no dose of it is known, only how much it can be
+    if isinstance(dvh, NoDose):  # only how much it can be is known
         return Value(None, low=low, high=high, reason=reason)
     if low == high:
         return Value(low, reason=reason)
@@ -364,7 +361,7 @@ def _partly_known(
 
 
 def _unbounded(
-    metric: Metric, dvh: DVH, rx_gy: float | None
+    metric: Metric, dvh: DVH | NoDose, rx_gy: float | None
 ) -> tuple[float | None, float | None]:
     """Return what the part inside the grid proves, whatever dose the part outside has."""
     if metric.upper is not None:
@@ -392,8 +389,10 @@ def _outside_doses_gy(
     return doses_gy
 
 
-def _lower_bound(metric: Metric, dvh: DVH) -> float | None:
+def _lower_bound(metric: Metric, dvh: DVH | NoDose) -> float | None:
     """Return what the part of the ROI inside the grid proves of a near-maximum dose."""
+    if isinstance(dvh, NoDose):
+        return None
     if metric.kind == "Dmax":
         return dvh.max_gy
     if metric.kind == "D" and metric.argument_unit != "%":
@@ -402,7 +401,7 @@ def _lower_bound(metric: Metric, dvh: DVH) -> float | None:
 
 
 def _with_outside(
-    metric: Metric, dvh: DVH, rx_gy: float | None, outside_gy: float
+    metric: Metric, dvh: DVH | NoDose, rx_gy: float | None, outside_gy: float
 ) -> float | None:
     """Answer as if the whole part outside the grid received one dose."""
     return _answer(metric, dvh.with_outside_at(outside_gy), rx_gy)
@@ -413,8 +412,10 @@ PARTLY_OUTSIDE = Text("a part of the target lies outside the dose grid")
 NO_ISODOSE = Text("no dose reaches the prescription")
 
 
-def _index(metric: Metric, dvh: DVH, rx_gy: float, isodose: Isodose | None) -> Value:
-    if not dvh.is_complete or dvh.volume_cc is None:
+def _index(
+    metric: Metric, dvh: DVHResult, rx_gy: float, isodose: Isodose | None
+) -> Value:
+    if not isinstance(dvh, DVH) or not dvh.is_complete:
         return Value(None, reason=PARTLY_OUTSIDE)
     if isodose is None:
         return Value(None, reason=Text("the isodose volume was not computed"))
@@ -443,8 +444,8 @@ def _ratio(level: IsodoseVolume, to_cc: float) -> Value:
     return Value(level.volume_cc / to_cc)
 
 
-def _homogeneity(dvh: DVH) -> Value:
-    if not dvh.is_complete or dvh.volume_cc is None:
+def _homogeneity(dvh: DVHResult) -> Value:
+    if not isinstance(dvh, DVH) or not dvh.is_complete:
         return Value(None, reason=PARTLY_OUTSIDE)
     d2, d50, d98 = (dvh.dose_at_percent_gy(percent) for percent in (2.0, 50.0, 98.0))
     if d2 is None or d98 is None or not d50:

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
-from sbrtcheck.dvh import DVH, Band
+from sbrtcheck.dvh import DVH, Band, DVHResult, NothingDrawn
 from sbrtcheck.model import Prescription
 from sbrtcheck.protocol.metric import Metric
 from sbrtcheck.report.records import (
@@ -63,13 +63,14 @@ def render_metrics(
     return for_console(text, ascii_only=ascii_only)
 
 
+DOSES = ("Dmin", "D98%", "Dmean", "D2%", "D0.035cc", "Dmax")
+
+
 def render_overview(
-    dvhs: Sequence[DVH], voice: Voice, *, width: int, ascii_only: bool = False
+    dvhs: Sequence[DVHResult], voice: Voice, *, width: int, ascii_only: bool = False
 ) -> str:
     """Return a row for each ROI: volume, and least, mean, near-maximum and highest dose."""
-    rows: list[tuple[str, ...]] = [
-        ("ROI", "cc", "Dmin", "D98%", "Dmean", "D2%", "D0.035cc", "Dmax [Gy]")
-    ]
+    rows: list[tuple[str, ...]] = [("ROI", "cc", *DOSES[:-1], f"{DOSES[-1]} [Gy]")]
     rows += [
         (voice.name(dvh.roi_name), _number(dvh.volume_cc, "cc"), *_doses(dvh))
         for dvh in dvhs
@@ -78,8 +79,10 @@ def render_overview(
     return for_console(text, ascii_only=ascii_only)
 
 
-def _doses(dvh: DVH) -> list[str]:
+def _doses(dvh: DVHResult) -> list[str]:
     """Return the doses of the overview; none is known of an ROI that leaves the grid."""
+    if not isinstance(dvh, DVH) or not dvh.is_complete:
+        return [UNKNOWN for _ in DOSES]
     doses_gy = (
         dvh.min_gy,
         dvh.dose_at_percent_gy(98),
@@ -88,12 +91,10 @@ def _doses(dvh: DVH) -> list[str]:
         dvh.dose_at_volume_gy(0.035),
         dvh.max_gy,
     )
-    if not dvh.is_complete:
-        return [UNKNOWN for _ in doses_gy]
     return [_number(dose_gy, "Gy") for dose_gy in doses_gy]
 
 
-def curves_csv(dvhs: Iterable[DVH], voice: Voice) -> str:
+def curves_csv(dvhs: Iterable[DVHResult], voice: Voice) -> str:
     """Return all curves as CSV: ROI, dose, volume in cc and in percent of the ROI."""
     return _csv(CURVE_COLUMNS, curve_records(dvhs), voice)
 
@@ -166,13 +167,13 @@ def _number(value: float | None, unit: str) -> str:
     return f"{value:.{decimals_for(value, unit)}f}"
 
 
-def _foot(dvhs: Sequence[DVH], voice: Voice) -> str:
+def _foot(dvhs: Sequence[DVHResult], voice: Voice) -> str:
     """Return what was assumed or mended in each ROI, what of it has no dose, and what this is."""
     lines = []
     for dvh in dvhs:
         name = voice.name(dvh.roi_name)
         lines += [f"{name}: {voice.say(note)}" for note in dvh.notes]
-        if dvh.volume_cc is not None and not dvh.is_complete:
+        if not isinstance(dvh, NothingDrawn) and not dvh.is_complete:
             lines.append(
                 f"{name}: {_number(dvh.volume_outside_cc, 'cc')} cc lie outside the dose grid;"
                 " no dose is known there"

@@ -6,11 +6,11 @@
 None of them is needed here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from sbrtcheck.dvh import DVH, Band
+from sbrtcheck.dvh import DVH, Band, DVHResult
 from sbrtcheck.model import FloatArray, Prescription
 from sbrtcheck.protocol.evaluate import evaluate_metric
 from sbrtcheck.protocol.metric import Metric, parse_metric
@@ -28,7 +28,9 @@ CURVE_COLUMNS = ("roi", "dose_gy", "volume_cc", "volume_percent")
 METRIC_COLUMNS = ("roi", "metric", "value", "low", "high", "unit", "reason")
 
 
-def curve_columns(dvhs: Iterable[DVH | Band]) -> dict[str, list[str] | FloatArray]:
+def curve_columns(
+    dvhs: Iterable[DVHResult | Band],
+) -> dict[str, list[str] | FloatArray]:
     """Return the curves of ROIs as columns of equal length, ROI after ROI.
 
     Parameters
@@ -53,7 +55,7 @@ def curve_columns(dvhs: Iterable[DVH | Band]) -> dict[str, list[str] | FloatArra
     >>> sorted(columns), columns["roi"][0], round(columns["volume_percent"][0])
     (['dose_gy', 'roi', 'volume_cc', 'volume_percent'], 'sphere', 100)
     """
-    curves = [_curve(dvh) for dvh in dvhs]
+    curves = list(_curves(dvhs))
     names = [dvh.roi_name for dvh in curves for _ in range(dvh.dose_gy.size)]
     nothing = [np.empty(0)]
     return {
@@ -68,17 +70,25 @@ def curve_columns(dvhs: Iterable[DVH | Band]) -> dict[str, list[str] | FloatArra
     }
 
 
-def _curve(dvh: DVH | Band) -> DVH:
+def _curves(dvhs: Iterable[DVHResult | Band]) -> Iterator[DVH]:
+    """Yield the curves of all that have one."""
+    for given in dvhs:
+        dvh = _nominal(given)
+        if isinstance(dvh, DVH):
+            yield dvh
+
+
+def _nominal(dvh: DVHResult | Band) -> DVHResult:
     if isinstance(dvh, Band):
         return dvh.nominal
     return dvh
 
 
 def _percent(dvh: DVH) -> FloatArray:
-    return 100 * dvh.volume_cc_at_dose / (dvh.volume_cc or np.nan)
+    return 100 * dvh.volume_cc_at_dose / dvh.volume_cc
 
 
-def curve_records(dvhs: Iterable[DVH | Band]) -> list[dict[str, str | float]]:
+def curve_records(dvhs: Iterable[DVHResult | Band]) -> list[dict[str, str | float]]:
     """Return the rows of `curve_columns`, each as a mapping of plain strings and numbers.
 
     Parameters
@@ -122,7 +132,7 @@ def _metric(metric: Metric | str) -> Metric:
 
 
 def metric_records(
-    dvhs: Iterable[DVH | Band],
+    dvhs: Iterable[DVHResult | Band],
     metrics: Sequence[Metric | str],
     *,
     prescription: Prescription | None = None,
@@ -168,7 +178,7 @@ def metric_records(
             value = evaluate_metric(metric, dvh, prescription=prescription)
             rows.append(
                 {
-                    "roi": _curve(dvh).roi_name,
+                    "roi": _nominal(dvh).roi_name,
                     "metric": str(metric),
                     "value": value.value,
                     "low": value.low,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sbrtcheck.contours import Region, build_region
-from sbrtcheck.dvh import DVH, compute_dvh
+from sbrtcheck.dvh import DVHResult, compute_dvh
 from sbrtcheck.dvh.beyond import Bound, Extent, bound_by_extents_gy
 from sbrtcheck.model import ROI, DoseGrid, FloatArray, Prescription, Text, Value
 from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
@@ -109,7 +109,7 @@ class Moving:
         dvh = compute_dvh(self._roi, shifted(self._dose, pose))
         return self._answers(dvh, self._bound_gy(pose))
 
-    def _answers(self, dvh: DVH, bound_gy: float | None) -> dict[Metric, Value]:
+    def _answers(self, dvh: DVHResult, bound_gy: float | None) -> dict[Metric, Value]:
         beyond = {}
         if bound_gy is not None:
             beyond[NAME] = Bound(bound_gy)
