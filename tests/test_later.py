@@ -3,15 +3,33 @@
 The numbers are those of the list of lessons that the project keeps.
 """
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from builders import plan
-from sbrtcheck import Outcome
-from sbrtcheck.model import Contour, Plan
+from builders import dvh_of, plan
+from sbrtcheck import (
+    Outcome,
+    ProtocolError,
+    check,
+    compute_band,
+    load_case,
+    load_protocol,
+)
+from sbrtcheck.model import ROI, CaseFacts, Contour, Declared, DoseGrid, Plan
+from sbrtcheck.phantoms import Cylinder
+from sbrtcheck.protocol.load import protocol_folders
 from test_checks import CORD, in_zone, judge
+
+SAMPLES = Path(__file__).parents[1] / "sample_dicom"
 
 
 def later(lesson: int, what: str) -> pytest.MarkDecorator:
@@ -54,3 +72,145 @@ def thinner(ring: Contour) -> Contour:
 def test_a_pinched_cord_is_no_pass() -> None:
     pinched = replace(CORD, contours=tuple(thinner(ring) for ring in CORD.contours))
     assert judge(pinched).outcome is not Outcome.PASS
+
+
+# --- The engine ---------------------------------------------------------------------------------
+
+
+def hot_spot(step_mm: float) -> DoseGrid:
+    """Return 20 Gy, and 6 Gy more in a spot of 2 mm, its top between the points of the grid."""
+    axis = np.arange(-30.0, 31.0, step_mm) + step_mm / 2
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    dose_gy = 20 + 6 * np.exp(-(x**2 + y**2 + z**2) / (2 * 2.0**2))
+    return DoseGrid(dose_gy=dose_gy, x_mm=axis, y_mm=axis, z_mm=axis)
+
+
+@later(49, "trilinear and cubic err alike where the grid undersamples")
+def test_the_interval_of_a_hot_spot_holds_that_of_a_fine_grid() -> None:
+    cord = Cylinder(radius_mm=5, length_mm=40).roi("cord", spacing_mm=2)
+
+    band = compute_band(cord, hot_spot(2.5)).dose_at_volume_gy(0.035)
+
+    truth_gy = dvh_of(cord, hot_spot(0.5)).dose_at_volume_gy(0.035)
+    assert truth_gy is not None
+    assert band.low is not None
+    assert band.high is not None
+    assert band.low <= truth_gy <= band.high
+
+
+def square(half_mm: float) -> np.ndarray:
+    corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+    return half_mm * corners
+
+
+@later(50, "the closed ends of a shell lie between planes and are never drawn")
+def test_the_interval_of_a_shell_holds_its_closed_ends() -> None:
+    """A hollow cube of 20 mm with walls of 2 mm; the nearest planes lie 2.5 mm inside its ends."""
+    heights_mm = np.arange(-7.5, 9.0, 3.0)
+    rings = [
+        Contour(points_mm=square(half_mm), z_mm=float(z_mm))
+        for z_mm in heights_mm
+        for half_mm in (10.0, 8.0)
+    ]
+
+    band = compute_band(ROI(name="rind", contours=tuple(rings)), hot_spot(2.5))
+
+    assert band.volume_cc.high is not None
+    assert band.volume_cc.high >= (20**3 - 16**3) / 1000
+
+
+@later(67, "a volume of an isodose has no uncertainty of its own")
+def test_the_gradient_index_has_an_interval() -> None:
+    case = load_case(SAMPLES / "t8_30gy5_pass")
+    verdict = check(case, load_protocol("nct06756087"), Declared())
+    (found,) = [f for f in verdict.findings if str(f.metric) == "GI.paddick"]
+
+    assert found.value is not None
+    assert found.value.low is not None
+    assert found.value.high is not None
+    assert found.value.low < found.value.high
+
+
+# --- Names and facts ----------------------------------------------------------------------------
+
+
+@later(61, "about two weeks after surgery is held to the day")
+def test_twelve_days_after_surgery_are_about_two_weeks() -> None:
+    facts = CaseFacts(
+        surgery_date=date(2026, 1, 2), first_fraction_date=date(2026, 1, 14)
+    )
+    case = load_case(SAMPLES / "t8_30gy5_pass")
+
+    verdict = check(case, load_protocol("nct06756087"), Declared(facts=facts))
+
+    (found,) = [f for f in verdict.findings if f.id == "surgery_interval"]
+    assert found.outcome is Outcome.PASS
+
+
+# --- Broken input -------------------------------------------------------------------------------
+
+
+def shipped_protocol() -> str:
+    found = (folder / "nct06756087.toml" for folder in protocol_folders())
+    return next(path for path in found if path.exists()).read_text(encoding="utf-8")
+
+
+def unquoted(text: str) -> str:
+    return re.sub(r'constraint = "[^"]*"', "constraint = 25.3", text, count=1)
+
+
+def nested(text: str) -> str:
+    return f"{text}\nx = {'[' * 5000}{']' * 5000}\n"
+
+
+@later(62, "an error that is not ours leaves the reader of a protocol")
+@pytest.mark.parametrize("broken", [unquoted, nested])
+def test_a_broken_protocol_is_refused(
+    broken: Callable[[str], str], tmp_path: Path
+) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(broken(shipped_protocol()), encoding="utf-8")
+
+    with pytest.raises(ProtocolError):
+        load_protocol(str(path))
+
+
+@later(63, "a pipe is waited for")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "plan.dcm"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "sbrtcheck.cli", str(pipe)]
+
+    ended = subprocess.run(command, capture_output=True, timeout=5, check=False)
+
+    assert ended.returncode == 2
+
+
+@later(65, "rules stand on the page by their ids")
+def test_the_page_speaks_in_words() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "sbrtcheck.cli",
+        str(SAMPLES / "t10_30gy5_no_cord_undecided"),
+    ]
+    page = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    assert "UNDECIDED" in page
+    assert (
+        re.findall(r"\b(?:course|neural|dose|levels|target|organs)\.[a-z_]+", page)
+        == []
+    )
+
+
+# --- The library --------------------------------------------------------------------------------
+
+
+@later(66, "a contour that is no number reaches the geometry")
+def test_a_contour_without_numbers_is_refused() -> None:
+    corners = square(5.0)
+    corners[2, 0] = np.nan
+
+    with pytest.raises(ValueError, match="finite"):
+        Contour(points_mm=corners, z_mm=0.0)
