@@ -4,16 +4,21 @@ Pure: it needs names, levels and overlaps of targets only. What is added up here
 read already.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations
 from typing import NamedTuple
 
+import numpy as np
+
 from sbrtcheck.checks.orphans import why_not_superseded
-from sbrtcheck.checks.read_levels import TreatedLevels, treated_levels
-from sbrtcheck.checks.read_prescription import read_fractions, read_prescription
+from sbrtcheck.checks.read_levels import TreatedLevels, hold_in_common, treated_levels
+from sbrtcheck.checks.read_prescription import (
+    read_fractions,
+    read_prescription,
+    stated_or,
+)
 from sbrtcheck.checks.read_targets import named_targets, plan_targets
-from sbrtcheck.contours import build_region, overlap_cc
 from sbrtcheck.dossier import Case, Sibling, part_case, tail
 from sbrtcheck.dvh.beyond import face_bounds_gy
 from sbrtcheck.errors import CaseError, ReadError
@@ -22,7 +27,9 @@ from sbrtcheck.model import (
     Declared,
     DoseGrid,
     Instance,
+    Patient,
     Plan,
+    Prescription,
     StructureSet,
     Text,
     approval_term,
@@ -102,14 +109,17 @@ class Course:
 
 
 class _Planned(NamedTuple):
-    """A plan with its targets and the levels that their names state."""
+    """A plan with its targets and the levels that their names state.
+
+    `sibling` is what it is to other plans, also where it is the plan that is judged.
+    """
 
     instance: Instance
     plan: Plan
     structure_set: StructureSet
     targets: tuple[ROI, ...]
     levels: frozenset[str]
-    sibling: Sibling | None
+    sibling: Sibling
 
     @property
     def is_approved(self) -> bool:
@@ -119,72 +129,105 @@ class _Planned(NamedTuple):
     def is_rejected(self) -> bool:
         return approval_term(self.instance.approval_status) == REJECTED
 
+    @property
+    def frame_uids(self) -> set[str | None]:
+        """Return the frames of reference that the plan and its structure set state."""
+        of_plan = self.instance.frame_of_reference_uid
+        of_structures = self.structure_set.instance.frame_of_reference_uid
+        return {of_plan, of_structures} - {None}
+
 
 def plan_words(instance: Instance) -> Text:
     """Tell a plan by the end of its UID, its date and approval; its label may name a patient."""
-    status = approval_term(instance.approval_status)
     return Text(
         "{uid} of {date}, {status}",
         uid=tail(instance.sop_instance_uid),
-        date="unknown date" if instance.date is None else instance.date,
-        status="no approval status" if status is None else status,
+        date=stated_or(instance.date, "unknown date"),
+        status=stated_or(approval_term(instance.approval_status), "no approval status"),
     )
+
+
+def _agree(one: str | int | None, other: str | int | None) -> bool:
+    """Tell whether two files state the same; what one of them leaves out agrees with nothing."""
+    if one is None:
+        return False
+    return one == other
+
+
+def _listed(plans: Iterable[_Planned | Sibling]) -> str:
+    return "; ".join(str(plan_words(one.instance)) for one in plans)
 
 
 def read_course(
     case: Case, matches: Sequence[MatchedROI], protocol: Protocol, declared: Declared
 ) -> Course:
     """Tell what the patient's other plans are, and add up the doses of those that are parts."""
-    siblings = [one for one in case.siblings if _why_no_part(one) is None]
-    whys = [_why_no_part(one) for one in case.siblings]
-    reported = [why for why in whys if why is not None]
-    own = _planned_case(case, matches)
-    considered = [one for one in siblings if one.asked_for or not declared.alone]
-    if declared.alone and siblings:
-        others = "; ".join(
-            str(plan_words(s.instance)) for s in siblings if not s.asked_for
-        )
-        reported.append(
-            Text(
-                "declared: the patient's other plans add no dose: {plans}", plans=others
-            )
-        )
+    siblings, reported = _possible_parts(case.siblings)
+    considered, left_out = _considered(siblings, declared)
     drawn, undrawn = _planned_siblings(considered, protocol)
-    groups = _groups([own, *drawn])
-    revisions = next(group for group in groups if own in group.members)
-    superseded = _superseded(own, revisions, protocol)
-    questions = [*_unknown(case, considered, undrawn, declared)]
-    standing, unsettled = _standing_parts(groups, own)
-    questions += unsettled
+    own = _planned_case(case, matches)
+    group, *others = _groups([own, *drawn])
+    revisions = [one.sibling for one in group.members if one is not own]
+    standing, unsettled = _standing_parts(others)
     parts, failed = _parts(case, standing)
-    questions += failed
     dose, highest = _sum(case, parts, protocol)
-    targets = [roi for one in standing for roi in one.targets]
+    targets = tuple(chain.from_iterable(one.targets for one in standing))
     open_orphans, told = _orphans(case, [*own.targets, *targets], declared)
-    questions += open_orphans
+    unknown = _unknown(case, considered, declared)
     return Course(
         dose=dose,
         highest=highest,
-        spacing_mm=max(
-            max(grid.spacing_mm) for grid in (case.dose, *(p.dose for p in parts))
-        ),
+        spacing_mm=max(max(one.dose.spacing_mm) for one in (case, *parts)),
         parts=tuple(parts),
-        open=tuple(questions),
-        superseded=superseded,
-        revisions=tuple(
-            one.sibling for one in revisions.members if one.sibling is not None
-        ),
-        reported=(*reported, *told),
-        added_targets=tuple(targets),
+        open=(*undrawn, *unknown, *unsettled, *failed, *open_orphans),
+        superseded=_superseded(group, protocol),
+        revisions=tuple(revisions),
+        reported=(*reported, *left_out, *told),
+        added_targets=targets,
         part_levels=tuple(_levels_of(one, protocol) for one in standing),
         named_by_others=_named_by_others(case, siblings),
     )
 
 
+def _possible_parts(siblings: Sequence[Sibling]) -> tuple[list[Sibling], list[Text]]:
+    """Return the plans that may be meant to be treated, and why the others are not."""
+    possible: list[Sibling] = []
+    whys: list[Text] = []
+    for sibling in siblings:
+        why = _why_no_part(sibling)
+        if why is None:
+            possible.append(sibling)
+        else:
+            whys.append(why)
+    return possible, whys
+
+
+def _considered(
+    siblings: Sequence[Sibling], declared: Declared
+) -> tuple[Sequence[Sibling], list[Text]]:
+    """Return the plans that may give dose by what the user says, and what is told of that."""
+    if not declared.alone:
+        return siblings, []
+    if not siblings:
+        return [], []
+    asked_for = [one for one in siblings if one.asked_for]
+    others = _listed(one for one in siblings if not one.asked_for)
+    told = Text(
+        "declared: the patient's other plans add no dose: {plans}", plans=others
+    )
+    return asked_for, [told]
+
+
+def _is_for_qa(sibling: Sibling) -> bool:
+    if sibling.plan is None:
+        return False
+    return sibling.plan.intent in QA_INTENTS
+
+
 def _why_no_part(sibling: Sibling) -> Text | None:
     """Say why a plan is not meant to be treated; None where it may be."""
     plan = plan_words(sibling.instance)
-    if sibling.plan is not None and sibling.plan.intent in QA_INTENTS:
+    if _is_for_qa(sibling):
         return Text(
             "a QA plan of the patient is no part of the course: {plan}", plan=plan
         )
@@ -199,44 +242,69 @@ def _why_no_part(sibling: Sibling) -> Text | None:
 
 
 def _planned_case(case: Case, matches: Sequence[MatchedROI]) -> _Planned:
-    return _planned(case.plan, case.structure_set, matches, None)
+    plan, structures = case.plan, case.structure_set
+    as_others_see_it = Sibling(
+        instance=plan.instance,
+        kind="RT Plan",
+        where="the case itself",
+        plan=plan,
+        structure_set=structures,
+    )
+    return _planned(plan, structures, matches, as_others_see_it)
 
 
 def _planned(
     plan: Plan,
     structures: StructureSet,
     matches: Sequence[MatchedROI],
-    sibling: Sibling | None,
+    sibling: Sibling,
 ) -> _Planned:
-    targets = tuple(match.roi for match in plan_targets(plan, structures, matches))
-    stated = [read_levels(roi.name, Role.PTV).stated for roi in targets]
-    levels: frozenset[str] = frozenset()
-    if all(stated):
-        levels = frozenset(level for levels in stated for level in levels)
+    targets = _targets_of(plan, structures, matches)
+    levels = _levels_in_names(targets)
     return _Planned(plan.instance, plan, structures, targets, levels, sibling)
+
+
+def _targets_of(
+    plan: Plan, structures: StructureSet, matches: Sequence[MatchedROI]
+) -> tuple[ROI, ...]:
+    return tuple(match.roi for match in plan_targets(plan, structures, matches))
+
+
+def _levels_in_names(targets: Sequence[ROI]) -> frozenset[str]:
+    """Return the levels that the names of targets state; none where one of them states none."""
+    stated = [read_levels(roi.name, Role.PTV).stated for roi in targets]
+    if not all(stated):
+        return frozenset()
+    return frozenset(chain.from_iterable(stated))
 
 
 def _planned_siblings(
     siblings: Sequence[Sibling], protocol: Protocol
-) -> tuple[list[_Planned], list[Sibling]]:
-    """Return the other plans whose targets are known, and the others."""
-    drawn, undrawn = [], []
+) -> tuple[list[_Planned], list[Open]]:
+    """Return the other plans whose targets are known, and what is asked of the others."""
+    drawn: list[_Planned] = []
+    undrawn: list[Open] = []
     for sibling in siblings:
-        if sibling.plan is None or sibling.structure_set is None or sibling.plan.is_ion:
-            undrawn.append(sibling)
+        plan, structures = sibling.plan, sibling.structure_set
+        if plan is None or structures is None or plan.is_ion:
+            undrawn.append(_without_targets(sibling))
             continue
-        matches = match_rois(sibling.structure_set.rois, protocol, {})
-        drawn.append(_planned(sibling.plan, sibling.structure_set, matches, sibling))
+        matches = match_rois(structures.rois, protocol, {})
+        drawn.append(_planned(plan, structures, matches, sibling))
     return drawn, undrawn
+
+
+def _without_targets(sibling: Sibling) -> Open:
+    why = Text(
+        "another plan of the patient lies near, and its targets are not known: {plan}",
+        plan=plan_words(sibling.instance),
+    )
+    return Open(why, CURE)
 
 
 def _levels_of(one: _Planned, protocol: Protocol) -> TreatedLevels:
     matches = match_rois(one.structure_set.rois, protocol, {})
-    targets = [
-        match
-        for match in matches
-        if match.role is Role.PTV and match.roi in one.targets
-    ]
+    targets = plan_targets(one.plan, one.structure_set, matches)
     return treated_levels(targets, matches, one.plan, Declared())
 
 
@@ -248,9 +316,7 @@ def _named_by_others(case: Case, siblings: Sequence[Sibling]) -> set[str]:
         if sibling.plan is None:
             continue
         one_set = sibling.plan.structure_set_uid == case.plan.structure_set_uid
-        same_frame = (
-            frame is not None and sibling.instance.frame_of_reference_uid == frame
-        )
+        same_frame = _agree(frame, sibling.instance.frame_of_reference_uid)
         if one_set or same_frame:
             named |= named_targets(sibling.plan, case.structure_set, by_number=one_set)
     return named
@@ -271,56 +337,45 @@ def _pair(one: _Planned, other: _Planned) -> frozenset[str]:
 
 
 def _groups(plans: Sequence[_Planned]) -> list[_Group]:
-    """Put plans of one target together."""
-    numbers = list(range(len(plans)))
+    """Put plans of one target together, those of the first plan first."""
+    numbers = np.arange(len(plans))  # of the group that each plan is in
     whole: set[frozenset[str]] = set()
-    for (first, one), (second, other) in combinations(enumerate(plans), 2):
-        if _asked_to_be_added(one, other):
-            continue
-        ways = (_treats(one, other), _treats(other, one))
-        alike = bool(one.levels) and one.levels == other.levels
-        if alike or all(ways):
+    # What the user asks to be added replaces nothing, and nothing replaces it.
+    may_replace = [at for at, plan in enumerate(plans) if not plan.sibling.asked_for]
+    for first, second in combinations(may_replace, 2):
+        one, other = plans[first], plans[second]
+        ways = (_may_replace(one, other), _may_replace(other, one))
+        if all(ways):
             whole.add(_pair(one, other))
-        if alike or any(ways):
+        if any(ways):
             low, high = sorted((numbers[first], numbers[second]))
-            numbers = [low if number == high else number for number in numbers]
-    return [
-        _Group(
-            [plan for plan, n in zip(plans, numbers, strict=True) if n == number], whole
-        )
-        for number in dict.fromkeys(numbers)
-    ]
+            numbers[numbers == high] = low
+    groups: dict[int, _Group] = {}
+    for plan, number in zip(plans, numbers.tolist(), strict=True):
+        groups.setdefault(number, _Group([], whole)).members.append(plan)
+    return list(groups.values())
 
 
-def _asked_to_be_added(one: _Planned, other: _Planned) -> bool:
-    """Tell whether the user says that one is added to the other: then neither replaces it."""
-    siblings = (one.sibling, other.sibling)
-    return any(sibling is not None and sibling.asked_for for sibling in siblings)
+def _may_replace(one: _Planned, other: _Planned) -> bool:
+    """Tell whether one plan treats all that another does, by the names or the places of targets."""
+    name_the_same = one.levels == other.levels
+    if one.levels and name_the_same:
+        return True
+    return _treats(one, other)
 
 
 def _treats(one: _Planned, other: _Planned) -> bool:
     """Tell whether one plan treats every target of another: half of the larger, in one frame."""
-    frames = {
-        read.frame_of_reference_uid
-        for read in (
-            one.instance,
-            one.structure_set.instance,
-            other.instance,
-            other.structure_set.instance,
-        )
-    }
-    if len(frames - {None}) != 1 or not one.targets or not other.targets:
+    frames = one.frame_uids | other.frame_uids
+    if len(frames) != 1:
         return False
-    return all(
-        any(_are_one(target, own) for own in one.targets) for target in other.targets
-    )
+    if not other.targets:
+        return False
+    return all(_is_among(target, one.targets) for target in other.targets)
 
 
-def _are_one(target: ROI, own: ROI) -> bool:
-    first, second = build_region(target), build_region(own)
-    if first.volume_cc is None or second.volume_cc is None:
-        return False
-    return overlap_cc(first, second) >= SHARED * max(first.volume_cc, second.volume_cc)
+def _is_among(target: ROI, own: Sequence[ROI]) -> bool:
+    return any(hold_in_common(target, roi, SHARED, of=max) for roi in own)
 
 
 def _standing(group: _Group) -> _Planned | None:
@@ -328,36 +383,47 @@ def _standing(group: _Group) -> _Planned | None:
 
     It must be able to replace every other: a plan of which it treats a part only stays open.
     """
-    if len(group.members) == 1:
-        return group.members[0]
-    approved = [one for one in group.members if one.is_approved]
-    stands = None
-    if len(approved) == 1:
-        stands = approved[0]
-    elif not approved:
-        stands = _latest([one for one in group.members if not one.is_rejected])
+    stands = _meant(group.members)
     if stands is None:
         return None
-    others = [one for one in group.members if one is not stands]
-    if not all(_pair(one, stands) in group.whole for one in others):
+    needed = {_pair(one, stands) for one in group.members if one is not stands}
+    if not needed <= group.whole:
         return None
     return stands
 
 
+def _meant(plans: Sequence[_Planned]) -> _Planned | None:
+    """Return the plan that approval and dates speak for; None where they do not tell."""
+    if len(plans) == 1:
+        return plans[0]
+    approved = [one for one in plans if one.is_approved]
+    if approved:
+        return _only(approved)
+    not_rejected = [one for one in plans if not one.is_rejected]
+    return _latest(not_rejected)
+
+
+def _only(plans: Sequence[_Planned]) -> _Planned | None:
+    if len(plans) != 1:
+        return None
+    return plans[0]
+
+
 def _latest(plans: Sequence[_Planned]) -> _Planned | None:
     """Return the plan of the latest date; None where a date is missing or two are the latest."""
-    dates = [one.instance.date for one in plans]
-    known = [date for date in dates if date is not None]
-    if not known or len(known) < len(dates) or known.count(max(known)) > 1:
+    by_date: dict[str | None, list[_Planned]] = {}
+    for one in plans:
+        by_date.setdefault(one.instance.date, []).append(one)
+    if None in by_date:
         return None
-    return plans[dates.index(max(known))]
+    last = max(by_date, key=str, default=None)
+    return _only(by_date.get(last, []))
 
 
-def _superseded(own: _Planned, group: _Group, protocol: Protocol) -> Superseded | None:
-    if len(group.members) == 1:
-        return None
-    others = [one for one in group.members if one is not own]
-    told = "; ".join(str(plan_words(one.instance)) for one in others)
+def _superseded(group: _Group, protocol: Protocol) -> Superseded | None:
+    """Say why the first plan of a group may not be the one that is treated; None where it is."""
+    own, *others = group.members
+    told = _listed(others)
     if any(_adds_up(own, other, protocol) for other in others):
         return Superseded(
             Text(
@@ -381,54 +447,58 @@ def _superseded(own: _Planned, group: _Group, protocol: Protocol) -> Superseded 
             plan=plan_words(stands.instance),
         )
         return Superseded(why, cure, is_replaced=True)
-    approved = sum(one.is_approved for one in group.members)
-    why = Text(
+    return Superseded(_why_not_told(group.members, told), cure)
+
+
+def _why_not_told(plans: Sequence[_Planned], others: str) -> Text:
+    approved = sum(one.is_approved for one in plans)
+    return Text(
         "{count} plans share targets, {approved} of them approved: which one is treated is not"
         " known ({plans})",
-        count=len(group.members),
+        count=len(plans),
         approved=approved or "none",
-        plans=told,
+        plans=others,
     )
-    return Superseded(why, cure)
 
 
 def _adds_up(one: _Planned, other: _Planned, protocol: Protocol) -> bool:
     """Tell whether two plans together give what is one allowed scheme, and neither does alone."""
-    schemes = protocol.schemes
-    readings = [
-        read_prescription(p.plan, Declared(), schemes).prescription
-        for p in (one, other)
-    ]
-    known = [reading for reading in readings if reading is not None]
-    if len(known) < len(readings):
+    first, second = _prescribed(one, protocol), _prescribed(other, protocol)
+    if first is None or second is None:
         return False
-    allowed = {(row.dose_gy, row.fractions) for row in schemes.allowed}
-    together = (sum(p.dose_gy for p in known), sum(p.fractions for p in known))
-    alone = [(p.dose_gy, p.fractions) for p in known]
-    return together in allowed and not any(pair in allowed for pair in alone)
+    allowed = {(row.dose_gy, row.fractions) for row in protocol.schemes.allowed}
+    first_alone = (first.dose_gy, first.fractions)
+    second_alone = (second.dose_gy, second.fractions)
+    if not allowed.isdisjoint((first_alone, second_alone)):
+        return False
+    dose_gy = first.dose_gy + second.dose_gy
+    fractions = first.fractions + second.fractions
+    return (dose_gy, fractions) in allowed
+
+
+def _prescribed(one: _Planned, protocol: Protocol) -> Prescription | None:
+    reading = read_prescription(one.plan, Declared(), protocol.schemes)
+    return reading.prescription
 
 
 # --- Parts --------------------------------------------------------------------------------------
 
 
 def _standing_parts(
-    groups: Sequence[_Group], own: _Planned
+    groups: Sequence[_Group],
 ) -> tuple[list[_Planned], list[Open]]:
     """Return the plans of other targets that are treated too, and those of which that is open."""
     standing: list[_Planned] = []
     unsettled = []
     for group in groups:
-        if own in group.members:
-            continue
         stands = _standing(group)
         if stands is not None:
             standing.append(stands)
             continue
-        told = "; ".join(str(plan_words(one.instance)) for one in group.members)
         why = Text(
             "other plans of the patient share a target, and which of them is treated is not"
             " known: {plans}",
-            plans=told,
+            plans=_listed(group.members),
         )
         unsettled.append(Open(why, CURE))
     return standing, unsettled
@@ -440,8 +510,6 @@ def _parts(case: Case, standing: Sequence[_Planned]) -> tuple[list[Case], list[O
     parts: list[Case] = []
     failed: list[Open] = []
     for one in standing:
-        if one.sibling is None:
-            continue
         told = plan_words(one.instance)
         try:
             part = part_case(one.sibling)
@@ -462,16 +530,15 @@ def _not_added(plan: Text, why: Text) -> Open:
 
 def _why_no_sum(case: Case, part: Case, fractions: int | None) -> Text | None:
     """Physical doses add up where frame of reference and fraction number agree."""
-    own, other = case.dose_frame_uid, part.dose_frame_uid
-    if own is None or own != other:
+    if not _agree(case.dose_frame_uid, part.dose_frame_uid):
         return Text("its dose lies in another frame of reference, or states none")
     others = read_fractions(part.plan)
-    if fractions is None or others != fractions:
+    if not _agree(fractions, others):
         return Text(
             "it has {other} fractions, this one {own}: physical doses of different fractions are"
             " not added",
-            other="unknown" if others is None else others,
-            own="unknown" if fractions is None else fractions,
+            other=stated_or(others, "unknown"),
+            own=stated_or(fractions, "unknown"),
         )
     return None
 
@@ -482,59 +549,49 @@ def _sum(
     """Return the lowest and the highest sum of all doses."""
     if not parts:
         return case.dose, case.dose
-    grids = [case.dose, *(part.dose for part in parts)]
-    targets = [_targets_of(one, protocol) for one in (case, *parts)]
-    bounds = [
-        face_bounds_gy(grid, rois) for grid, rois in zip(grids, targets, strict=True)
-    ]
-    sums = sum_of_courses(grids, bounds)
+    cases = (case, *parts)
+    bounds = [face_bounds_gy(one.dose, _drawn_targets(one, protocol)) for one in cases]
+    doses = [one.dose for one in cases]
+    sums = sum_of_courses(doses, bounds)
     return sums.lowest, sums.highest
 
 
-def _targets_of(case: Case, protocol: Protocol) -> list[ROI]:
+def _drawn_targets(case: Case, protocol: Protocol) -> tuple[ROI, ...]:
     matches = match_rois(case.structure_set.rois, protocol, {})
-    return [match.roi for match in plan_targets(case.plan, case.structure_set, matches)]
+    return _targets_of(case.plan, case.structure_set, matches)
 
 
 # --- What is not known --------------------------------------------------------------------------
 
 
-def _unknown(
-    case: Case,
-    siblings: Sequence[Sibling],
-    undrawn: Sequence[Sibling],
-    declared: Declared,
-) -> list[Open]:
+def _unknown(case: Case, siblings: Sequence[Sibling], declared: Declared) -> list[Open]:
     """Return why there may be dose that nobody has looked at; nothing where the user says so."""
-    questions = []
-    for sibling in undrawn:
-        why = Text(
-            "another plan of the patient lies near, and its targets are not known: {plan}",
-            plan=plan_words(sibling.instance),
-        )
-        questions.append(Open(why, CURE))
     if declared.alone:
-        return questions
-    people = _two_people(case, siblings)
-    if people is not None:
-        questions.append(people)
-    questions += [Open(why, CURE) for why in case.unknown]
-    return questions
+        return []
+    unread = [Open(why, CURE) for why in case.unknown]
+    return [*_two_people(case, siblings), *unread]
 
 
-def _two_people(case: Case, siblings: Sequence[Sibling]) -> Open | None:
+def _two_people(case: Case, siblings: Sequence[Sibling]) -> list[Open]:
     """Ask where plans of one patient ID state different names or birth dates."""
     patients = [case.plan.instance.patient, *(one.instance.patient for one in siblings)]
-    births = {patient.birth_date for patient in patients if patient.birth_date}
-    agree = all(names_agree(one, other) for one, other in combinations(patients, 2))
-    if agree and len(births) < 2:
-        return None
+    if _may_be_one(patients):
+        return []
     why = Text(
         "plans of this patient ID state different names or birth dates: which of them are of one"
         " patient is not known"
     )
     cure = Text("mend the names, or part the patients' files into folders of their own")
-    return Open(why, cure)
+    return [Open(why, cure)]
+
+
+def _may_be_one(patients: Sequence[Patient]) -> bool:
+    """Tell whether no two of these differ in their names or birth dates."""
+    births = {patient.birth_date for patient in patients if patient.birth_date}
+    if len(births) > 1:
+        return False
+    pairs = combinations(patients, 2)
+    return all(names_agree(one, other) for one, other in pairs)
 
 
 def _orphans(

@@ -1,7 +1,8 @@
 """Which vertebrae are treated, read from names where they lie, or declared."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple
 
 from sbrtcheck.checks.rule import State
@@ -11,10 +12,11 @@ from sbrtcheck.model import ROI, Declared, Plan, Text
 from sbrtcheck.protocol.names import LEVELS, MatchedROI, read_levels
 from sbrtcheck.protocol.rules import Role
 
-__all__ = ["TreatedLevels", "level_order", "treated_levels"]
+__all__ = ["TreatedLevels", "hold_in_common", "level_order", "treated_levels"]
 
 HALF = 0.5  # of the target in a vertebra, or of a vertebra in the target
 CURE = Text("add --levels, for example --levels T8")
+BESIDE_TARGETS = (Role.CTV, Role.GTV, Role.VERTEBRA)  # whose names may state levels too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ class _Stated(NamedTuple):
 
     @property
     def levels(self) -> tuple[str, ...]:
-        return level_order(level for levels in self.by_roi.values() for level in levels)
+        return level_order(chain.from_iterable(self.by_roi.values()))
 
 
 def treated_levels(
@@ -85,43 +87,55 @@ def treated_levels(
     CaseError
         If declared levels are no levels, or leave out one that a target's name states.
     """
-    ptvs = _stated(targets, Role.PTV)
-    operated = declared.facts.operated_levels
+    ptvs = _stated(_of_role(targets, Role.PTV), Role.PTV)
     if declared.levels:
         _refuse_contradiction(declared.levels, ptvs.levels)
         return _known(level_order(declared.levels), Text("declared"), ptvs)
+    operated = declared.facts.operated_levels
     read = _from_names(ptvs, targets, matches)
-    if read.problem is None and set(operated) != set(read.levels):
-        return _against_label(read, plan)
-    settles = set(ptvs.levels) <= set(operated) and not ptvs.impossible
-    if read.problem is not None and operated and settles:
+    if read.problem is None:
+        return _against_label(read, plan, operated)
+    if _settles(operated, ptvs):
         return _known(level_order(operated), Text("declared: operated levels"), ptvs)
     return read
+
+
+def _settles(operated: tuple[str, ...], ptvs: _Stated) -> bool:
+    """Tell whether the operated levels answer what names leave open, and contradict none."""
+    if not operated:
+        return False
+    if ptvs.impossible:
+        return False
+    return set(ptvs.levels) <= set(operated)
 
 
 def _known(levels: tuple[str, ...], source: Text, ptvs: _Stated) -> TreatedLevels:
     return TreatedLevels(levels=levels, source=source, problem=None, by_roi=ptvs.by_roi)
 
 
-def _unknown(
-    levels: tuple[str, ...], problem: Text, ptvs: _Stated, cure: Text = CURE
-) -> TreatedLevels:
+def _unknown(levels: tuple[str, ...], problem: Text, ptvs: _Stated) -> TreatedLevels:
     return TreatedLevels(
-        levels=levels, source=problem, problem=problem, by_roi=ptvs.by_roi, cure=cure
+        levels=levels, source=problem, problem=problem, by_roi=ptvs.by_roi
     )
 
 
 def _stated(matches: Sequence[MatchedROI], role: Role) -> _Stated:
-    readings = {
-        m.roi.name: read_levels(m.roi.name, role) for m in matches if m.role is role
-    }
-    return _Stated(
-        by_roi={name: reading.stated for name, reading in readings.items()},
-        unclear=tuple(name for name, reading in readings.items() if reading.unclear),
-        impossible=tuple(
-            name for name, reading in readings.items() if reading.impossible
-        ),
-    )
+    by_roi: dict[str, tuple[str, ...]] = {}
+    unclear: list[str] = []
+    impossible: list[str] = []
+    for match in matches:
+        name = match.roi.name
+        reading = read_levels(name, role)
+        by_roi[name] = reading.stated
+        if reading.unclear:
+            unclear.append(name)
+        if reading.impossible:
+            impossible.append(name)
+    return _Stated(by_roi, tuple(unclear), tuple(impossible))
+
+
+def _of_role(matches: Sequence[MatchedROI], role: Role) -> list[MatchedROI]:
+    return [match for match in matches if match.role is role]
 
 
 def _from_names(
@@ -129,89 +143,99 @@ def _from_names(
 ) -> TreatedLevels:
     """Read levels from the names of the targets; where those state none, of what lies in them."""
     if ptvs.impossible:
-        problem = Text(
-            "'{name}' names a vertebra that does not exist", name=ptvs.impossible[0]
-        )
-        return _unknown(ptvs.levels, problem, ptvs)
-    unnamed = [name for name, levels in ptvs.by_roi.items() if not levels]
+        return _unknown(ptvs.levels, _no_vertebra(ptvs), ptvs)
     if not ptvs.levels:
         return _from_others(ptvs, targets, matches)
-    if unnamed:
-        problem = Text("target '{name}' states no level", name=unnamed[0])
+    problem = _why_not_all(ptvs, targets, matches)
+    if problem is not None:
         return _unknown(ptvs.levels, problem, ptvs)
-    for role in (Role.CTV, Role.GTV, Role.VERTEBRA):
-        extra = _further_levels(ptvs, targets, [m for m in matches if m.role is role])
+    return _known(ptvs.levels, Text("from target names"), ptvs)
+
+
+def _no_vertebra(stated: _Stated) -> Text:
+    name = stated.impossible[0]
+    return Text("'{name}' names a vertebra that does not exist", name=name)
+
+
+def _why_not_all(
+    ptvs: _Stated, targets: Sequence[MatchedROI], matches: Sequence[MatchedROI]
+) -> Text | None:
+    """Say why the names of the targets may not state all levels; None where they do."""
+    unnamed = [name for name, levels in ptvs.by_roi.items() if not levels]
+    if unnamed:
+        return Text("target '{name}' states no level", name=unnamed[0])
+    for role in BESIDE_TARGETS:
+        extra = _further_levels(ptvs, targets, matches, role)
         if extra:
-            problem = Text(
+            return Text(
                 "{role} names state {extra}, which no PTV names",
                 role=role.value.upper(),
                 extra=", ".join(extra),
             )
-            return _unknown(ptvs.levels, problem, ptvs)
-    return _known(ptvs.levels, Text("from target names"), ptvs)
+    return None
 
 
 def _further_levels(
-    ptvs: _Stated, targets: Sequence[MatchedROI], others: Sequence[MatchedROI]
+    ptvs: _Stated,
+    targets: Sequence[MatchedROI],
+    matches: Sequence[MatchedROI],
+    role: Role,
 ) -> tuple[str, ...]:
     """Return the levels that ROIs in the targets, or around them, state and no PTV does."""
-    further = {
-        match.roi.name: [
-            level
-            for level in read_levels(match.roi.name, match.role).stated
-            if level not in ptvs.levels
-        ]
-        for match in others
-    }
-    inside = _inside(targets, [match for match in others if further[match.roi.name]])
-    return level_order(level for name in inside for level in further[name])
+    known = set(ptvs.levels)
+    telling = [
+        match
+        for match in _of_role(matches, role)
+        if not known.issuperset(read_levels(match.roi.name, role).stated)
+    ]
+    stated = _stated(_inside(targets, telling), role)
+    return level_order(set(stated.levels) - known)
 
 
 def _from_others(
     ptvs: _Stated, targets: Sequence[MatchedROI], matches: Sequence[MatchedROI]
 ) -> TreatedLevels:
-    unclear = ""
-    for role in (Role.CTV, Role.GTV, Role.VERTEBRA):
-        candidates = [match for match in matches if match.role is role]
-        near = set(_inside(targets, candidates))
-        stated = _stated(
-            [match for match in candidates if match.roi.name in near], role
-        )
+    unclear: list[str] = []
+    for role in BESIDE_TARGETS:
+        stated = _stated(_inside(targets, _of_role(matches, role)), role)
         if stated.impossible:
-            problem = Text(
-                "'{name}' names a vertebra that does not exist",
-                name=stated.impossible[0],
-            )
-            return _unknown((), problem, ptvs)
+            return _unknown((), _no_vertebra(stated), ptvs)
         if stated.levels:
             source = Text("from {role} names", role=role.value.upper())
             return _known(stated.levels, source, ptvs)
-        if stated.unclear and not unclear:
-            unclear = stated.unclear[0]
+        unclear.extend(stated.unclear)
     if unclear:
         problem = Text(
             "'{name}' may mean an MR sequence, and no other name states a level",
-            name=unclear,
+            name=unclear[0],
         )
         return _unknown((), problem, ptvs)
     return _unknown((), Text("level not in any name"), ptvs)
 
 
-def _inside(targets: Sequence[MatchedROI], others: Sequence[MatchedROI]) -> list[str]:
+def _inside(
+    targets: Sequence[MatchedROI], others: Sequence[MatchedROI]
+) -> list[MatchedROI]:
     """Return the ROIs that hold half of a target, or of which a target holds half."""
-    return [
-        other.roi.name
-        for other in others
-        if any(_share(target.roi, other.roi) >= HALF for target in targets)
-    ]
+    return [other for other in others if _is_inside(other.roi, targets)]
 
 
-def _share(one: ROI, other: ROI) -> float:
-    """Return what two ROIs share, as a part of the smaller one; 0 where either has no volume."""
+def _is_inside(roi: ROI, targets: Sequence[MatchedROI]) -> bool:
+    return any(hold_in_common(target.roi, roi, HALF, of=min) for target in targets)
+
+
+def hold_in_common(
+    one: ROI, other: ROI, share: float, *, of: Callable[[float, float], float]
+) -> bool:
+    """Tell whether two ROIs share so much of the smaller (`min`) or the larger (`max`) of them.
+
+    What has no volume shares nothing.
+    """
     first, second = build_region(one), build_region(other)
     if first.volume_cc is None or second.volume_cc is None:
-        return 0.0
-    return overlap_cc(first, second) / min(first.volume_cc, second.volume_cc)
+        return False
+    least_cc = share * of(first.volume_cc, second.volume_cc)
+    return overlap_cc(first, second) >= least_cc
 
 
 def _refuse_contradiction(levels: tuple[str, ...], stated: tuple[str, ...]) -> None:
@@ -235,17 +259,23 @@ def _refuse_contradiction(levels: tuple[str, ...], stated: tuple[str, ...]) -> N
         )
 
 
-def _against_label(read: TreatedLevels, plan: Plan) -> TreatedLevels:
-    """Ask where the plan's label or name states another level and none of the targets'."""
-    texts = [
-        text for text in (plan.instance.label, plan.name, plan.description) if text
-    ]
-    for text in texts:
-        # T1 to T4 may be MR sequences, C and S with a number courses and set-ups.
-        stated = [
-            level for level in read_levels(text, Role.GTV).stated if level[0] in "TL"
-        ]
-        if not stated or set(stated) & set(read.levels):
+def _against_label(
+    read: TreatedLevels, plan: Plan, operated: tuple[str, ...]
+) -> TreatedLevels:
+    """Ask where the plan's label or name states another level and none of the targets'.
+
+    Operated levels that are the targets' settle it.
+    """
+    levels = set(read.levels)
+    if set(operated) == levels:
+        return read
+    labels = (plan.instance.label, plan.name, plan.description)
+    for text in [label for label in labels if label]:
+        stated = _levels_in_label(text)
+        if not stated:
+            continue
+        names_a_target = not levels.isdisjoint(stated)
+        if names_a_target:
             continue
         problem = Text(
             "'{text}' in the plan states {stated}, its targets are named {levels}",
@@ -257,11 +287,12 @@ def _against_label(read: TreatedLevels, plan: Plan) -> TreatedLevels:
             "say which it is: --levels {levels}, or rename what is wrong",
             levels=",".join(read.levels),
         )
-        return TreatedLevels(
-            levels=read.levels,
-            source=problem,
-            problem=problem,
-            by_roi=read.by_roi,
-            cure=cure,
-        )
+        return replace(read, source=problem, problem=problem, cure=cure)
     return read
+
+
+def _levels_in_label(text: str) -> list[str]:
+    """Return the levels that free text surely states."""
+    # T1 to T4 may be MR sequences, C and S with a number courses and set-ups.
+    stated = read_levels(text, Role.GTV).stated
+    return [level for level in stated if level[0] in "TL"]

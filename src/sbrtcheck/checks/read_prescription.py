@@ -1,16 +1,24 @@
 """Read dose and fractions of a plan: by rule from its dose references, or as declared."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
+from sbrtcheck.checks.read_targets import states_target_dose
 from sbrtcheck.checks.rule import State
 from sbrtcheck.errors import CaseError
-from sbrtcheck.model import Declared, DoseReference, Plan, Prescription, Text
+from sbrtcheck.model import (
+    Declared,
+    DoseReference,
+    FractionGroup,
+    Plan,
+    Prescription,
+    Text,
+)
 from sbrtcheck.protocol.rules import Schemes
 
-__all__ = ["PrescriptionReading", "read_fractions", "read_prescription"]
+__all__ = ["PrescriptionReading", "read_fractions", "read_prescription", "stated_or"]
 
-REGIONS, POINTS = ("SITE", "VOLUME"), ("COORDINATES", "POINT")
+POINTS = ("COORDINATES", "POINT")
 EXAMPLE = Text("add --rx, for example --rx 30Gy/5")
 
 
@@ -58,80 +66,110 @@ def read_prescription(
     """
     regions, points = _candidates(plan)
     fractions = read_fractions(plan)
-    stated = _of_regions(plan, regions, fractions, schemes)
-    if not regions and points:
-        stated = _of_points(plan, points, fractions, schemes)
+    stated = _stated(plan, regions, points, fractions, schemes)
     if declared.prescription is not None:
         return _declared(plan, declared.prescription, regions, stated, schemes)
-    if isinstance(stated, _Unknown):
-        return _reading(plan, None, fractions, stated)
-    return _reading(plan, stated, fractions, None)
+    return _reading(plan, fractions, stated)
 
 
 def read_fractions(plan: Plan) -> int | None:
     """Return the number of fractions of a plan: that of its groups, where all state one number."""
-    numbers = {group.fractions for group in plan.fraction_groups}
+    numbers = _fraction_numbers(plan)
     if len(numbers) != 1:
         return None
     (number,) = numbers
-    if number is None or number < 1:
+    if number is None:
+        return None
+    if number < 1:
         return None
     return number
 
 
+def stated_or(stated: str | int | None, words: str) -> str | int:
+    """Return what a file states, or words for that it does not."""
+    if stated is None:
+        return words
+    return stated
+
+
+def _fraction_numbers(plan: Plan) -> set[int | None]:
+    return {group.fractions for group in plan.fraction_groups}
+
+
 def _reading(
-    plan: Plan,
-    prescription: Prescription | None,
-    fractions: int | None,
-    unknown: _Unknown | None,
+    plan: Plan, fractions: int | None, stated: Prescription | _Unknown
 ) -> PrescriptionReading:
-    nothing = _Unknown(Text("the prescription is known"), State.MISSING, EXAMPLE)
-    open_question = nothing if unknown is None else unknown
-    return PrescriptionReading(
-        prescription=prescription,
+    known = PrescriptionReading(
+        prescription=None,
         fractions=fractions,
-        problem=open_question.why,
-        state=open_question.state,
-        cure=open_question.cure,
+        problem=Text("the prescription is known"),
+        state=State.MISSING,
+        cure=EXAMPLE,
         hints=_hints(plan),
     )
+    if isinstance(stated, Prescription):
+        return replace(known, prescription=stated)
+    return replace(known, problem=stated.why, state=stated.state, cure=stated.cure)
 
 
 def _candidates(plan: Plan) -> tuple[list[DoseReference], list[DoseReference]]:
     """Return the references that state a target's dose: those of regions, and those of points."""
-    targets = [row for row in plan.dose_references if _states_dose(row)]
-    points = [row for row in targets if row.structure_type.upper() in POINTS]
-    return [row for row in targets if row not in points], points
+    regions: list[DoseReference] = []
+    points: list[DoseReference] = []
+    for row in plan.dose_references:
+        if not states_target_dose(row):
+            continue
+        if _is_point(row):
+            points.append(row)
+        else:
+            regions.append(row)
+    return regions, points
 
 
-def _states_dose(row: DoseReference) -> bool:
-    dose_gy = row.target_prescription_dose_gy
-    return row.type.upper() == "TARGET" and dose_gy is not None and dose_gy > 0
+def _is_point(row: DoseReference) -> bool:
+    return row.structure_type.upper() in POINTS
 
 
 def _doses_gy(rows: Sequence[DoseReference], schemes: Schemes) -> list[float]:
     """Return the distinct doses, ascending; those within the tolerance are one."""
-    kept: list[float] = []
-    stated = (row.target_prescription_dose_gy for row in rows)
-    for dose_gy in sorted(dose for dose in stated if dose is not None):
-        if not kept or not schemes.same_dose(dose_gy, kept[-1]):
-            kept.append(dose_gy)
-    return kept
+    stated_gy = _known_gy(row.target_prescription_dose_gy for row in rows)
+    kept_gy: list[float] = []
+    for dose_gy in sorted(stated_gy):
+        if not _is_one_of(dose_gy, kept_gy, schemes):
+            kept_gy.append(dose_gy)
+    return kept_gy
 
 
-def _of_regions(
-    plan: Plan, rows: Sequence[DoseReference], fractions: int | None, schemes: Schemes
+def _known_gy(doses_gy: Iterable[float | None]) -> list[float]:
+    return [dose_gy for dose_gy in doses_gy if dose_gy is not None]
+
+
+def _is_one_of(dose_gy: float, doses_gy: Iterable[float], schemes: Schemes) -> bool:
+    return any(schemes.same_dose(one_gy, dose_gy) for one_gy in doses_gy)
+
+
+def _stated(
+    plan: Plan,
+    regions: Sequence[DoseReference],
+    points: Sequence[DoseReference],
+    fractions: int | None,
+    schemes: Schemes,
 ) -> Prescription | _Unknown:
+    """Return what the plan prescribes to regions, or else at points; or why that is not known."""
+    rows = regions or points
     doses_gy = _doses_gy(rows, schemes)
-    if not doses_gy and len({group.fractions for group in plan.fraction_groups}) > 1:
-        return _without_fractions(plan)
+    if len(doses_gy) > 1:
+        return _several(rows)
+    if len(_fraction_numbers(plan)) > 1:
+        return _groups_differ(plan)
     if not doses_gy:
         why = Text("the plan states no target prescription dose")
         return _Unknown(why, State.MISSING, EXAMPLE)
-    if len(doses_gy) > 1:
-        return _several(rows)
     if fractions is None:
-        return _without_fractions(plan)
+        why = Text("the plan states no number of fractions")
+        return _Unknown(why, State.MISSING, EXAMPLE)
+    if not regions:
+        return _of_points(rows, doses_gy[0], fractions, schemes)
     source = Text(
         "RT Plan, dose reference TARGET {kind}, target prescription dose; fraction group",
         kind=_kind(rows[0]),
@@ -156,15 +194,10 @@ def _several(rows: Sequence[DoseReference]) -> _Unknown:
     return _Unknown(why, State.DECLARE, cure)
 
 
-def _without_fractions(plan: Plan) -> _Unknown:
-    numbers = {group.fractions for group in plan.fraction_groups}
-    if len(numbers) < 2:
-        return _Unknown(
-            Text("the plan states no number of fractions"), State.MISSING, EXAMPLE
-        )
-    listed = ", ".join(
-        "none" if n is None else str(n) for n in sorted(numbers, key=str)
-    )
+def _groups_differ(plan: Plan) -> _Unknown:
+    numbers = sorted(_fraction_numbers(plan), key=str)
+    in_words = [str(stated_or(number, "none")) for number in numbers]
+    listed = ", ".join(in_words)
     why = Text(
         "the fraction groups of the plan state different numbers: {numbers}",
         numbers=listed,
@@ -174,21 +207,16 @@ def _without_fractions(plan: Plan) -> _Unknown:
 
 
 def _of_points(
-    plan: Plan, rows: Sequence[DoseReference], fractions: int | None, schemes: Schemes
+    rows: Sequence[DoseReference], dose_gy: float, fractions: int, schemes: Schemes
 ) -> Prescription | _Unknown:
     """Take the dose at a point for the prescription only if a scheme has just this dose."""
-    doses_gy = _doses_gy(rows, schemes)
-    if len(doses_gy) > 1:
-        return _several(rows)
-    if fractions is None:
-        return _without_fractions(plan)
-    allowed = [row.dose_gy for row in schemes.allowed if row.fractions == fractions]
-    close = [dose for dose in allowed if dose is not None]
-    if not any(schemes.same_dose(dose, doses_gy[0]) for dose in close):
+    allowed = [row for row in schemes.allowed if row.fractions == fractions]
+    allowed_gy = _known_gy(row.dose_gy for row in allowed)
+    if not _is_one_of(dose_gy, allowed_gy, schemes):
         why = Text(
             "the plan states a dose at a point only ({dose_gy} Gy), which need not be the"
             " prescription",
-            dose_gy=doses_gy[0],
+            dose_gy=dose_gy,
         )
         return _Unknown(why, State.DECLARE, EXAMPLE)
     source = Text(
@@ -196,7 +224,7 @@ def _of_points(
         kind=_kind(rows[0]),
     )
     return Prescription(
-        dose_gy=doses_gy[0], fractions=fractions, target=_targets(rows), source=source
+        dose_gy=dose_gy, fractions=fractions, target=_targets(rows), source=source
     )
 
 
@@ -214,17 +242,21 @@ def _declared(
     dose_gy, fractions = declared
     _refuse_other_dose(dose_gy, _doses_gy(regions, schemes), schemes)
     _refuse_other_fractions(fractions, plan)
-    groups = {group.fractions for group in plan.fraction_groups}
-    if len(groups) > 1:
-        return _reading(plan, None, None, _without_fractions(plan))
+    if len(_fraction_numbers(plan)) > 1:
+        return _reading(plan, None, _groups_differ(plan))
     source = Text("declared")
-    if isinstance(stated, Prescription) and schemes.same_dose(stated.dose_gy, dose_gy):
+    if _says(stated, dose_gy, schemes):
         source = Text("declared; the plan says the same")
-    target = _targets(regions)
     prescription = Prescription(
-        dose_gy=dose_gy, fractions=fractions, target=target, source=source
+        dose_gy=dose_gy, fractions=fractions, target=_targets(regions), source=source
     )
-    return _reading(plan, prescription, fractions, None)
+    return _reading(plan, fractions, prescription)
+
+
+def _says(stated: Prescription | _Unknown, dose_gy: float, schemes: Schemes) -> bool:
+    if isinstance(stated, _Unknown):
+        return False
+    return schemes.same_dose(stated.dose_gy, dose_gy)
 
 
 def _refuse_other_dose(
@@ -233,7 +265,7 @@ def _refuse_other_dose(
     """Raise `CaseError` if a plan states doses of regions, and the declared one is not among them."""
     if not stated_gy:
         return
-    if any(schemes.same_dose(declared_gy, dose_gy) for dose_gy in stated_gy):
+    if _is_one_of(declared_gy, stated_gy, schemes):
         return
     raise CaseError(
         Text(
@@ -261,19 +293,29 @@ def _refuse_other_fractions(declared: int, plan: Plan) -> None:
 
 def _hints(plan: Plan) -> tuple[Text, ...]:
     """Return doses in the plan that look like a prescription and must not be taken for one."""
-    hints = [hint for row in plan.dose_references for hint in _hints_of(row)]
+    hints: list[Text] = []
+    for row in plan.dose_references:
+        hints += _hints_of(row)
     for group in plan.fraction_groups:
-        beam_doses = [dose_gy for dose_gy in group.beam_doses_gy if dose_gy is not None]
-        complete = beam_doses and len(beam_doses) == len(group.beam_doses_gy)
-        if complete and group.fractions:
-            hints.append(
-                Text(
-                    "beam doses at their specification points x {fractions} fractions: {dose_gy} Gy",
-                    fractions=group.fractions,
-                    dose_gy=sum(beam_doses) * group.fractions,
-                )
-            )
+        hints += _hints_of_beams(group)
     return tuple(hints)
+
+
+def _hints_of_beams(group: FractionGroup) -> list[Text]:
+    """Return what all beams of a group give together; nothing where one of them does not say."""
+    beam_doses_gy = _known_gy(group.beam_doses_gy)
+    if len(beam_doses_gy) < len(group.beam_doses_gy):
+        return []
+    if not beam_doses_gy:
+        return []
+    if not group.fractions:
+        return []
+    hint = Text(
+        "beam doses at their specification points x {fractions} fractions: {dose_gy} Gy",
+        fractions=group.fractions,
+        dose_gy=sum(beam_doses_gy) * group.fractions,
+    )
+    return [hint]
 
 
 def _hints_of(row: DoseReference) -> list[Text]:
