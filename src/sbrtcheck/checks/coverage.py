@@ -1,6 +1,6 @@
 """Is every target covered by the prescription, and is what is prescribed what is judged?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sbrtcheck.checks.evidence import ALL_TARGETS, Evidence
@@ -9,10 +9,10 @@ from sbrtcheck.checks.limits import Ladder, Step, graded_finding
 from sbrtcheck.checks.read_targets import Standing
 from sbrtcheck.checks.rule import Outcome, Row, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
-from sbrtcheck.dvh import compute_band
-from sbrtcheck.model import Text
+from sbrtcheck.dvh import DVHResult, compute_band
+from sbrtcheck.model import Text, Value
 from sbrtcheck.protocol.evaluate import evaluate_metric
-from sbrtcheck.protocol.metric import Metric, parse_metric
+from sbrtcheck.protocol.metric import Constraint, Metric, parse_metric
 from sbrtcheck.protocol.names import MatchedROI, target_of_same_level
 from sbrtcheck.protocol.rules import Basis, Coverage, Role
 
@@ -124,15 +124,12 @@ def _coverage(
 def _at_goal(finding: Finding, lines: Coverage) -> Finding:
     """Pass a miss of the goal that is smaller than half a point and than its own uncertainty."""
     value, goal = finding.value, lines.goal.constraint
-    if (
-        lines.variation is None
-        or finding.outcome is not Outcome.VARIATION
-        or value is None
-    ):
+    if finding.outcome is not Outcome.VARIATION or value is None:
         return _at_limit_words(finding)
-    if value.value is None or value.high is None or goal.is_upper:
+    if value.value is None or not _reaches(goal, value):
         return _at_limit_words(finding)
-    if goal.limit - value.value >= AT_GOAL_POINTS or not goal.holds(value.high):
+    margin = goal.margin(value.value)
+    if margin <= -AT_GOAL_POINTS:
         return _at_limit_words(finding)
     return replace(
         finding,
@@ -141,11 +138,18 @@ def _at_goal(finding: Finding, lines: Coverage) -> Finding:
         state=State.AT_GOAL,
         reason=Text("at goal"),
         line=goal,
-        margin=goal.margin(value.value),
+        margin=margin,
         line_basis=lines.goal.basis,
         line_source=lines.goal.source,
         is_plain=False,
     )
+
+
+def _reaches(goal: Constraint, value: Value) -> bool:
+    """Tell whether the upper end of an interval keeps a least coverage."""
+    if goal.is_upper or value.high is None:
+        return False
+    return goal.holds(value.high)
 
 
 def _at_limit_words(finding: Finding) -> Finding:
@@ -187,17 +191,19 @@ def _without_target(evidence: Evidence) -> Finding:
             "no PTV is drawn, only derived structures ({names})",
             names=", ".join(derived),
         )
-    cures = [f'--alias "{name}=PTV"' for name in (*unclear, *inner[:1], *derived)]
-    cure = Text("add --alias ROI=PTV")
-    if cures:
-        cure = Text(
-            "if one of these is the target, add {cures}", cures=" or ".join(cures)
-        )
+    cure = _alias_cure([*unclear, *inner[:1], *derived])
     finding = asked(COVERAGE, message, state=State.DECLARE, cure=cure, subject="PTV")
     goal = evidence.protocol.coverage.goal
     return replace(
         finding, line_basis=goal.basis, line_source=goal.source, place="coverage"
     )
+
+
+def _alias_cure(names: Sequence[str]) -> Text:
+    if not names:
+        return Text("add --alias ROI=PTV")
+    cures = " or ".join(f'--alias "{name}=PTV"' for name in names)
+    return Text("if one of these is the target, add {cures}", cures=cures)
 
 
 # --- What is prescribed and what is judged ------------------------------------------------------
@@ -252,26 +258,31 @@ def _unclear(evidence: Evidence, match: MatchedROI) -> Finding:
 def report_targets(evidence: Evidence) -> Iterator[Finding]:
     """Yield what is reported of targets and never graded (ICRU 91, indices by name)."""
     for subject, match in evidence.drawn(Role.PTV):
-        volume_cc = evidence.dvh(subject).volume_cc
-        metrics = [*REPORTED]
-        if volume_cc is not None and volume_cc < SMALL_CC:
-            metrics += REPORTED_SMALL
-        for metric in metrics:
+        for metric in _metrics_of(evidence.dvh(subject)):
             yield _reported(evidence, REPORT, subject, match.roi.name, metric)
-        for metric in INDICES:
-            yield _reported(evidence, INDEX, subject, match.roi.name, metric)
+        yield from _indices(evidence, subject, match.roi.name)
     if ALL_TARGETS in evidence.dosimetry.dvhs:
-        for metric in INDICES:
-            yield _reported(evidence, INDEX, ALL_TARGETS, None, metric)
+        yield from _indices(evidence, ALL_TARGETS, None)
     yield from _inner_coverage(evidence)
+
+
+def _metrics_of(dvh: DVHResult) -> tuple[Metric, ...]:
+    """Return what ICRU 91 reports of a target: of a small one more."""
+    if dvh.volume_cc is None or dvh.volume_cc >= SMALL_CC:
+        return REPORTED
+    return (*REPORTED, *REPORTED_SMALL)
+
+
+def _indices(evidence: Evidence, subject: str, roi: str | None) -> Iterator[Finding]:
+    for metric in INDICES:
+        yield _reported(evidence, INDEX, subject, roi, metric)
 
 
 def _inner_coverage(evidence: Evidence) -> Iterator[Finding]:
     """Yield the coverage of CTVs and GTVs, by the metric that targets are held to."""
     metric = evidence.protocol.coverage.goal.constraint.metric
     for subject, match in evidence.drawn(Role.CTV, Role.GTV):
-        if subject in evidence.dosimetry.dvhs:
-            yield _reported(evidence, INNER, subject, match.roi.name, metric)
+        yield _reported(evidence, INNER, subject, match.roi.name, metric)
 
 
 def _reported(

@@ -17,6 +17,7 @@ __all__ = [
     "grade",
     "graded_finding",
     "kept_by_all_of_it",
+    "known_ends",
     "ladder_of",
     "limit_place",
     "unknown_fractions_ladder",
@@ -29,6 +30,14 @@ WHOLE = Text(
 )
 FINER = Text("plan again clear of the line, or calculate the dose on a finer grid")
 WIDER = Text("export the dose of every plan on a grid that holds the structure")
+
+REASONS = {State.AT_LIMIT: Text("at limit"), State.AT_GOAL: Text("at goal")}
+# What an interval lies beside where the nominal value decides, by the worst it holds.
+STATE_BESIDE = {
+    Outcome.VARIATION: State.AT_GOAL,
+    Outcome.UNDECIDED: State.AT_GOAL,
+    Outcome.FAIL: State.AT_LIMIT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +76,19 @@ class Ladder:
 
     def outcome_of(self, number: float) -> Outcome:
         """Return the outcome of a number."""
-        for step in self.steps:
-            if step.line.constraint.holds(number):
-                return step.outcome
-        return self.beyond
+        kept = (s.outcome for s in self.steps if s.line.constraint.holds(number))
+        return next(kept, self.beyond)
+
+    def outcome_of_bound(self, bound: float | None, *, unknown: Outcome) -> Outcome:
+        """Return the outcome of a bound, or `unknown` where there is none."""
+        if bound is None:
+            return unknown
+        return self.outcome_of(bound)
 
     def line_of(self, outcome: Outcome) -> Line:
         """Return the line that decided for an outcome: the goal, or the last one that counts."""
-        for step in self.steps:
-            if step.outcome is outcome:
-                return step.line
-        return self.last
+        deciding = (step.line for step in self.steps if step.outcome is outcome)
+        return next(deciding, self.last)
 
 
 def ladder_of(limit: Limit) -> Ladder:
@@ -111,32 +122,34 @@ def grade(value: Value, ladder: Ladder) -> Graded:
     if value.value is None:
         return _grade_bounds(value, ladder)
     nominal = ladder.outcome_of(value.value)
-    ends = [value.value, *(end for end in (value.low, value.high) if end is not None)]
-    outcomes = {ladder.outcome_of(end) for end in ends}
+    outcomes = {ladder.outcome_of(end) for end in known_ends(value)}
     if len(outcomes) == 1:
         return Graded(nominal)
-    if ladder.nominal_decides and Outcome.FAIL in outcomes:
-        return Graded(nominal, State.AT_LIMIT)
+    worst = max(outcomes)
     if ladder.nominal_decides:
-        return Graded(nominal, State.AT_GOAL)
-    if max(outcomes) >= Outcome.UNDECIDED:
+        return Graded(nominal, STATE_BESIDE[worst])
+    if worst >= Outcome.UNDECIDED:
         return Graded(Outcome.UNDECIDED, State.AT_LIMIT)
     return Graded(nominal, State.AT_GOAL)
+
+
+def known_ends(value: Value) -> list[float]:
+    """Return what is known of a value: its nominal answer and the ends of its interval."""
+    ends = (value.value, value.low, value.high)
+    return [end for end in ends if end is not None]
 
 
 def _grade_bounds(value: Value, ladder: Ladder) -> Graded:
     best, worst = value.low, value.high
     if not ladder.last.constraint.is_upper:
         best, worst = value.high, value.low
-    if best is not None and ladder.outcome_of(best) is Outcome.FAIL:
+    # Where a bound is not known, all may be kept at best, and nothing at worst.
+    at_best = ladder.outcome_of_bound(best, unknown=Outcome.PASS)
+    at_worst = ladder.outcome_of_bound(worst, unknown=Outcome.FAIL)
+    if at_best is Outcome.FAIL:
         return Graded(Outcome.FAIL)
-    if worst is None:
-        return Graded(Outcome.UNDECIDED, State.MISSING)
-    proven = ladder.outcome_of(worst)
-    if proven is Outcome.PASS or (
-        best is not None and ladder.outcome_of(best) is proven
-    ):
-        return Graded(proven, State.BOUNDED)
+    if at_best is at_worst:
+        return Graded(at_best, State.BOUNDED)
     return Graded(Outcome.UNDECIDED, State.MISSING)
 
 
@@ -196,19 +209,16 @@ def _is_plain(value: Value, graded: Graded) -> bool:
 
 
 def _reason(value: Value, graded: Graded) -> Text | None:
-    if graded.state is State.AT_LIMIT:
-        return Text("at limit")
-    if graded.state is State.AT_GOAL:
-        return Text("at goal")
+    if graded.state in REASONS:
+        return REASONS[graded.state]
     return value.reason
 
 
 def _cure_of(evidence: Evidence, subject: str, graded: Graded) -> Text | None:
     if graded.outcome is not Outcome.UNDECIDED:
         return None
-    if (
-        subject in evidence.dosimetry.highest
-    ):  # a plan's grid ends, its faces bound what it adds
+    # Where a plan's grid ends, its faces bound what it adds.
+    if subject in evidence.dosimetry.highest:
         return WIDER
     if graded.state is State.MISSING and evidence.dvh(subject).is_complete:
         return WHOLE
@@ -234,7 +244,9 @@ def _message(value: Value, graded: Graded, ladder: Ladder) -> Text:
 
 
 def _message_of_bounds(value: Value, graded: Graded, ladder: Ladder) -> Text:
-    why = Text("cannot be known") if value.reason is None else value.reason
+    why = value.reason
+    if why is None:
+        why = Text("cannot be known")
     if graded.outcome is Outcome.FAIL:
         last = str(ladder.last.constraint)
         return Text("the part inside the dose grid alone breaks {line}", line=last)
@@ -277,9 +289,10 @@ def kept_by_all_of_it(evidence: Evidence, finding: Finding) -> Finding:
     The dose of that volume is not known then, and yet no part of the ROI can break the limit.
     """
     line = finding.line
-    if line is None or not line.is_upper or line.metric.unit != "Gy":
+    if line is None or finding.number is not None:
         return finding
-    if finding.value is None or finding.value.value is not None:
+    bounds_dose_from_above = line.is_upper and line.metric.unit == "Gy"
+    if not bounds_dose_from_above:
         return finding
     point = evidence.value(DMAX, finding.subject, limit=line.limit)
     maximum = point.high

@@ -18,6 +18,7 @@ from sbrtcheck.checks.limits import (
     Step,
     graded_finding,
     kept_by_all_of_it,
+    known_ends,
     ladder_of,
     limit_place,
     unknown_fractions_ladder,
@@ -29,7 +30,7 @@ from sbrtcheck.contours import share_of_within, union_of
 from sbrtcheck.dvh import compute_band
 from sbrtcheck.model import ROI, Text
 from sbrtcheck.protocol.evaluate import evaluate_metric
-from sbrtcheck.protocol.metric import Constraint, parse_metric
+from sbrtcheck.protocol.metric import Metric, parse_metric
 from sbrtcheck.protocol.names import MatchedROI, looks_neural
 from sbrtcheck.protocol.rules import Limit, Line, Role
 
@@ -44,6 +45,10 @@ SURROGATES = (
 DRAW_CORD = Text(
     "draw the spinal cord, its PRV, the thecal sac or the canal, or name one with --alias"
 )
+
+COURSE_UNKNOWN = Text("the dose of the whole course is not known")
+PLANES_MISSING = Text("contours are missing beside a target")
+GRID_COARSE = Text("the dose grid is too coarse for a near-maximum")
 
 DRAWN = Rule(
     id="neural.cord",
@@ -82,7 +87,7 @@ MAXIMUM = Rule(
     severity="info",
     row=Row.REPORT,
 )
-LIMITS = {
+LIMITS: dict[Role | None, Rule] = {
     role: Rule(
         id=f"limit.{role.value}",
         section=Section.NEURAL,
@@ -103,10 +108,7 @@ def check_neural(evidence: Evidence) -> Iterator[Finding]:
         yield from _holds(evidence, held)
     for part in evidence.neural.parts:
         yield _limit(evidence, part)
-        if (
-            part.subject in evidence.dosimetry.bands
-            or part.subject in evidence.dosimetry.dvhs
-        ):
+        if part.subject in evidence.dosimetry.dvhs:
             yield _maximum(evidence, part)
     yield from _further_limits(evidence)
     for match in evidence.others:
@@ -221,8 +223,7 @@ def _unclear(evidence: Evidence, match: MatchedROI) -> Iterator[Finding]:
         return
     band = compute_band(match.roi, evidence.course.dose)
     value = evaluate_metric(line.constraint.metric, band)
-    ends = [end for end in (value.value, value.low, value.high) if end is not None]
-    if all(line.constraint.holds(end) for end in ends):
+    if all(line.constraint.holds(end) for end in known_ends(value)):
         return
     message = Text(
         "'{roi}' is called almost like a neural structure, is none that is known, and misses {line}",
@@ -262,9 +263,15 @@ def _is_known_place(evidence: Evidence, roi: ROI) -> bool:
     known = [match.roi for _, match in evidence.neural.drawn]
     if not known:
         return False
-    shares = [share_of_within(own, roi) for own in known]
-    shares.append(share_of_within(roi, union_of(known, "all that is neural")))
-    return any(share is not None and share >= KNOWN_PLACE for share in shares)
+    if _lies_within(roi, union_of(known, "all that is neural")):
+        return True
+    return any(_lies_within(own, roi) for own in known)
+
+
+def _lies_within(inner: ROI, outer: ROI) -> bool:
+    """Tell whether so much of an ROI lies in another one that it is no structure of its own."""
+    share = share_of_within(inner, outer)
+    return share is not None and share >= KNOWN_PLACE
 
 
 # --- What each is held to -----------------------------------------------------------------------
@@ -281,46 +288,55 @@ class _Lines(NamedTuple):
 
 def _lines(evidence: Evidence) -> _Lines:
     protocol, fractions = evidence.protocol, evidence.fractions
-    cord, cauda = (protocol.structure_of(role) for role in (Role.CORD, Role.CAUDA))
+    cord = protocol.structure_of(Role.CORD)
+    cauda = protocol.structure_of(Role.CAUDA)
+    largest_cord = protocol.largest_line(cord)
+    largest_cauda = protocol.largest_line(cauda)
     if fractions is None:
-        return _Lines(
-            None, None, protocol.largest_line(cord), protocol.largest_line(cauda)
-        )
+        return _Lines(None, None, largest_cord, largest_cauda)
     return _Lines(
         protocol.near_maximum(cord, fractions),
         protocol.near_maximum(cauda, fractions),
-        protocol.largest_line(cord),
-        protocol.largest_line(cauda),
+        largest_cord,
+        largest_cauda,
     )
 
 
 def _cord_ladder(lines: _Lines) -> Ladder | None:
     """Cord <= G PASS, <= L VARIATION, beyond FAIL."""
-    if lines.cord is None:
-        return None
-    return ladder_of(lines.cord)
+    return _ladder_of_row(lines.cord)
 
 
 def _cauda_ladder(lines: _Lines) -> Ladder | None:
-    if lines.cauda is None:
+    return _ladder_of_row(lines.cauda)
+
+
+def _ladder_of_row(limit: Limit | None) -> Ladder | None:
+    if limit is None:
         return None
-    return ladder_of(lines.cauda)
+    return ladder_of(limit)
 
 
 def _conus_ladder(lines: _Lines) -> Ladder | None:
     """Keep the stricter limit; above L it may be cauda, up to its last line: UNDECIDED."""
-    if lines.cord is None or lines.cauda is None:
+    if lines.cord is None:
         return None
-    steps = ladder_of(lines.cord).steps
-    return Ladder(steps=(*steps, Step(lines.cauda.last_line, Outcome.UNDECIDED)))
+    return _open_up_to_cauda(ladder_of(lines.cord).steps, lines.cauda)
 
 
 def _low_cord_ladder(lines: _Lines) -> Ladder | None:
     """Ask of an ROI called cord at L3-L5 above G whether it is sac or cauda, up to the cauda's last line."""
-    if lines.cord is None or lines.cauda is None:
+    if lines.cord is None:
         return None
     goal = Step(lines.cord.goal, Outcome.PASS)
-    return Ladder(steps=(goal, Step(lines.cauda.last_line, Outcome.UNDECIDED)))
+    return _open_up_to_cauda((goal,), lines.cauda)
+
+
+def _open_up_to_cauda(kept: tuple[Step, ...], cauda: Limit | None) -> Ladder | None:
+    """Leave open, above steps of the cord, what the last line of the cauda still allows."""
+    if cauda is None:
+        return None
+    return Ladder(steps=(*kept, Step(cauda.last_line, Outcome.UNDECIDED)))
 
 
 def _prv_ladder(lines: _Lines) -> Ladder | None:
@@ -373,11 +389,18 @@ def lines_of(evidence: Evidence, part: Part) -> tuple[Line, ...]:
 def further_limits(evidence: Evidence, part: Part) -> tuple[Limit, ...]:
     """Return the rows of the protocol that a neural ROI is held to beside the table."""
     structure = part.match.structure
-    if evidence.fractions is None or structure is None or part.match.is_made:
+    if structure is None or part.match.is_made:
         return ()
     lines = _lines(evidence)
-    rows = evidence.protocol.limits_of(structure, evidence.fractions)
+    rows = _limits_of(evidence, structure)
     return tuple(row for row in rows if row not in (lines.cord, lines.cauda))
+
+
+def _limits_of(evidence: Evidence, structure: str) -> tuple[Limit, ...]:
+    """Return the rows of a structure; none where the fraction number is not known."""
+    if evidence.fractions is None:
+        return ()
+    return evidence.protocol.limits_of(structure, evidence.fractions)
 
 
 CORD_STANDS = (Kind.CORD, Kind.ALL_CORDS, Kind.STAND_IN, Kind.TOGETHER, Kind.CONTINUED)
@@ -385,9 +408,7 @@ CORD_STANDS = (Kind.CORD, Kind.ALL_CORDS, Kind.STAND_IN, Kind.TOGETHER, Kind.CON
 
 def _limit(evidence: Evidence, part: Part) -> Finding:
     """Return the answer about one neural ROI, by the table."""
-    rule = LIMITS[Role.CORD]
-    if part.match.role in LIMITS:
-        rule = LIMITS[part.match.role]
+    rule = LIMITS.get(part.match.role, LIMITS[Role.CORD])
     lines = _lines(evidence)
     ladder = TABLE[part.kind, part.zone](lines)
     place = _place(evidence, part, lines)
@@ -405,13 +426,12 @@ def _limit(evidence: Evidence, part: Part) -> Finding:
 
 def _place(evidence: Evidence, part: Part, lines: _Lines) -> str | None:
     """Return the row of the protocol that an ROI of its own structure answers."""
-    limit = None
-    if part.kind is Kind.CORD:
-        limit = lines.cord
-    elif (part.kind is Kind.CAUDA and part.match.role is Role.CAUDA) or (
-        part.kind is Kind.STAND_IN and part.match.role is Role.CAUDA
-    ):
-        limit = lines.cauda
+    own: dict[tuple[Kind, Role | None], Limit | None] = {
+        (Kind.CORD, Role.CORD): lines.cord,
+        (Kind.CAUDA, Role.CAUDA): lines.cauda,
+        (Kind.STAND_IN, Role.CAUDA): lines.cauda,
+    }
+    limit = own.get((part.kind, part.match.role))
     if limit is None:
         return None
     return limit_place(evidence, limit)
@@ -489,19 +509,29 @@ def _with_words(part: Part, ladder: Ladder, finding: Finding) -> Finding:
 
 def _words(part: Part, ladder: Ladder, finding: Finding) -> Text | None:
     m = finding.message
-    if part.kind is Kind.STAND_IN and part.zone is Zone.CONUS:
-        return _conus_words(finding)
-    if part.kind is Kind.STAND_IN:
-        return Text("stands for the cord where none is drawn: {m}", m=m)
-    if part.kind in (Kind.MADE_PRV, Kind.TOGETHER, Kind.ALL_CORDS, Kind.CONTINUED):
-        return Text("{m} ({how})", m=m, how=part.match.how)
     if part.kind is Kind.PRV and finding.outcome is Outcome.VARIATION:
         return Text(
             "above {line}; the cord itself decides", line=str(ladder.last.constraint)
         )
-    if part.zone is Zone.CAUDA and part.kind is Kind.CORD:
-        return Text("{m} (called cord below L2: is this sac or cauda?)", m=m)
-    return None
+    stands = Text("stands for the cord where none is drawn: {m}", m=m)
+    made = Text("{m} ({how})", m=m, how=part.match.how)
+    words = {
+        (Kind.STAND_IN, Zone.CORD): stands,
+        (Kind.STAND_IN, Zone.CONUS): _conus_words(finding),
+        (Kind.STAND_IN, Zone.CAUDA): stands,
+        (Kind.MADE_PRV, Zone.CORD): made,
+        (Kind.TOGETHER, Zone.CORD): made,
+        (Kind.TOGETHER, Zone.CONUS): made,
+        (Kind.ALL_CORDS, Zone.CORD): made,
+        (Kind.ALL_CORDS, Zone.CAUDA): made,
+        (Kind.CONTINUED, Zone.CORD): made,
+        (Kind.CONTINUED, Zone.CONUS): made,
+        (Kind.CONTINUED, Zone.CAUDA): made,
+        (Kind.CORD, Zone.CAUDA): Text(
+            "{m} (called cord below L2: is this sac or cauda?)", m=m
+        ),
+    }
+    return words.get((part.kind, part.zone))
 
 
 def _conus_words(finding: Finding) -> Text:
@@ -514,13 +544,14 @@ def _conus_words(finding: Finding) -> Text:
 
 def _with_maximum_words(evidence: Evidence, part: Part, finding: Finding) -> Finding:
     """Say when the point maximum is above a goal that the near-maximum keeps."""
-    lines = _lines(evidence)
-    near = finding.number
-    if part.kind not in CORD_STANDS or lines.cord is None or near is None:
+    cord = _lines(evidence).cord
+    if part.kind not in CORD_STANDS or cord is None:
         return finding
-    goal: Constraint = lines.cord.goal.constraint
-    maximum = evidence.value(DMAX, part.subject).value
-    if maximum is None or not goal.holds(near) or goal.holds(maximum):
+    goal = cord.goal.constraint
+    near, maximum = finding.number, evidence.value(DMAX, part.subject).value
+    if near is None or maximum is None:
+        return finding
+    if not goal.holds(near) or goal.holds(maximum):
         return finding
     message = Text(
         "{m}; the point maximum of {maximum_gy} Gy is above {limit} Gy",
@@ -541,61 +572,67 @@ def _held_back(evidence: Evidence, part: Part, finding: Finding) -> Finding:
         return finding
     if finding.state is State.MISSING and not evidence.dvh(part.subject).is_complete:
         return replace(finding, held_by=COVERS.id)
-    held_by = None
-    if evidence.course.open and evidence.holds_back(OTHER_PLANS):
-        held_by, why = OTHER_PLANS, Text("the dose of the whole course is not known")
-    elif _misses_planes(evidence, part):
-        held_by, why = EXTENT, Text("contours are missing beside a target")
-    elif _is_coarse(evidence):
-        held_by, why = GRID, Text("the dose grid is too coarse for a near-maximum")
-    if held_by is None:
-        return finding
+    doubts = (
+        (OTHER_PLANS, evidence.course.open, COURSE_UNKNOWN),
+        (EXTENT, _misses_planes(evidence, part), PLANES_MISSING),
+        (GRID, _is_coarse(evidence), GRID_COARSE),
+    )
+    for rule, is_open, why in doubts:
+        if is_open and evidence.holds_back(rule):
+            return _open(finding, rule, why)
+    return finding
+
+
+def _open(finding: Finding, rule: Rule, why: Text) -> Finding:
+    """Leave an answer open; what settles it is asked by another rule."""
     return replace(
         finding,
         outcome=Outcome.UNDECIDED,
         message=why,
         reason=why,
         state=State.MISSING,
-        cure=Text("settle {rule}", rule=held_by.id),
-        held_by=held_by.id,
+        cure=Text("settle {rule}", rule=rule.id),
+        held_by=rule.id,
         is_plain=False,
     )
 
 
 def _misses_planes(evidence: Evidence, part: Part) -> bool:
     """Tell whether contours are missing beside a target of what stands for the cord."""
-    missing = not evidence.neural.is_complete and part.kind in CORD_STANDS
-    return missing and evidence.holds_back(EXTENT)
+    return part.kind in CORD_STANDS and not evidence.neural.is_complete
 
 
 def _is_coarse(evidence: Evidence) -> bool:
     """Tell whether the dose grid is too coarse for a near-maximum."""
     most_mm = evidence.protocol.dose.grid_variation_mm + ROUNDING_MM
-    return evidence.course.spacing_mm > most_mm and evidence.holds_back(GRID)
+    return evidence.course.spacing_mm > most_mm
 
 
 def _settled(evidence: Evidence, part: Part, finding: Finding) -> Finding:
     """Name the cure of an open answer that a person can settle."""
     if finding.outcome is not Outcome.UNDECIDED or finding.state is State.MISSING:
         return finding
-    if part.zone is Zone.CONUS and part.kind in (Kind.STAND_IN, Kind.TOGETHER):
-        cure = Text(
-            'state the level of the conus in the case facts: conus_level = "L1"'
-        )
+    conus = Text('state the level of the conus in the case facts: conus_level = "L1"')
+    cauda = Text(
+        "if it is sac or cauda, say so: --alias '{roi}=CaudaEquina'",
+        roi=part.match.roi.name,
+    )
+    cures = {
+        (Kind.STAND_IN, Zone.CONUS): conus,
+        (Kind.TOGETHER, Zone.CONUS): conus,
+        (Kind.CORD, Zone.CAUDA): cauda,
+        (Kind.ALL_CORDS, Zone.CAUDA): cauda,
+    }
+    cure = cures.get((part.kind, part.zone))
+    if cure is not None:
         return replace(finding, state=State.DECLARE, cure=cure)
-    if part.zone is Zone.CAUDA and part.kind in (Kind.CORD, Kind.ALL_CORDS):
-        cure = Text(
-            "if it is sac or cauda, say so: --alias '{roi}=CaudaEquina'",
-            roi=part.match.roi.name,
-        )
-        return replace(finding, state=State.DECLARE, cure=cure)
-    if part.kind is Kind.CONTINUED:
-        cure = Text(
-            "draw the cord to {mm} mm beyond the target",
-            mm=evidence.protocol.neural.extent_mm,
-        )
-        return replace(finding, state=State.MISSING, cure=cure)
-    return finding
+    if part.kind is not Kind.CONTINUED:
+        return finding
+    cure = Text(
+        "draw the cord to {mm} mm beyond the target",
+        mm=evidence.protocol.neural.extent_mm,
+    )
+    return replace(finding, state=State.MISSING, cure=cure)
 
 
 def _maximum(evidence: Evidence, part: Part) -> Finding:
@@ -611,8 +648,6 @@ def _maximum(evidence: Evidence, part: Part) -> Finding:
 
 def _further_limits(evidence: Evidence) -> Iterator[Finding]:
     """Yield every other row that the protocol states of a neural structure, as written."""
-    if evidence.fractions is None:
-        return
     lines = _lines(evidence)
     for role in NEURAL_ROLES:
         for structure in evidence.protocol.structures_of(role):
@@ -622,39 +657,51 @@ def _further_limits(evidence: Evidence) -> Iterator[Finding]:
 def _rows_of(
     evidence: Evidence, role: Role, structure: str, lines: _Lines
 ) -> Iterator[Finding]:
-    assert evidence.fractions is not None  # noqa: S101 - asked before
-    rows = evidence.protocol.limits_of(structure, evidence.fractions)
+    rows = _limits_of(evidence, structure)
     drawn = evidence.of_structure(structure)
+    # Whoever has an answer by the table already, under its own name, is not asked again.
+    by_table = {part.subject for part in evidence.neural.parts}
     for limit in rows:
-        is_table_row = limit in (lines.cord, lines.cauda)
         in_table = 0
         if limit.is_near_maximum and role not in (Role.CORD, Role.CAUDA):
             in_table = 1
         rule = numbered(LIMITS[role], limit, rows, before=in_table)
-        place = limit_place(evidence, limit)
         if not drawn:
-            message = Text("no {structure} is drawn", structure=structure)
-            found = not_asked(rule, message, subject=structure, place=place)
-            yield replace(found, metric=limit.goal.constraint.metric)
-            continue
+            yield _not_drawn(evidence, rule, limit)
+        answered = set[str]()
+        if limit in (lines.cord, lines.cauda):
+            answered = by_table
         for subject, match in drawn:
-            if is_table_row and _is_in_table(evidence, subject):
-                continue
-            finding = graded_finding(
-                evidence,
-                rule,
-                ladder_of(limit),
-                subject=subject,
-                match=match,
-                place=place,
-            )
-            finding = kept_by_all_of_it(evidence, finding)
-            yield _held_back_as_written(evidence, finding)
+            if subject not in answered:
+                yield _as_written(evidence, rule, limit, subject, match)
 
 
-def _is_in_table(evidence: Evidence, subject: str) -> bool:
-    """Tell whether an ROI has its answer by the table already, under its own name."""
-    return any(part.subject == subject for part in evidence.neural.parts)
+def _not_drawn(evidence: Evidence, rule: Rule, limit: Limit) -> Finding:
+    found = not_asked(
+        rule,
+        Text("no {structure} is drawn", structure=limit.structure),
+        subject=limit.structure,
+        place=limit_place(evidence, limit),
+    )
+    return replace(found, metric=limit.goal.constraint.metric)
+
+
+def _as_written(
+    evidence: Evidence, rule: Rule, limit: Limit, subject: str, match: MatchedROI
+) -> Finding:
+    """Hold one ROI to a row as it stands; open, unless it fails, where the course is not known."""
+    finding = graded_finding(
+        evidence,
+        rule,
+        ladder_of(limit),
+        subject=subject,
+        match=match,
+        place=limit_place(evidence, limit),
+    )
+    finding = kept_by_all_of_it(evidence, finding)
+    if finding.outcome is Outcome.FAIL or not evidence.course.open:
+        return finding
+    return _open(finding, OTHER_PLANS, COURSE_UNKNOWN)
 
 
 def numbered(
@@ -664,33 +711,17 @@ def numbered(
 
     `before` counts what answers the same before all rows: the table of the cord.
     """
-    constraint = limit.goal.constraint
-    alike = [
-        row
-        for row in rows
-        if row.goal.constraint.metric == constraint.metric
-        and row.goal.constraint.is_upper == constraint.is_upper
-    ]
+    alike = [row for row in rows if _asked_by(row) == _asked_by(limit)]
     number = 1 + before + sorted(alike, key=lambda row: row.strictness).index(limit)
     if number == 1:
         return rule
     return replace(rule, id=f"{rule.id}.{number}")
 
 
-def _held_back_as_written(evidence: Evidence, finding: Finding) -> Finding:
-    if finding.outcome is Outcome.FAIL or not evidence.course.open:
-        return finding
-    why = Text("the dose of the whole course is not known")
-    return replace(
-        finding,
-        outcome=Outcome.UNDECIDED,
-        message=why,
-        reason=why,
-        state=State.MISSING,
-        cure=Text("settle {rule}", rule=OTHER_PLANS.id),
-        held_by=OTHER_PLANS.id,
-        is_plain=False,
-    )
+def _asked_by(limit: Limit) -> tuple[Metric, bool]:
+    """Return the metric that a row asks, and whether it bounds it from above."""
+    constraint = limit.goal.constraint
+    return constraint.metric, constraint.is_upper
 
 
 CHECKS = (check_neural,)
