@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from sbrtcheck.checks.evidence import Evidence
-from sbrtcheck.checks.findings import answer, asked, reported
+from sbrtcheck.checks.findings import answer, asked, numbered_subject, reported
 from sbrtcheck.checks.read_course import plan_words
 from sbrtcheck.checks.rule import Outcome, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.dossier import Case, tail
-from sbrtcheck.model import Text, approval_term
+from sbrtcheck.model import Instance, Text, approval_term
 
 ONE_CORD = "two plans, one cord: the cord receives the sum"
 
@@ -44,20 +44,17 @@ def check_course(evidence: Evidence) -> Iterator[Finding]:
             subject="case",
         )
     for number, question in enumerate(course.open, start=1):
-        subject = "case" if number == 1 else f"case #{number}"
         yield asked(
             OTHER_PLANS,
             question.why,
             state=State.MISSING,
             cure=question.cure,
-            subject=subject,
+            subject=numbered_subject("case", number),
         )
     if course.revisions and course.superseded is None:
         yield reported(REVISIONS, _replaced(evidence))
     for number, text in enumerate(course.reported, start=1):
-        yield reported(
-            OTHERS, text, subject="case" if number == 1 else f"case #{number}"
-        )
+        yield reported(OTHERS, text, subject=numbered_subject("case", number))
 
 
 def _added(part: Case) -> Finding:
@@ -74,16 +71,20 @@ def _added(part: Case) -> Finding:
 def _replaced(evidence: Evidence) -> Text:
     rows = evidence.course.revisions
     plans = "; ".join(str(plan_words(row.instance)) for row in rows)
-    states = (approval_term(row.instance.approval_status) for row in rows)
-    status = ", ".join(
-        dict.fromkeys("no approval status" if s is None else s for s in states)
-    )
+    status = ", ".join(dict.fromkeys(_approval(row.instance) for row in rows))
     return Text(
         "other plans of the patient treat the same target, taken for revisions and not added:"
         " {plans} ({status})",
         plans=plans,
         status=status,
     )
+
+
+def _approval(instance: Instance) -> str:
+    term = approval_term(instance.approval_status)
+    if term is None:
+        return "no approval status"
+    return term
 
 
 CHECKS = (check_course,)

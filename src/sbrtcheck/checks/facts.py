@@ -102,7 +102,7 @@ def _course_length(evidence: Evidence, rules: Calendar) -> Finding:
         days=days,
         most=rules.most_days,
     )
-    fault = days > rules.most_days or days < 1
+    fault = not 1 <= days <= rules.most_days
     return _judged(evidence, COURSE_LENGTH, message, rules, fault=fault)
 
 
@@ -163,8 +163,10 @@ def _prior_radiotherapy(evidence: Evidence) -> Finding:
 
 def _date(text: str | None) -> date | None:
     """Read a DICOM date; an odd one is as good as none."""
+    if text is None:
+        return None
     try:
-        return None if text is None else date.fromisoformat(text)
+        return date.fromisoformat(text)
     except ValueError:
         return None
 

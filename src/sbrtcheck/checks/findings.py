@@ -14,6 +14,7 @@ __all__ = [
     "at_severity",
     "by_severity",
     "not_asked",
+    "numbered_subject",
     "reported",
     "severity_of",
 ]
@@ -78,14 +79,19 @@ def not_asked(
     )
 
 
+def numbered_subject(subject: str, number: int) -> str:
+    """Return the subject of one of several alike: the first keeps its name, others add a number."""
+    if number == 1:
+        return subject
+    return f"{subject} #{number}"
+
+
 def severity_of(rule: Rule, severities: Mapping[str, Severity]) -> Severity:
     """Return the severity of a rule in a protocol: its own, unless the protocol overrides it."""
-    named = severities.get(rule.id)
-    if named is not None:
-        return named
-    if rule.former is not None and rule.former in severities:
-        return severities[rule.former]
-    return rule.severity
+    if rule.former is None:
+        return severities.get(rule.id, rule.severity)
+    formerly = severities.get(rule.former, rule.severity)
+    return severities.get(rule.id, formerly)
 
 
 def by_severity(
@@ -116,10 +122,12 @@ def at_severity(finding: Finding, severities: Mapping[str, Severity]) -> Finding
     """Let the severity that a protocol sets decide what a fault is that was found by the default."""
     rule = finding.rule
     severity = severity_of(rule, severities)
+    if rule.row is not Row.CHECK or severity == rule.severity:
+        return finding
     usual = SEVERITY_OUTCOME[rule.severity]
-    if rule.row is not Row.CHECK or severity == rule.severity or usual is None:
+    if usual is None or finding.outcome is not usual:
         return finding
     outcome = SEVERITY_OUTCOME[severity]
-    if finding.outcome is not usual or outcome is Outcome.UNDECIDED:
+    if outcome is Outcome.UNDECIDED:
         return finding
     return replace(finding, outcome=outcome, state=None, cure=None, is_plain=False)

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from sbrtcheck.checks.evidence import Evidence
-from sbrtcheck.checks.findings import answer, asked, by_severity
+from sbrtcheck.checks.findings import answer, asked, by_severity, numbered_subject
 from sbrtcheck.checks.rule import PUBLISHED_CHECKS, Outcome, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
+from sbrtcheck.dossier import Case
 from sbrtcheck.model import Instance, Text
 
 ONE_PATIENT = Text("export the files of one patient again, or mend what differs")
@@ -68,10 +69,7 @@ def _name(name: str) -> str:
 
 def _frame(evidence: Evidence) -> Finding:
     """Without a stated frame of reference nobody knows that dose and contours lie together."""
-    drawn = [roi for roi in evidence.case.structure_set.rois if roi.contours]
-    structures = evidence.case.structure_set.instance.frame_of_reference_uid
-    stated = all(roi.frame_of_reference_uid or structures for roi in drawn)
-    if evidence.case.dose_frame_uid is not None and stated:
+    if _states_frames(evidence.case):
         message = Text("dose and contours lie in one frame of reference")
         return answer(FRAME, Outcome.PASS, message)
     message = Text(
@@ -81,13 +79,23 @@ def _frame(evidence: Evidence) -> Finding:
     return asked(FRAME, message, state=State.MISSING, cure=cure, subject="case")
 
 
+def _states_frames(case: Case) -> bool:
+    """Tell whether dose and contours state where they lie; a structure set does for its ROIs."""
+    if case.dose_frame_uid is None:
+        return False
+    structures = case.structure_set
+    if structures.instance.frame_of_reference_uid:
+        return True
+    return all(roi.frame_of_reference_uid for roi in structures.rois if roi.contours)
+
+
 def check_links(evidence: Evidence) -> Iterator[Finding]:
     """Yield whether each file is the one that the UIDs name."""
     severities = evidence.protocol.checks
     foreign = [link for link in evidence.case.links if not link.matches_uid]
     cure = Text("give the file that the UIDs name")
     for number, link in enumerate(foreign, start=1):
-        subject = link.kind if number == 1 else f"{link.kind} #{number}"
+        subject = numbered_subject(link.kind, number)
         yield by_severity(
             LINKS, severities, link.how, fault=True, cure=cure, subject=subject
         )

@@ -26,19 +26,20 @@ from sbrtcheck.checks.evidence import (
     name_subjects,
 )
 from sbrtcheck.checks.findings import at_severity
+from sbrtcheck.checks.limits import limit_place
 from sbrtcheck.checks.read_course import read_course
 from sbrtcheck.checks.read_levels import TreatedLevels, treated_levels
 from sbrtcheck.checks.read_neural import NEURAL_ROLES, Span, read_neural, zone_of
 from sbrtcheck.checks.read_prescription import read_prescription
 from sbrtcheck.checks.read_targets import Targets, read_targets
-from sbrtcheck.checks.rule import Row, Rule
+from sbrtcheck.checks.rule import SEVERITY_OUTCOME, Row, Rule
 from sbrtcheck.checks.verdict import Finding, Verdict
 from sbrtcheck.contours import build_region
 from sbrtcheck.dossier import Case
 from sbrtcheck.errors import CaseError, ProtocolError
 from sbrtcheck.model import Declared, Text
 from sbrtcheck.protocol.names import MatchedROI, match_rois
-from sbrtcheck.protocol.rules import Limit, Protocol, Role
+from sbrtcheck.protocol.rules import Limit, Protocol, Role, Severity
 
 __all__ = ["RULES", "check", "gather", "judge", "require_known_checks"]
 
@@ -63,14 +64,18 @@ def _rules() -> dict[str, Rule]:
     """Return every rule that stands in a section, by its name."""
     found: dict[str, Rule] = {}
     for section in SECTIONS:
-        for value in vars(section).values():
-            if isinstance(value, Rule):
-                found[value.id] = value
-            elif isinstance(value, dict):
-                found |= {
-                    rule.id: rule for rule in value.values() if isinstance(rule, Rule)
-                }
+        for constant in vars(section).values():
+            found |= {rule.id: rule for rule in _rules_of(constant)}
     return found
+
+
+def _rules_of(constant: object) -> list[Rule]:
+    """Return the rules of a name in a module: one, a table of them, or none."""
+    if isinstance(constant, Rule):
+        return [constant]
+    if not isinstance(constant, dict):
+        return []
+    return [value for value in constant.values() if isinstance(value, Rule)]
 
 
 RULES = _rules()
@@ -101,7 +106,9 @@ def check(case: Case, protocol: Protocol, declared: Declared | None = None) -> V
     >>> [finding.subject for finding in verdict.findings if finding.outcome is verdict.outcome]
     ['SpinalCord']
     """
-    return judge(gather(case, protocol, Declared() if declared is None else declared))
+    if declared is None:
+        declared = Declared()
+    return judge(gather(case, protocol, declared))
 
 
 def require_known_checks(protocol: Protocol) -> None:
@@ -113,24 +120,27 @@ def require_known_checks(protocol: Protocol) -> None:
     by_name |= {rule.former: rule for rule in RULES.values() if rule.former is not None}
     problems = []
     for name, severity in protocol.checks.items():
-        rule = by_name.get(name)
-        if rule is None:
-            problems.append(f"checks.{name}: unknown check")
-        elif rule.row in (Row.LIMIT, Row.COVERAGE) and severity in (
-            "warning",
-            "ask",
-            "error",
-        ):
-            problems.append(
-                f"checks.{name}: its lines decide what a fault is, not a severity"
-            )
-        elif rule.is_guarded and severity in ("info", "off"):
-            problems.append(
-                f"checks.{name}: '{severity}' would silence a question of {rule.section.value};"
-                " error, ask or warning can be chosen"
-            )
+        problem = _why_not_set(by_name.get(name), severity)
+        if problem is not None:
+            problems.append(f"checks.{name}: {problem}")
     if problems:
         raise ProtocolError(problems)
+
+
+def _why_not_set(rule: Rule | None, severity: Severity) -> str | None:
+    """Say why a protocol may not give a check this severity; None if it may."""
+    if rule is None:
+        return "unknown check"
+    is_silent = SEVERITY_OUTCOME[severity] is None
+    has_lines = rule.row in (Row.LIMIT, Row.COVERAGE)
+    if has_lines and not is_silent:
+        return "its lines decide what a fault is, not a severity"
+    if rule.is_guarded and is_silent:
+        return (
+            f"'{severity}' would silence a question of {rule.section.value};"
+            " error, ask or warning can be chosen"
+        )
+    return None
 
 
 # --- Make ready ---------------------------------------------------------------------------------
@@ -149,9 +159,7 @@ def gather(case: Case, protocol: Protocol, declared: Declared) -> Evidence:
         course_of_plan.named_by_others,
         declared.levels,
     )
-    # An empty entry of a template treats nothing; one that cannot be read may.
-    meant = [m for m in matches if is_drawn(m) or m.roi.problem is not None]
-    graded = [m for m in meant if m.role is Role.PTV and targets.graded(m.roi.name)]
+    graded = [match for match in matches if _is_graded(match, targets)]
     treated = treated_levels(graded, matches, case.plan, declared)
     subjects = name_subjects(matches)
     subjects = (*subjects, *compose_parts(subjects, protocol))
@@ -206,11 +214,24 @@ def _solid(match: MatchedROI) -> MatchedROI:
 
 def _refuse_drawn(matches: Sequence[MatchedROI], declared: Declared) -> None:
     """Raise `CaseError` where an organ is declared not drawn, and is."""
+    drawn = {match.structure for match in matches if is_drawn(match)}
     for organ in declared.facts.not_drawn:
-        if any(match.structure == organ and is_drawn(match) for match in matches):
+        if organ in drawn:
             raise CaseError(
                 Text("case facts: not_drawn names {organ}, which is drawn", organ=organ)
             )
+
+
+def _is_graded(match: MatchedROI, targets: Targets) -> bool:
+    """Tell whether an ROI is a target of this plan, drawn or at least meant to be."""
+    if match.role is not Role.PTV:
+        return False
+    if not targets.graded(match.roi.name):
+        return False
+    # An empty entry of a template treats nothing; one that cannot be read may.
+    if is_drawn(match):
+        return True
+    return match.roi.problem is not None
 
 
 def _spans(
@@ -223,7 +244,7 @@ def _spans(
     """Return where neural contours are needed about each target of the plan."""
     spans = []
     for subject, match in subjects:
-        if match.role is not Role.PTV or not targets.graded(match.roi.name):
+        if not _is_graded(match, targets):
             continue
         region = build_region(match.roi)
         if region.low_mm is None or region.high_mm is None:
@@ -248,14 +269,14 @@ def _spans(
 
 def judge(evidence: Evidence) -> Verdict:
     """Ask every question; raises what `check` does of the dose of one session."""
-    questions: list[Question] = [q for section in SECTIONS for q in section.CHECKS]
-    asked = [finding for question in questions for finding in question(evidence)]
-    off = {rule.id for rule in RULES.values() if evidence.severity(rule) == "off"}
     severities = evidence.protocol.checks
     findings = tuple(
-        at_severity(found, severities) for found in asked if found.id not in off
+        at_severity(found, severities)
+        for found in _asked(evidence)
+        if evidence.severity(found.rule) != "off"
     )
-    _prove_every_rule_was_asked(evidence, findings)
+    _prove_one_answer_each(findings)
+    _prove_every_row_was_asked(evidence, findings)
     return Verdict(
         case=evidence.case,
         protocol=evidence.protocol,
@@ -270,29 +291,44 @@ def judge(evidence: Evidence) -> Verdict:
     )
 
 
-def _prove_every_rule_was_asked(
-    evidence: Evidence, findings: Sequence[Finding]
-) -> None:
-    """Prove that each row of the protocol is answered once for each ROI of its structure."""
+def _asked(evidence: Evidence) -> Iterator[Finding]:
+    for section in SECTIONS:
+        questions: Sequence[Question] = section.CHECKS
+        for question in questions:
+            yield from question(evidence)
+
+
+def _prove_one_answer_each(findings: Sequence[Finding]) -> None:
+    """Prove that no rule is answered twice about one subject."""
     keys = Counter((f.id, f.metric, f.subject) for f in findings)
     twice = [key for key, count in keys.items() if count > 1]
     assert not twice, f"answered twice: {twice}"  # noqa: S101 - the court proves itself
-    answered = Counter((f.place, f.subject) for f in findings if f.place is not None)
+
+
+def _prove_every_row_was_asked(evidence: Evidence, findings: Sequence[Finding]) -> None:
+    """Prove that each row of the protocol is answered once for each ROI of its structure."""
     if evidence.fractions is None:
         return
+    answered = Counter((f.place, f.subject) for f in findings)
+    for place, subject in _rows_to_answer(evidence):
+        count = answered[place, subject]
+        assert count == 1, f"{place} is answered {count} times for {subject}"  # noqa: S101
+
+
+def _rows_to_answer(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Yield the place of each row, with each ROI that it is asked of."""
     for limit in evidence.protocol.limits:
-        if limit.fractions != evidence.fractions:
-            continue
-        place = f"limits[{evidence.protocol.limits.index(limit)}]"
-        for subject in _subjects_of(evidence, limit):
-            count = answered[place, subject]
-            assert count == 1, f"{place} is answered {count} times for {subject}"  # noqa: S101
-    coverage_of = [subject for subject, _ in evidence.drawn(Role.PTV)]
-    for subject in coverage_of:
-        assert answered["coverage", subject] == 1, f"coverage of {subject}"  # noqa: S101
+        if limit.fractions == evidence.fractions:
+            place = limit_place(evidence, limit)
+            for subject in _subjects_of(evidence, limit):
+                yield place, subject
+    for subject, _ in evidence.drawn(Role.PTV):
+        yield "coverage", subject
 
 
 def _subjects_of(evidence: Evidence, limit: Limit) -> list[str]:
     """Return whom a row is asked of: each drawn ROI of its structure, or the structure itself."""
-    drawn = [subject for subject, _ in evidence.of_structure(limit.structure)]
-    return drawn or [limit.structure]
+    drawn = evidence.of_structure(limit.structure)
+    if not drawn:
+        return [limit.structure]
+    return [subject for subject, _ in drawn]

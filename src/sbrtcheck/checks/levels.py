@@ -1,6 +1,7 @@
 """May the treated vertebrae be treated, and are they not too many?"""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from sbrtcheck.checks.evidence import Evidence
 from sbrtcheck.checks.read_levels import level_order
@@ -51,7 +52,7 @@ def _allowed(evidence: Evidence, rules: Levels) -> Finding:
 def _count(evidence: Evidence, rules: Levels) -> Finding:
     """Count the vertebrae of all parts of the course."""
     everyone = (evidence.treated, *evidence.treated_with)
-    levels = level_order(level for treated in everyone for level in treated.levels)
+    levels = level_order(chain.from_iterable(one.levels for one in everyone))
     count = len(levels)
     if count > rules.most:
         message = Text(
@@ -61,11 +62,11 @@ def _count(evidence: Evidence, rules: Levels) -> Finding:
             levels=", ".join(levels),
         )
         return _finding(VERTEBRAE, rules, Outcome.FAIL, message)
-    unclear = next((one for one in everyone if one.problem is not None), None)
-    if unclear is not None and unclear.problem is not None:
-        return _asked(
-            VERTEBRAE, rules, unclear.problem, unclear.cure, held_by=LEVELS_ALLOWED.id
-        )
+    for one in everyone:
+        if one.problem is not None:
+            return _asked(
+                VERTEBRAE, rules, one.problem, one.cure, held_by=LEVELS_ALLOWED.id
+            )
     message = Text(
         "{count} treated, at most {most} allowed", count=count, most=rules.most
     )

@@ -1,5 +1,6 @@
 """Are the other organs within their limits, and are those that matter here drawn?"""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -19,11 +20,19 @@ from sbrtcheck.checks.read_levels import level_order
 from sbrtcheck.checks.rule import Outcome, Row, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.contours import build_region
-from sbrtcheck.dvh import compute_band
+from sbrtcheck.dvh import DVH, compute_band
 from sbrtcheck.model import ROI, Text
 from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
+from sbrtcheck.protocol.metric import Constraint, Metric
 from sbrtcheck.protocol.names import MatchedROI
-from sbrtcheck.protocol.rules import Limit, Line, OrganRules, Role
+from sbrtcheck.protocol.rules import (
+    Expected,
+    Limit,
+    Line,
+    NeuralRules,
+    OrganRules,
+    Role,
+)
 
 SAME_MM = 0.05  # rounding of plane positions, twice
 SPARED = 1e-9  # of a volume: rounding of sums
@@ -54,6 +63,7 @@ ALONE = Rule(
 )
 
 Subject = tuple[str, MatchedROI]
+Interval = tuple[float, float]
 
 
 def check_organs(evidence: Evidence) -> Iterator[Finding]:
@@ -94,27 +104,11 @@ def _limit(
         match=match,
         place=limit_place(evidence, limit),
     )
-    finding = _spared_whole(evidence, kept_by_all_of_it(evidence, finding))
-    finding = _small(evidence, finding, rules, match)
+    finding = kept_by_all_of_it(evidence, finding)
+    finding = _spared_whole(evidence, finding, limit)
+    finding = _small(evidence, finding, rules, limit)
     finding = _by_severity(rules, finding)
-    finding = _held_by_extent(evidence, finding, limit.structure, rules)
-    return _held_back(evidence, finding, match)
-
-
-def _held_by_extent(
-    evidence: Evidence, finding: Finding, name: str, rules: OrganRules
-) -> Finding:
-    """Leave the answer about an organ along the spine open where it is not drawn beside a target."""
-    if not rules.along_spine or finding.outcome not in (
-        Outcome.PASS,
-        Outcome.VARIATION,
-    ):
-        return finding
-    if not evidence.holds_back(EXTENT):
-        return finding
-    if not _gaps(evidence, name, rules) or _whole_body_keeps(evidence, name):
-        return finding
-    return _open(finding, EXTENT, Text("contours are missing beside a target"))
+    return _held_back(evidence, finding, rules, limit, match)
 
 
 def _open(finding: Finding, rule: Rule, why: Text) -> Finding:
@@ -132,40 +126,39 @@ def _open(finding: Finding, rule: Rule, why: Text) -> Finding:
 
 
 def _small(
-    evidence: Evidence, finding: Finding, rules: OrganRules, match: MatchedROI
+    evidence: Evidence, finding: Finding, rules: OrganRules, limit: Limit
 ) -> Finding:
     """Pass an ROI that is smaller than the volume asked, where its contours pass every target."""
-    dvh = evidence.dvh(finding.subject)
-    unknown = finding.value is not None and finding.value.value is None
-    if finding.outcome is not Outcome.UNDECIDED or not unknown or not dvh.is_complete:
+    if finding.outcome is not Outcome.UNDECIDED or finding.number is not None:
         return finding
-    if not finding_is_too_small(finding, dvh.volume_cc):
+    if not _holds_less(evidence.dvh(finding.subject), limit.goal.constraint.metric):
+        return finding
+    if _gaps(evidence, limit.structure, rules):
         return finding
     message = Text("{why}: no such volume of it exists", why=finding.message)
-    if rules.along_spine and _gaps(evidence, match.structure, rules):
-        return finding
     return replace(
         finding, outcome=Outcome.PASS, message=message, state=State.BOUNDED, cure=None
     )
 
 
-def finding_is_too_small(finding: Finding, volume_cc: float | None) -> bool:
-    """Tell whether an ROI holds less than the volume that a metric asks for."""
-    metric = finding.metric
-    if metric is None or volume_cc is None or metric.argument is None:
+def _holds_less(dvh: DVH, metric: Metric) -> bool:
+    """Tell whether an ROI, all of it in the dose grid, is smaller than the volume asked for."""
+    if not dvh.is_complete:
         return False
-    return metric.argument_unit == "cc" and volume_cc < metric.argument
+    if dvh.volume_cc is None or metric.argument_unit != "cc":
+        return False
+    return dvh.volume_cc < metric.asked
 
 
-def _spared_whole(evidence: Evidence, finding: Finding) -> Finding:
+def _spared_whole(evidence: Evidence, finding: Finding, limit: Limit) -> Finding:
     """Report, not grade, that less is drawn than should be spared, where all of it is."""
+    if limit.goal.constraint.metric.kind != "CV" or finding.outcome is Outcome.PASS:
+        return finding
     volume_cc = evidence.dvh(finding.subject).volume_cc
-    value = finding.number
-    if finding.metric is None or finding.metric.kind != "CV":
+    spared_cc = finding.number
+    if spared_cc is None or volume_cc is None:
         return finding
-    if value is None or volume_cc is None or finding.outcome in (Outcome.PASS, None):
-        return finding
-    if value < volume_cc * (1 - SPARED):
+    if spared_cc < volume_cc * (1 - SPARED):
         return finding
     message = Text(
         "only {volume_cc} cc are drawn; all of it stays below", volume_cc=volume_cc
@@ -177,7 +170,7 @@ def _spared_whole(evidence: Evidence, finding: Finding) -> Finding:
 
 def _by_severity(rules: OrganRules, finding: Finding) -> Finding:
     """Turn what breaks or cannot answer a limit into what the organ's severity makes of it."""
-    if rules.severity == "error" or finding.outcome is None:
+    if rules.severity == "error":
         return finding
     if rules.severity == "info":
         return replace(finding, outcome=None)
@@ -186,36 +179,58 @@ def _by_severity(rules: OrganRules, finding: Finding) -> Finding:
     return finding
 
 
-def _held_back(evidence: Evidence, finding: Finding, match: MatchedROI) -> Finding:
-    """Leave the answer about a serial organ open where the dose of the course is not known."""
-    if not evidence.course.open or not is_summed(match, evidence.protocol):
-        return finding
-    if not evidence.holds_back(OTHER_PLANS):
-        return finding
+def _held_back(
+    evidence: Evidence,
+    finding: Finding,
+    rules: OrganRules,
+    limit: Limit,
+    match: MatchedROI,
+) -> Finding:
+    """Leave an answer open that what is not known, of the course or of contours, may break."""
     if finding.outcome in (Outcome.FAIL, None):
         return finding
-    return _open(
-        finding, OTHER_PLANS, Text("the dose of the whole course is not known")
-    )
+    if _course_is_open(evidence, match):
+        why = Text("the dose of the whole course is not known")
+        return _open(finding, OTHER_PLANS, why)
+    if finding.outcome is Outcome.UNDECIDED:
+        return finding
+    if _extent_is_open(evidence, limit.structure, rules):
+        return _open(finding, EXTENT, Text("contours are missing beside a target"))
+    return finding
+
+
+def _course_is_open(evidence: Evidence, match: MatchedROI) -> bool:
+    """Tell whether a serial organ may receive more than the files tell."""
+    if not evidence.course.open:
+        return False
+    if not evidence.holds_back(OTHER_PLANS):
+        return False
+    return is_summed(match, evidence.protocol)
+
+
+def _extent_is_open(evidence: Evidence, name: str, rules: OrganRules) -> bool:
+    """Tell whether an organ along the spine may receive more where it is not drawn."""
+    if not evidence.holds_back(EXTENT):
+        return False
+    if not _gaps(evidence, name, rules):
+        return False
+    return not _whole_body_keeps(evidence, name)
 
 
 def _without_fractions(
     evidence: Evidence, name: str, rules: OrganRules, drawn: Sequence[Subject]
 ) -> Iterator[Finding]:
     """Hold an organ to its largest lines where the fraction number is not known."""
-    largest: dict[str, Line] = {}
-    for row in evidence.protocol.limits:
+    rows = [row for row in evidence.protocol.limits if row.structure == name]
+    lines: defaultdict[str, list[Line]] = defaultdict(list)
+    for row in rows:
         constraint = row.goal.constraint
-        if row.structure != name or not constraint.is_upper:
-            continue
-        metric = str(constraint.metric)
-        known = largest.get(metric, row.last_line)
-        largest[metric] = max(
-            known, row.last_line, key=lambda line: line.constraint.limit
-        )
-    for line in largest.values():
+        if constraint.is_upper:
+            lines[str(constraint.metric)].append(row.last_line)
+    for of_metric in lines.values():
+        largest = max(of_metric, key=lambda line: line.constraint.limit)
+        ladder = unknown_fractions_ladder(largest)
         for subject, match in drawn:
-            ladder = unknown_fractions_ladder(line)
             finding = graded_finding(
                 evidence, LIMIT, ladder, subject=subject, match=match
             )
@@ -250,30 +265,43 @@ class _Expectation(NamedTuple):
 def check_organs_drawn(evidence: Evidence) -> Iterator[Finding]:
     """Yield the organs that should be drawn at the treated levels and are not, or in part."""
     for expected in _expectations(evidence):
-        drawn = [name for name in expected.organs if _is_drawn(evidence, name)]
-        if not drawn:
-            yield _absent(evidence, expected)
-        for name in drawn:
-            yield from _one_of_two(evidence, name)
+        yield from _absent_or_in_part(evidence, expected)
     for name, rules in evidence.protocol.organs.items():
-        levels = _expected_levels(evidence, rules.expected_at)
-        if rules.along_spine and levels and _is_drawn(evidence, name):
+        if _is_held_to_extent(evidence, name, rules):
             yield _extent(evidence, name, rules)
 
 
+def _absent_or_in_part(evidence: Evidence, expected: _Expectation) -> Iterator[Finding]:
+    drawn = [name for name in expected.organs if _is_drawn(evidence, name)]
+    if not drawn:
+        yield _absent(evidence, expected)
+    for name in drawn:
+        yield from _one_of_two(evidence, name)
+
+
+def _is_held_to_extent(evidence: Evidence, name: str, rules: OrganRules) -> bool:
+    """Tell whether an organ runs along the treated spine, and is drawn at all."""
+    if not rules.along_spine:
+        return False
+    if not _expected_levels(evidence, rules.expected_at):
+        return False
+    return _is_drawn(evidence, name)
+
+
 def _expectations(evidence: Evidence) -> Iterator[_Expectation]:
-    for name, rules in evidence.protocol.organs.items():
-        levels = _expected_levels(evidence, rules.expected_at)
-        if levels:
-            yield _Expectation((name,), levels)
-    for row in evidence.protocol.expected:
+    protocol = evidence.protocol
+    alone = [
+        Expected(any_of=(name,), at=rules.expected_at)
+        for name, rules in protocol.organs.items()
+    ]
+    for row in (*alone, *protocol.expected):
         levels = _expected_levels(evidence, row.at)
         if levels:
             yield _Expectation(row.any_of, levels)
 
 
 def _expected_levels(evidence: Evidence, at: Sequence[str]) -> tuple[str, ...]:
-    return level_order(level for level in evidence.treated.certain if level in at)
+    return level_order(set(evidence.treated.certain) & set(at))
 
 
 def _is_drawn(evidence: Evidence, name: str) -> bool:
@@ -318,28 +346,41 @@ def _contour(outcome: Outcome, message: Text, subject: str) -> Finding:
 
 def _whole_body_keeps(evidence: Evidence, name: str) -> bool:
     """Tell whether the whole body, targets included, taken as one organ keeps each of its D limits."""
-    if evidence.fractions is None or evidence.course.open:
+    if evidence.course.open:
         return False
-    rows = evidence.protocol.limits_of(name, evidence.fractions)
+    rows = _limits_of(evidence, name)
     lines = [row.goal for row in rows if row.goal.constraint.metric.unit == "Gy"]
-    return bool(lines) and all(_body_keeps(evidence, line) for line in lines)
-
-
-def _body_keeps(evidence: Evidence, line: Line) -> bool:
-    """Hold the dose that the hottest volume of the grid or of the body receives to a line."""
-    constraint = line.constraint
-    highest_gy = float(evidence.course.highest.dose_gy.max())
-    if constraint.is_upper and constraint.holds(highest_gy):
-        return True
-    external = next((m for _, m in evidence.drawn(Role.EXTERNAL)), None)
-    if external is None or not constraint.is_upper:
+    if not lines:
         return False
-    band = compute_band(external.roi, evidence.course.highest)
+    return all(_body_keeps(evidence, line.constraint) for line in lines)
+
+
+def _limits_of(evidence: Evidence, name: str) -> tuple[Limit, ...]:
+    """Return the limits of an organ; none where the fraction number is not known."""
+    if evidence.fractions is None:
+        return ()
+    return evidence.protocol.limits_of(name, evidence.fractions)
+
+
+def _body_keeps(evidence: Evidence, constraint: Constraint) -> bool:
+    """Hold the dose that the hottest volume of the grid or of the body receives to a line."""
+    if not constraint.is_upper:
+        return False
+    highest = evidence.course.highest
+    if constraint.holds(float(highest.dose_gy.max())):
+        return True
+    bodies = evidence.drawn(Role.EXTERNAL)
+    if not bodies:
+        return False
+    _, external = bodies[0]
+    band = compute_band(external.roi, highest)
     if not band.nominal.is_complete:
         return False
     dosimetry = Dosimetry(dvhs={WHOLE_BODY: band.nominal}, bands={WHOLE_BODY: band})
     value = evaluate(constraint.metric, WHOLE_BODY, dosimetry)
-    return value.high is not None and constraint.holds(value.high)
+    if value.high is None:
+        return False
+    return constraint.holds(value.high)
 
 
 def _one_of_two(evidence: Evidence, name: str) -> Iterator[Finding]:
@@ -404,74 +445,81 @@ def _extent_finding(outcome: Outcome, message: Text, subject: str, roi: str) -> 
 
 def _fails_already(evidence: Evidence, name: str) -> bool:
     """Tell whether what is drawn of an organ breaks a limit of its own."""
-    if evidence.fractions is None:
-        return False
-    for limit in evidence.protocol.limits_of(name, evidence.fractions):
-        for subject, match in evidence.of_structure(name):
-            found = graded_finding(
-                evidence, LIMIT, ladder_of(limit), subject=subject, match=match
-            )
-            if found.outcome is Outcome.FAIL:
-                return True
-    return False
+    outcomes = (
+        graded_finding(
+            evidence, LIMIT, ladder_of(limit), subject=subject, match=match
+        ).outcome
+        for limit in _limits_of(evidence, name)
+        for subject, match in evidence.of_structure(name)
+    )
+    return Outcome.FAIL in outcomes
 
 
-def _gaps(
-    evidence: Evidence, name: str | None, rules: OrganRules
-) -> list[tuple[float, float]]:
-    """Return the stretches beside the targets where an organ is not drawn, short ends left out."""
-    names = [] if name is None else [name]
-    for level in evidence.treated.certain:
-        names += rules.continued_by.get(level, ())
-    rois = [match.roi for other in names for _, match in evidence.of_structure(other)]
-    drawn = sorted(interval for roi in rois for interval in build_region(roi).drawn_mm)
-    margin_mm = evidence.protocol.neural.extent_mm
-    short_mm = evidence.protocol.neural.continued_mm
+def _gaps(evidence: Evidence, name: str, rules: OrganRules) -> list[Interval]:
+    """Return the stretches beside the targets where an organ is not drawn, short ends left out.
+
+    An organ that does not run along the spine need not be drawn beside them.
+    """
+    if not rules.along_spine:
+        return []
+    drawn = _drawn_mm(evidence, name, rules)
     gaps = []
     for _, match in evidence.graded_targets():
-        if not _is_expected_beside(evidence, match.roi, rules):
-            continue
-        region = build_region(match.roi)
-        if region.low_mm is None or region.high_mm is None:
-            continue
-        target = (region.low_mm, region.high_mm)
-        needed = (region.low_mm - margin_mm, region.high_mm + margin_mm)
-        gaps += [
-            gap
-            for gap in _free(needed, drawn)
-            if not _is_short_end(gap, target, short_mm)
-        ]
+        if _is_expected_beside(evidence, match.roi, rules):
+            gaps += _gaps_beside(match.roi, drawn, evidence.protocol.neural)
     return gaps
+
+
+def _drawn_mm(evidence: Evidence, name: str, rules: OrganRules) -> list[Interval]:
+    """Return where an organ, or one that continues it at the treated levels, is drawn, in order."""
+    names = [name]
+    for level in evidence.treated.certain:
+        names += rules.continued_by.get(level, ())
+    drawn: list[Interval] = []
+    for one in names:
+        for _, match in evidence.of_structure(one):
+            drawn += build_region(match.roi).drawn_mm
+    return sorted(drawn)
+
+
+def _gaps_beside(
+    target: ROI, drawn: Sequence[Interval], rules: NeuralRules
+) -> list[Interval]:
+    slabs = build_region(target).slabs  # a graded target has some
+    low_mm, high_mm = slabs[0].low_mm, slabs[-1].high_mm
+    needed = (low_mm - rules.extent_mm, high_mm + rules.extent_mm)
+    return [
+        gap
+        for gap in _free(needed, drawn)
+        if not _is_short_end(gap, (low_mm, high_mm), rules.continued_mm)
+    ]
 
 
 def _is_expected_beside(evidence: Evidence, target: ROI, rules: OrganRules) -> bool:
     levels = evidence.treated.of_target(target.name)
-    return any(level in rules.expected_at for level in levels)
+    return not set(levels).isdisjoint(rules.expected_at)
 
 
-def _free(
-    needed: tuple[float, float], drawn: Sequence[tuple[float, float]]
-) -> list[tuple[float, float]]:
+def _free(needed: Interval, drawn: Sequence[Interval]) -> list[Interval]:
     """Return what of an interval others, in order, leave free."""
     free = []
     at_mm, end_mm = needed
     for low_mm, high_mm in drawn:
-        if low_mm - at_mm > SAME_MM:
-            free.append((at_mm, min(low_mm, end_mm)))
+        free.append((at_mm, min(low_mm, end_mm)))
         at_mm = max(at_mm, high_mm)
-        if at_mm >= end_mm:
-            break
-    if end_mm - at_mm > SAME_MM:
-        free.append((at_mm, end_mm))
+    free.append((at_mm, end_mm))
+    # Where others touch, overlap or reach beyond the end, nothing is left between them.
     return [gap for gap in free if gap[1] - gap[0] > SAME_MM]
 
 
-def _is_short_end(
-    gap: tuple[float, float], target: tuple[float, float], short_mm: float
-) -> bool:
+def _is_short_end(gap: Interval, target: Interval, short_mm: float) -> bool:
     """Tell whether a gap lies beyond the target, and is short."""
-    beyond = gap[1] <= target[0] + SAME_MM or gap[0] >= target[1] - SAME_MM
-    return beyond and gap[1] - gap[0] <= short_mm + SAME_MM
+    low_mm, high_mm = gap
+    if high_mm - low_mm > short_mm + SAME_MM:
+        return False
+    is_below = high_mm <= target[0] + SAME_MM
+    is_above = low_mm >= target[1] - SAME_MM
+    return is_below or is_above
 
 
 CHECKS = (check_organs, check_organs_drawn)

@@ -5,15 +5,17 @@ targets, and nowhere else. Any other may be that of a further part of the course
 earlier one, and reach the same cord.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
 
 from sbrtcheck.dvh import high_dose_lies_about
-from sbrtcheck.model import ROI, DoseGrid, Text, sum_doses
+from sbrtcheck.model import ROI, DoseGrid, DoseHeader, Instance, Text, sum_doses
 
 __all__ = ["why_not_superseded"]
 
 REVISED_WITHIN_DAYS = 90  # a longer time lies between courses, not between revisions
+SEVERAL_PLANS = Text("it is the sum of several plans")
 
 
 def why_not_superseded(
@@ -32,24 +34,18 @@ def why_not_superseded(
     """
     if own.header is None:
         return Text("it cannot be compared")
-    instance = own.header.instance
-    frame_uid = instance.frame_of_reference_uid
-    plans: dict[object, list[DoseGrid]] = {}
+    plans: defaultdict[object, list[DoseGrid]] = defaultdict(list)
     for number, dose in enumerate(doses):
         header = dose.header
-        if header is None or len(header.referenced_plan_uids) > 1:
-            return Text("it is the sum of several plans")
-        if frame_uid is None or header.instance.frame_of_reference_uid != frame_uid:
-            return Text("it lies in another frame of reference")
-        days = _days(header.instance.date, instance.date)
-        if days is None:
-            return Text("the files do not say when it was made")
-        if not 0 <= days <= REVISED_WITHIN_DAYS:
-            return Text("it was made after the dose of the plan, or long before it")
+        if header is None:
+            return SEVERAL_PLANS
+        why = _why_no_revision(header, own.header.instance)
+        if why is not None:
+            return why
         of_plan: object = number
         if header.summation_type == "BEAM":
             of_plan = header.referenced_plan_uids
-        plans.setdefault(of_plan, []).append(dose)
+        plans[of_plan].append(dose)
     targets = tuple(targets)
     try:
         sums = [sum_doses(parts) for parts in plans.values()]
@@ -57,6 +53,21 @@ def why_not_superseded(
         return Text("its beams lie on grids that do not meet")
     if not all(high_dose_lies_about(dose, targets) for dose in sums):
         return Text("it is not of this plan's targets alone")
+    return None
+
+
+def _why_no_revision(header: DoseHeader, own: Instance) -> Text | None:
+    """Say why a dose is not of one plan that this one may have replaced; None if it may be."""
+    if len(header.referenced_plan_uids) > 1:
+        return SEVERAL_PLANS
+    stated_frames = {own.frame_of_reference_uid} - {None}
+    if header.instance.frame_of_reference_uid not in stated_frames:
+        return Text("it lies in another frame of reference")
+    days = _days(header.instance.date, own.date)
+    if days is None:
+        return Text("the files do not say when it was made")
+    if not 0 <= days <= REVISED_WITHIN_DAYS:
+        return Text("it was made after the dose of the plan, or long before it")
     return None
 
 

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from sbrtcheck.checks.evidence import Evidence
 from sbrtcheck.checks.findings import answer, asked, by_severity, reported
 from sbrtcheck.checks.read_course import QA_INTENTS
 from sbrtcheck.checks.rule import PUBLISHED_CHECKS, Outcome, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
-from sbrtcheck.model import Beam, Plan, Text
+from sbrtcheck.model import Beam, Plan, Text, approval_term
 
 PHOTON = "PHOTON"
 MOST_MV = 10.0
@@ -74,19 +75,21 @@ def check_plan(evidence: Evidence) -> Iterator[Finding]:
     unused = _unused(plan, treating)
     if unused:
         message = Text(
-            "no fraction group uses the treatment beams {beams}", beams=unused
+            "no fraction group uses the treatment beams {beams}", beams=_listed(unused)
         )
         yield by_severity(UNUSED, severities, message, fault=True, cure=EXPORT)
-    high = [
-        beam
-        for beam in treating
-        if beam.energy_mv is not None and beam.energy_mv > MOST_MV
-    ]
+    high = [beam for beam in treating if _is_of_high_energy(beam)]
     if high:
         message = Text(
             "beams of more than {most} MV: {beams}", most=MOST_MV, beams=_listed(high)
         )
         yield by_severity(ENERGY, severities, message, fault=True, cure=EXPORT)
+
+
+def _is_of_high_energy(beam: Beam) -> bool:
+    if beam.energy_mv is None:
+        return False
+    return beam.energy_mv > MOST_MV
 
 
 def _approval(evidence: Evidence, plan: Plan) -> Iterator[Finding]:
@@ -102,7 +105,7 @@ def _approval(evidence: Evidence, plan: Plan) -> Iterator[Finding]:
         fault=status != "APPROVED",
         cure=Text("approve the plan"),
     )
-    if status and status.strip().upper() == "REJECTED":
+    if approval_term(status) == "REJECTED":
         message = Text("the plan is REJECTED: it is not to be treated")
         cure = Text("judge the plan that replaces it")
         yield asked(REJECTED, message, state=State.DECLARE, cure=cure)
@@ -133,12 +136,11 @@ def _beams(treating: Sequence[Beam]) -> Finding:
 def _references(plan: Plan) -> Iterator[Finding]:
     """Yield the beams that a fraction group names and the plan lacks, and numbers used twice."""
     known = Counter(beam.number for beam in plan.beams)
-    named = [number for group in plan.fraction_groups for number in group.beam_numbers]
-    missing = [number for number in dict.fromkeys(named) if number not in known]
+    missing = [_number_text(number) for number in _named(plan) if number not in known]
     if missing:
-        listed = ", ".join("?" if number is None else str(number) for number in missing)
         message = Text(
-            "the fraction group names beams that the plan lacks: {beams}", beams=listed
+            "the fraction group names beams that the plan lacks: {beams}",
+            beams=", ".join(missing),
         )
         yield asked(MISSING, message, state=State.MISSING, cure=EXPORT, subject="case")
     twice = [str(number) for number, count in known.items() if count > 1]
@@ -149,18 +151,28 @@ def _references(plan: Plan) -> Iterator[Finding]:
         )
 
 
-def _unused(plan: Plan, treating: Sequence[Beam]) -> str:
+def _named(plan: Plan) -> list[int | None]:
+    """Return the numbers of the beams that fraction groups name, each once."""
+    numbers = chain.from_iterable(group.beam_numbers for group in plan.fraction_groups)
+    return list(dict.fromkeys(numbers))
+
+
+def _number_text(number: int | None) -> str:
+    if number is None:
+        return "?"
+    return str(number)
+
+
+def _unused(plan: Plan, treating: Sequence[Beam]) -> list[Beam]:
     """Return the treatment beams that no fraction group names; none where groups name no beams."""
-    named = {number for group in plan.fraction_groups for number in group.beam_numbers}
+    named = _named(plan)
     if not named:
-        return ""
-    return ", ".join(
-        f"{b.number} '{b.name}'" for b in treating if b.number not in named
-    )
+        return []
+    return [beam for beam in treating if beam.number not in named]
 
 
 def _radiation(treating: Sequence[Beam]) -> Iterator[Finding]:
-    other = [b for b in treating if b.radiation_type and b.radiation_type != PHOTON]
+    other = [beam for beam in treating if beam.radiation_type not in ("", PHOTON)]
     if other:
         kinds = ", ".join(dict.fromkeys(beam.radiation_type for beam in other))
         message = Text(

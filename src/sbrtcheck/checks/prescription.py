@@ -54,7 +54,9 @@ def check_prescription(evidence: Evidence) -> Iterator[Finding]:
 class _Compared:
     outcome: Outcome
     message: Text
+    state: State | None = None
     cure: Text | None = None
+    held_by: str | None = None
 
 
 def check_scheme(evidence: Evidence) -> Iterator[Finding]:
@@ -69,22 +71,18 @@ def check_scheme(evidence: Evidence) -> Iterator[Finding]:
         subject="plan",
         outcome=compared.outcome,
         message=compared.message,
-        state=State.DECLARE if compared.outcome is Outcome.UNDECIDED else None,
+        state=compared.state,
         cure=compared.cure,
         line_basis=schemes.basis,
         line_source=schemes.source,
         place="schemes",
-        held_by=PRESCRIPTION.id
-        if known is None and compared.outcome is Outcome.UNDECIDED
-        else None,
+        held_by=compared.held_by,
     )
 
 
 def _without_prescription(fractions: int | None, schemes: Schemes) -> _Compared:
     """Judge what is known without a dose: a fraction number that no scheme has."""
-    if fractions is not None and fractions not in {
-        row.fractions for row in schemes.allowed
-    }:
+    if fractions is not None and not _of_fractions(schemes, fractions):
         message = Text(
             "{fractions} fractions are of no allowed scheme ({allowed})",
             fractions=fractions,
@@ -92,12 +90,17 @@ def _without_prescription(fractions: int | None, schemes: Schemes) -> _Compared:
         )
         return _Compared(Outcome.FAIL, message)
     message = Text("no scheme without a prescription")
-    return _Compared(Outcome.UNDECIDED, message, Text("settle the prescription"))
+    return _Compared(
+        Outcome.UNDECIDED,
+        message,
+        state=State.DECLARE,
+        cure=Text("settle the prescription"),
+        held_by=PRESCRIPTION.id,
+    )
 
 
 def _scheme(known: Prescription, schemes: Schemes) -> _Compared:
-    own = [row for row in schemes.allowed if row.fractions == known.fractions]
-    if any(_is(row.dose_gy, known.dose_gy, schemes) for row in own):
+    if _is_allowed(known.dose_gy, known.fractions, schemes):
         message = Text(
             "{dose_gy} Gy in {fractions} fractions is an allowed scheme",
             dose_gy=known.dose_gy,
@@ -105,7 +108,7 @@ def _scheme(known: Prescription, schemes: Schemes) -> _Compared:
         )
         return _Compared(Outcome.PASS, message)
     each_gy = known.dose_gy / known.fractions
-    if any(_is(row.dose_gy, each_gy, schemes) for row in own):
+    if _is_allowed(each_gy, known.fractions, schemes):
         message = Text(
             "{each} Gy PER FRACTION, {dose_gy} Gy in all: the trial's"
             " '{fractions} times {each} Gy' means {each} Gy in total",
@@ -114,18 +117,15 @@ def _scheme(known: Prescription, schemes: Schemes) -> _Compared:
             fractions=known.fractions,
         )
         return _Compared(Outcome.FAIL, message)
-    if any(
-        _is(row.dose_gy, known.dose_gy * f, schemes)
-        for row in own
-        for f in (0.01, HUNDRED)
-    ):
+    other_units_gy = (known.dose_gy * 0.01, known.dose_gy * HUNDRED)
+    if any(_is_allowed(gy, known.fractions, schemes) for gy in other_units_gy):
         message = Text(
             "{dose_gy} Gy in {fractions} fractions: is this in cGy?",
             dose_gy=known.dose_gy,
             fractions=known.fractions,
         )
         cure = Text("export the plan again with its prescription in Gy")
-        return _Compared(Outcome.UNDECIDED, message, cure)
+        return _Compared(Outcome.UNDECIDED, message, state=State.DECLARE, cure=cure)
     message = Text(
         "{dose_gy} Gy in {fractions} fractions is no allowed scheme ({allowed})",
         dose_gy=known.dose_gy,
@@ -135,18 +135,31 @@ def _scheme(known: Prescription, schemes: Schemes) -> _Compared:
     return _Compared(Outcome.FAIL, message)
 
 
+def _of_fractions(schemes: Schemes, fractions: int) -> list[Scheme]:
+    return [row for row in schemes.allowed if row.fractions == fractions]
+
+
+def _is_allowed(dose_gy: float, fractions: int, schemes: Schemes) -> bool:
+    """Tell whether some scheme of this fraction number has a dose."""
+    rows = _of_fractions(schemes, fractions)
+    return any(_is(row.dose_gy, dose_gy, schemes) for row in rows)
+
+
 def _is(allowed_gy: float | None, dose_gy: float, schemes: Schemes) -> bool:
     """Tell whether a dose is the allowed one; any is where the scheme names none."""
-    return allowed_gy is None or schemes.same_dose(allowed_gy, dose_gy)
+    if allowed_gy is None:
+        return True
+    return schemes.same_dose(allowed_gy, dose_gy)
 
 
 def _listed(allowed: Sequence[Scheme]) -> str:
-    doses = (
-        "any dose" if row.dose_gy is None else f"{row.dose_gy:g} Gy" for row in allowed
-    )
-    return ", ".join(
-        f"{dose}/{row.fractions}" for dose, row in zip(doses, allowed, strict=True)
-    )
+    return ", ".join(_scheme_text(row) for row in allowed)
+
+
+def _scheme_text(scheme: Scheme) -> str:
+    if scheme.dose_gy is None:
+        return f"any dose/{scheme.fractions}"
+    return f"{scheme.dose_gy:g} Gy/{scheme.fractions}"
 
 
 CHECKS = (check_prescription, check_scheme)

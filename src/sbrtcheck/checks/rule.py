@@ -140,4 +140,6 @@ class Rule:
     @property
     def is_guarded(self) -> bool:
         """Tell whether a protocol may not turn it off."""
-        return self.section in GUARDED and self.severity in ("error", "ask")
+        if self.section not in GUARDED:
+            return False
+        return self.severity in ("error", "ask")

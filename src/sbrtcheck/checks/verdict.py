@@ -176,8 +176,8 @@ class Verdict:
 
 def _worst(findings: "Iterable[Finding]") -> Outcome:
     """Return the worst outcome; no answered question at all is UNDECIDED, never a pass."""
-    outcomes = (finding.outcome for finding in findings)
-    return max((o for o in outcomes if o is not None), default=Outcome.UNDECIDED)
+    outcomes = [f.outcome for f in findings if f.outcome is not None]
+    return max(outcomes, default=Outcome.UNDECIDED)
 
 
 def exit_code(outcome: Outcome, *, strict: bool = False) -> int:
