@@ -60,6 +60,14 @@ class Sibling:
     asked_for: bool = False
     dose: DoseGrid | None = None
 
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """Return what its files say of themselves: plan, doses, structure set."""
+        of_doses = [dose.instance for dose in self.doses]
+        if self.structure_set is None:
+            return (self.instance, *of_doses)
+        return (self.instance, *of_doses, self.structure_set.instance)
+
     def __repr__(self) -> str:
         return (
             f"Sibling({self.kind} {tail(self.instance.sop_instance_uid)}, {self.where})"
@@ -111,12 +119,9 @@ class Case:
     @property
     def patients(self) -> tuple[Patient, ...]:
         """Return who the files say the patient is, the plan first: they may spell a name otherwise."""
+        files: tuple[Link | RTFile, ...] = (*self.links, *self.orphans)
         instances = [self.plan.instance, self.structure_set.instance]
-        instances += [link.instance for link in self.links]
-        instances += [orphan.instance for orphan in self.orphans]
+        instances += [file.instance for file in files]
         for sibling in self.siblings:
-            instances.append(sibling.instance)
-            instances += [dose.instance for dose in sibling.doses]
-            if sibling.structure_set is not None:
-                instances.append(sibling.structure_set.instance)
+            instances += sibling.instances
         return tuple(dict.fromkeys(instance.patient for instance in instances))

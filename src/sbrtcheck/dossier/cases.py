@@ -5,9 +5,10 @@ import difflib
 import io
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import zip_longest
 from pathlib import Path
 
 from sbrtcheck.dossier.facts import parse_facts
@@ -32,7 +33,7 @@ DATE = re.compile(
     r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?( 0?0:00(:00)?)?"
 )  # as ISO 8601 has it, or Excel rewrites it
 SEPARATORS = ",;\t"
-LISTED = " \t,;、"  # between the levels of one cell
+LEVELS = re.compile(r"[^ \t,;、]+")  # what separates the levels of one cell is left out
 SEPARATOR_LINE = re.compile(
     r'\s*"?sep=([,;\t])"?[,;\t ]*\r?\n', re.IGNORECASE
 )  # Excel's own first line
@@ -61,19 +62,7 @@ def load_cases(path: Path) -> dict[str, CaseRow]:
     CaseError
         If the file cannot be read or is wrong anywhere; all problems are listed with their lines.
     """
-    try:
-        text = _decoded(path.read_bytes())
-    except OSError as error:
-        raise CaseError(
-            Text(error.strerror or "cannot be opened"), path=path
-        ) from error
-    except UnicodeDecodeError as error:
-        raise CaseError(
-            Text(
-                "the cases are not in UTF-8, UTF-16 or GB18030; save them as 'CSV UTF-8'"
-            ),
-            path=path,
-        ) from error
+    text = _text_of(path)
     rows: dict[str, CaseRow] = {}
     problems: list[str] = []
     for line, cells in _cells(text, problems):
@@ -103,10 +92,26 @@ def merged(row: CaseFacts, beside: CaseFacts) -> tuple[CaseFacts, list[str]]:
     contradicting = []
     for name in CaseFacts.__dataclass_fields__:
         own, other = getattr(row, name), getattr(beside, name)
-        if own and other and own != other:
-            contradicting.append(name)
         both[name] = own or other
+        if other and other != both[name]:
+            contradicting.append(name)
     return replace(row, **both), contradicting  # type: ignore[arg-type]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return _decoded(path.read_bytes())
+    except OSError as error:
+        raise CaseError(
+            Text(error.strerror or "cannot be opened"), path=path
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CaseError(
+            Text(
+                "the cases are not in UTF-8, UTF-16 or GB18030; save them as 'CSV UTF-8'"
+            ),
+            path=path,
+        ) from error
 
 
 def _decoded(content: bytes) -> str:
@@ -120,52 +125,60 @@ def _decoded(content: bytes) -> str:
 
 def _cells(text: str, problems: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Yield the line and the filled cells of each row; note what is wrong with the table."""
-    told = SEPARATOR_LINE.match(text)
-    if told is not None:
-        text = (
-            "\n" * told[0].count("\n") + text[told.end() :]
-        )  # lines keep their numbers
-    head = next((line for line in text.splitlines() if line.strip()), "")
-    separator = told[1] if told else max(SEPARATORS, key=head.count)
+    rows = _filled_rows(text, problems)
+    head = next(rows, None)
+    if head is None:
+        problems.append(
+            f"line 1: no columns; the first line names them: {', '.join(COLUMNS)}"
+        )
+        return
+    head_line, columns = head
+    names = [re.sub(r"[\s-]+", "_", _folded(cell).lower()) for cell in columns]
+    problems += _wrong_names(names, head_line)
+    for line, cells in rows:
+        named = list(zip_longest(names, cells, fillvalue=""))
+        filled = {name: cell for name, cell in named if cell}
+        if "" in filled:
+            number = _first_stray(named)
+            problems.append(
+                f"line {line}: cell {number} is filled, and its column has no name"
+            )
+            continue
+        yield line, filled
+
+
+def _first_stray(named: list[tuple[str, str]]) -> int:
+    """Return the number of the first cell that is filled and whose column has no name."""
+    numbered = enumerate(named, start=1)
+    return next(number for number, (name, cell) in numbered if cell and not name)
+
+
+def _filled_rows(text: str, problems: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line and the cells of each row that holds anything; note where it cannot be read."""
+    table, separator = _separated(text)
     reader = csv.reader(
-        io.StringIO(text, newline=""),
+        io.StringIO(table, newline=""),
         delimiter=separator,
         strict=True,
         skipinitialspace=True,
     )
-    names: list[str] | None = None
     try:
-        for cells in reader:
-            line = reader.line_num
-            filled = [_plain(cell) for cell in cells]
-            if not any(filled):
-                continue
-            if names is None:
-                names = [
-                    re.sub(r"[\s-]+", "_", _folded(cell).lower()) for cell in filled
-                ]
-                problems += _wrong_names(names, line)
-                continue
-            stray = [
-                n
-                for n, cell in enumerate(filled)
-                if cell and not "".join(names[n : n + 1])
-            ]
-            if stray:
-                problems.append(
-                    f"line {line}: cell {stray[0] + 1} is filled, and its column has no name"
-                )
-                continue
-            yield (
-                line,
-                {name: cell for name, cell in zip(names, filled, strict=False) if cell},
-            )
+        for row in reader:
+            cells = [_plain(cell) for cell in row]
+            if any(cells):
+                yield reader.line_num, cells
     except csv.Error as error:
         problems.append(f"line {reader.line_num}: {error}")
-    if names is None:
-        problems.append(
-            f"line 1: no columns; the first line names them: {', '.join(COLUMNS)}"
-        )
+
+
+def _separated(text: str) -> tuple[str, str]:
+    """Return the table without Excel's own first line, and what separates its cells."""
+    told = SEPARATOR_LINE.match(text)
+    if told is not None:
+        blank = "\n" * told[0].count("\n")  # lines keep their numbers
+        return blank + text[told.end() :], told[1]
+    head = next((line for line in text.splitlines() if line.strip()), "")
+    return text, max(SEPARATORS, key=head.count)
 
 
 def _folded(cell: str) -> str:
@@ -179,19 +192,14 @@ def _plain(cell: str) -> str:
     guarded = GUARDED.fullmatch(text)
     if guarded is None:
         return text
-    quoted, marked = guarded.groups("")
-    return (quoted or marked).strip()
+    return "".join(guarded.groups("")).strip()  # one of the two is there
 
 
 def _wrong_names(names: list[str], line: int) -> list[str]:
-    problems = []
-    for name in names:
-        if name and name not in COLUMNS:
-            near = difflib.get_close_matches(name, COLUMNS, n=1)
-            hint = f"; known are {', '.join(COLUMNS)}"
-            if near:
-                hint = f"; did you mean {near[0]}?"
-            problems.append(f"line {line}: unknown column '{name}'{hint}")
+    known = ("", *COLUMNS)
+    problems = [
+        f"line {line}: {_unknown_column(name)}" for name in names if name not in known
+    ]
     problems += [
         f"line {line}: column {name} stands twice"
         for name in COLUMNS
@@ -202,39 +210,56 @@ def _wrong_names(names: list[str], line: int) -> list[str]:
     return problems
 
 
+def _unknown_column(name: str) -> str:
+    near = difflib.get_close_matches(name, COLUMNS, n=1)
+    if near:
+        return f"unknown column '{name}'; did you mean {near[0]}?"
+    return f"unknown column '{name}'; known are {', '.join(COLUMNS)}"
+
+
 def _day(cell: str) -> date | None:
-    found = DATE.fullmatch(cell)
+    found = DATE.fullmatch(_folded(cell))
     if found is None:
         return None
+    year, month, day = found.groups()[:3]
     try:
-        return date(*map(int, found.groups()[:3]))
+        return date(int(year), int(month), int(day))
     except ValueError:  # 30 February
         return None
 
 
+def _levels(cell: str) -> list[str]:
+    return LEVELS.findall(_folded(cell).upper())
+
+
+def _lowered(cell: str) -> str:
+    return _folded(cell).lower()
+
+
+def _raised(cell: str) -> str:
+    return _folded(cell).upper()
+
+
+READ_CELL: Mapping[str, Callable[[str], object]] = {
+    "centre": str,
+    "surgery_date": _day,
+    "first_fraction": _day,
+    "last_fraction": _day,
+    "operated_levels": _levels,
+    "prior_rt": _lowered,
+    "conus_level": _raised,
+}
+
+
 def _row(line: int, cells: Mapping[str, str]) -> tuple[CaseRow | None, list[str]]:
-    table: dict[str, object] = {
-        name: cell if name == "centre" else _folded(cell)
-        for name, cell in cells.items()
-        if name in COLUMNS and name not in ("patient_id", "trial_number")
+    table = {
+        name: READ_CELL[name](cell) for name, cell in cells.items() if name in READ_CELL
     }
-    problems = []
-    for name in DATES:
-        if name in table:
-            table[name] = found = _day(str(table[name]))
-            if found is None:
-                problems.append(
-                    f"{name}: '{cells[name]}' is not a date; write 2026-01-31"
-                )
-    if "operated_levels" in table:
-        levels = str(table["operated_levels"]).upper().strip(LISTED)
-        table["operated_levels"] = [
-            level for level in re.split(f"[{LISTED}]+", levels) if level
-        ]
-    if "conus_level" in table:
-        table["conus_level"] = str(table["conus_level"]).upper()
-    if "prior_rt" in table:
-        table["prior_rt"] = str(table["prior_rt"]).lower()
+    problems = [
+        f"{name}: '{cells[name]}' is not a date; write 2026-01-31"
+        for name in DATES
+        if name in table and table[name] is None
+    ]
     facts, wrong = parse_facts(table)
     problems += wrong
     patient_id = cells.get("patient_id")

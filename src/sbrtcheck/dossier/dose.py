@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from sbrtcheck import dicom
 from sbrtcheck.dicom import RTFile
@@ -81,30 +82,34 @@ def choose_dose(plan: Plan, doses: Sequence[RTFile]) -> Chosen:
             ),
             candidates=[_row(dose) for dose in whole],
         )
-    notes: list[Text] = []
-    if not whole and beams:
+    notes = [_unused(row.dose, row.why) for row in refused]
+    if whole:
+        told = [*whole, *(row.dose for row in refused)]
+        others = [dose for dose in doses if dose not in told]
+        return Chosen(tuple(whole), (*_beside(whole[0], others), *notes))
+    if beams:
         used = all_beams(plan, beams)
-        notes.append(
-            Text(
-                "the plan dose is the sum of {count} beam doses, each treatment beam once",
-                count=len(used),
-            )
-        )
-        idle = Text("its beam does not treat")
-        notes += [_unused(dose, idle) for dose in beams if dose not in used]
-        whole = used
-    elif not whole:
-        raise _refusal(refused[0])
-    else:
-        beside = Text(
-            "it lies beside a {summation} dose",
-            summation=whole[0].dose_header().summation_type,
-        )
-        others = [dose for dose in doses if dose not in whole]
-        told = {id(row.dose) for row in refused}
-        notes += [_unused(dose, beside) for dose in others if id(dose) not in told]
-    notes += [_unused(row.dose, row.why) for row in refused]
-    return Chosen(tuple(whole), tuple(notes))
+        return Chosen(tuple(used), (*_summed(used, beams), *notes))
+    raise _refusal(refused[0])
+
+
+def _beside(whole: RTFile, others: Sequence[RTFile]) -> list[Text]:
+    """Say of other doses that they lie beside that of the course."""
+    beside = Text(
+        "it lies beside a {summation} dose",
+        summation=whole.dose_header().summation_type,
+    )
+    return [_unused(dose, beside) for dose in others]
+
+
+def _summed(used: Sequence[RTFile], beams: Sequence[RTFile]) -> list[Text]:
+    """Say that the beam doses are added up, and which of them are not."""
+    summed = Text(
+        "the plan dose is the sum of {count} beam doses, each treatment beam once",
+        count=len(used),
+    )
+    idle = Text("its beam does not treat")
+    return [summed, *(_unused(dose, idle) for dose in beams if dose not in used)]
 
 
 def _sorted(
@@ -144,8 +149,7 @@ def course_dose(plan: Plan, doses: Sequence[RTFile]) -> DoseGrid:
     frames = {dose.instance.frame_of_reference_uid for dose in doses}
     if len(frames) > 1:
         raise CaseError(Text("the beam doses have different frames of reference"))
-    plan_frame, dose_frame = plan.instance.frame_of_reference_uid, next(iter(frames))
-    if plan_frame is not None and dose_frame is not None and plan_frame != dose_frame:
+    if not one_frame(plan.instance.frame_of_reference_uid, *frames):
         raise CaseError(
             Text(
                 "plan and dose have different frames of reference: the dose is not of this plan"
@@ -162,6 +166,11 @@ def course_dose(plan: Plan, doses: Sequence[RTFile]) -> DoseGrid:
         ) from error
 
 
+def one_frame(*frame_uids: str | None) -> bool:
+    """Tell whether no two frames of reference differ; one that is not stated may be any."""
+    return len(set(frame_uids) - {None}) < 2
+
+
 def all_beams(plan: Plan, doses: Sequence[RTFile]) -> list[RTFile]:
     """Return the beam doses that hold each treatment beam exactly once.
 
@@ -172,16 +181,11 @@ def all_beams(plan: Plan, doses: Sequence[RTFile]) -> list[RTFile]:
     """
     names = {beam.number: beam.name for beam in plan.beams}
     treating = {beam.number for beam in plan.beams if beam.treats}
-    headers = {id(dose): dose.dose_header() for dose in doses}
-    used = [
-        dose
-        for dose in doses
-        if not headers[id(dose)].beam_numbers
-        or treating.intersection(headers[id(dose)].beam_numbers)
-    ]
-    held = Counter(number for dose in used for number in headers[id(dose)].beam_numbers)
+    used = [dose for dose in doses if _may_hold(dose, treating)]
+    held_in = [dose.dose_header().beam_numbers for dose in used]
+    held = Counter(chain.from_iterable(held_in))
     problems = _beam_problems(treating, held, names)
-    if any(not headers[id(dose)].beam_numbers for dose in used):
+    if () in held_in:
         problems.append(Text("one does not name its beam"))
     if problems:
         raise UnsupportedError(
@@ -194,6 +198,14 @@ def all_beams(plan: Plan, doses: Sequence[RTFile]) -> list[RTFile]:
     return used
 
 
+def _may_hold(dose: RTFile, treating: set[int]) -> bool:
+    """Tell whether a beam dose is of a treatment beam; one that names no beam may be."""
+    numbers = dose.dose_header().beam_numbers
+    if not numbers:
+        return True
+    return not treating.isdisjoint(numbers)
+
+
 def _beam_problems(
     treating: set[int], held: Counter[int], names: dict[int, str]
 ) -> list[Text]:
@@ -204,20 +216,14 @@ def _beam_problems(
         return ", ".join(f"{n} '{names.get(n, '')}'" for n in sorted(numbers))
 
     missing = treating - held.keys()
-    twice = {n for n, count in held.items() if count > 1}
+    twice = set(held - Counter(held.keys()))
     foreign = held.keys() - names.keys()
-    problems = []
-    if missing:
-        problems.append(Text("missing are beams {beams}", beams=listed(missing)))
-    if twice:
-        problems.append(
-            Text("held more than once are beams {beams}", beams=listed(twice))
-        )
-    if foreign:
-        problems.append(
-            Text("not of the plan are beams {beams}", beams=listed(foreign))
-        )
-    return problems
+    rows = (
+        (missing, Text("missing are beams {beams}", beams=listed(missing))),
+        (twice, Text("held more than once are beams {beams}", beams=listed(twice))),
+        (foreign, Text("not of the plan are beams {beams}", beams=listed(foreign))),
+    )
+    return [problem for numbers, problem in rows if numbers]
 
 
 def _unused(dose: RTFile, why: Text) -> Text:
@@ -304,8 +310,10 @@ def why_not_course(header: DoseHeader, plan: Plan) -> Text | None:
 
 def _foreign_group(header: DoseHeader, plan: Plan) -> Text | None:
     own = {group.number for group in plan.fraction_groups} - {None}
+    if not own:
+        return None
     foreign = sorted(set(header.fraction_group_numbers) - own)
-    if not own or not foreign:
+    if not foreign:
         return None
     return Text(
         "it names fraction group {number}, which the plan lacks; export the plan dose",

@@ -27,6 +27,7 @@ __all__ = ["FILE_NAME", "facts_beside", "facts_schema", "load_facts", "parse_fac
 FILE_NAME = "case.toml"
 LEVEL = r"^(C[1-7]|T([1-9]|1[0-2])|L[1-5]|S[1-5])$"
 EARLIEST = date(1990, 1, 1)  # SBRT is younger; an older date is a slip
+IN_ORDER = (("first_fraction", "last_fraction"), ("surgery_date", "first_fraction"))
 
 
 def _plausible(day: date) -> date:
@@ -104,28 +105,38 @@ def parse_facts(table: dict[str, object]) -> tuple[CaseFacts | None, list[str]]:
         read = TypeAdapter(_File).validate_python(table)
     except ValidationError as error:
         return None, [_problem(e) for e in error.errors(include_url=False)]
-    surgery, first, last = read.surgery_date, read.first_fraction, read.last_fraction
-    problems = []
-    if first is not None and last is not None and last < first:
-        problems.append("last_fraction: is before first_fraction")
-    if first is not None and surgery is not None and first < surgery:
-        problems.append("first_fraction: is before surgery_date")
+    problems = _out_of_order(read)
     if problems:
         return None, problems
-    prior = None
-    if read.prior_rt is not None:
-        prior = PriorRadiotherapy(read.prior_rt)
     facts = CaseFacts(
         centre=read.centre,
-        surgery_date=surgery,
-        first_fraction_date=first,
-        last_fraction_date=last,
+        surgery_date=read.surgery_date,
+        first_fraction_date=read.first_fraction,
+        last_fraction_date=read.last_fraction,
         operated_levels=read.operated_levels,
-        prior_radiotherapy=prior,
+        prior_radiotherapy=_prior(read),
         conus_level=read.conus_level,
         not_drawn=read.not_drawn,
     )
     return facts, []
+
+
+def _out_of_order(read: _File) -> list[str]:
+    """Return what is wrong with the order of the dates; a date that is not stated has none."""
+    problems = []
+    for earlier, later in IN_ORDER:
+        before, after = getattr(read, earlier), getattr(read, later)
+        if None in (before, after):
+            continue
+        if after < before:
+            problems.append(f"{later}: is before {earlier}")
+    return problems
+
+
+def _prior(read: _File) -> PriorRadiotherapy | None:
+    if read.prior_rt is None:
+        return None
+    return PriorRadiotherapy(read.prior_rt)
 
 
 def facts_schema() -> dict[str, object]:
@@ -141,19 +152,23 @@ def _refusal(problems: list[str], *, path: Path | None) -> CaseError:
 
 
 def _problem(error: "ErrorDetails") -> str:
-    location, message = error["loc"], error["msg"]
-    kind, given = error["type"], error["input"]
-    if kind == "string_pattern_mismatch":
-        message = f"{given!r} is not a vertebral level such as T8"
-    elif kind == "literal_error":
-        message = f"{given!r} is not one of {error['ctx']['expected']}"
-    elif kind.startswith("date"):
-        message = f"{given!r} is not a date such as 2026-01-31"
-    place = ".".join(str(name) for name in location if isinstance(name, str))
-    known = list(_File.__dataclass_fields__)
-    if place in known or len(location) > 1:
-        return f"{place}: {message}"
+    location = error["loc"]
+    place = ".".join(name for name in location if isinstance(name, str))
+    known = _File.__dataclass_fields__.keys()
+    if not known.isdisjoint(location):
+        return f"{place}: {_message(error)}"
     near = difflib.get_close_matches(place, known, n=1)
     if near:
         return f"{place}: unknown key; did you mean {near[0]}?"
     return f"{place}: unknown key"
+
+
+def _message(error: "ErrorDetails") -> str:
+    kind, given = error["type"], error["input"]
+    if kind == "string_pattern_mismatch":
+        return f"{given!r} is not a vertebral level such as T8"
+    if kind == "literal_error":
+        return f"{given!r} is not one of {error['ctx']['expected']}"
+    if kind.startswith("date"):
+        return f"{given!r} is not a date such as 2026-01-31"
+    return error["msg"]

@@ -36,18 +36,20 @@ class Found(NamedTuple):
     def patient_key(self) -> str | None:
         """Return the patient ID as it is compared, where the first bytes say it for certain."""
         stated = self.peek.patient_id
-        if stated is None or not stated.isascii():
+        if stated is None:
+            return None
+        if not stated.isascii():
             return None
         key = patient_key(stated.decode("ascii"))
         return key or None
 
     def may_be_of(self, instance: Instance) -> bool:
         """Tell whether the file may be of the patient of another one; unsure is yes."""
-        own = patient_key(instance.patient.patient_id)
         stated = self.patient_key
-        if own and stated is not None:
-            return own == stated
-        return True
+        if stated is None:
+            return True
+        own = patient_key(instance.patient.patient_id)
+        return own in ("", stated)
 
 
 class Contents(NamedTuple):
@@ -88,12 +90,15 @@ def find_files(
 ) -> Survey:
     """Look at every file below some roots; what is known of a path already is taken as known."""
     listing = list_files(roots, leave_out=leave_out)
-    kept: Mapping[str, Contents] = {} if known is None else known
+    if known is None:
+        known = {}
     found: list[Found] = []
     others: Counter[str] = Counter()
     unread = list(listing.unread)
     for path in listing.paths:
-        contents = kept[path] if path in kept else look(path)
+        contents = known.get(path)
+        if contents is None:
+            contents = look(path)
         found += contents.found
         unread += contents.unread
         others.update(contents.others)
@@ -114,12 +119,20 @@ def look(path: str) -> Contents:
     except OSError as error:
         why = Text("a file cannot be opened ({why})", why=str(error.strerror))
         return Contents(unread=(Unread(path, why),))
+    seen = _seen(head)
+    if isinstance(seen, str):
+        return Contents(others={seen: 1})
+    return Contents(found=(Found(Place(path), seen),))
+
+
+def _seen(head: bytes) -> dicom.Peek | str:
+    """Return what the first bytes of a file say: of an RT file all, of another its kind."""
     peek = dicom.peek_bytes(head)
     if peek is None:
-        return Contents(others={NOT_DICOM: 1})
+        return NOT_DICOM
     if peek.sop_class_uid in RT_CLASSES:
-        return Contents(found=(Found(Place(path), peek),))
-    return Contents(others={dicom.class_name(peek.sop_class_uid): 1})
+        return peek
+    return dicom.class_name(peek.sop_class_uid)
 
 
 def _head(path: str) -> bytes:
@@ -138,11 +151,13 @@ def _look_into(path: str) -> Contents:
     unread = []
     try:
         with readable_archive(path) as archive:
-            count = len(archive.infolist())
+            members = archive.infolist()
     except ReadError as error:
         why = Text("a zip archive cannot be read: {why}", why=str(error.problem))
         return Contents(unread=(Unread(path, why),))
-    for number in range(count):
+    for number, member in enumerate(members):
+        if member.is_dir():
+            continue
         try:
             peek = _peek_member(path, number)
         except ReadError as error:
@@ -154,26 +169,19 @@ def _look_into(path: str) -> Contents:
             continue
         if isinstance(peek, str):
             others[peek] += 1
-        elif peek is not None:
-            found.append(Found(Place(path, number), peek))
+            continue
+        found.append(Found(Place(path, number), peek))
     return Contents(found=tuple(found), others=dict(others), unread=tuple(unread))
 
 
-def _peek_member(path: str, number: int) -> dicom.Peek | str | None:
-    """Return what a member is: an RT file, a kind of other file, or None for a folder."""
+def _peek_member(path: str, number: int) -> dicom.Peek | str:
+    """Return what a member that is no folder is: an RT file, or a kind of other file."""
     with readable_archive(path) as archive:
         member = archive.infolist()[number]
-        if member.is_dir():
-            return None
         if member.filename.lower().endswith(ZIP):
             return ARCHIVE_WITHIN
         with archive.open(member) as packed:
-            peek = dicom.peek_bytes(packed.read(dicom.HEAD_BYTES))
-    if peek is None:
-        return NOT_DICOM
-    if peek.sop_class_uid in RT_CLASSES:
-        return peek
-    return dicom.class_name(peek.sop_class_uid)
+            return _seen(packed.read(dicom.HEAD_BYTES))
 
 
 def of_class(found: Sequence[Found], sop_class_uid: str) -> Iterator[Found]:

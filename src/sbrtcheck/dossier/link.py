@@ -5,23 +5,24 @@ nothing; where a file lies counts only where two contents carry one UID.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from sbrtcheck import dicom
 from sbrtcheck.dicom import RTFile
 from sbrtcheck.dossier.case import Case, Link, Sibling, tail
 from sbrtcheck.dossier.dose import (
-    Chosen,
     candidate_row,
     choose_dose,
     course_dose,
+    one_frame,
     refuse_not_course,
 )
-from sbrtcheck.dossier.find import Found, Survey
+from sbrtcheck.dossier.find import Found, Survey, of_class
 from sbrtcheck.dossier.places import Place, on_disk
 from sbrtcheck.errors import CaseError, ReadError
 from sbrtcheck.model import (
@@ -49,6 +50,7 @@ MOST_FILES = 10_000  # RT files of one patient
 T = TypeVar("T")
 PLAN_CLASSES = (dicom.RT_PLAN, dicom.RT_ION_PLAN)
 SAME_FOLDER = "in the same folder"
+OTHER_PATIENT = Text("the files are of different patients: their patient IDs differ")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +85,16 @@ class Unreadable:
     found: Found
     reason: Text
 
+    @property
+    def place(self) -> Place:
+        """Return where it lies."""
+        return self.found.place
+
+    @property
+    def kind(self) -> str:
+        """Return the SOP class that its first bytes say."""
+        return self.found.peek.sop_class_uid
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dossier:
@@ -109,19 +121,53 @@ class Dossier:
     @cached_property
     def distinct(self) -> tuple[Filed, ...]:
         """Return the files without copies: one UID and dataset counts once."""
-        kept: dict[tuple[str, str, str], Filed] = {}
-        for filed in self.files:
-            kept.setdefault((filed.kind, filed.uid, filed.content_sha256), filed)
-        return tuple(kept.values())
+        return without_copies(self.files)
 
-    def of_class(self, sop_class_uid: str) -> tuple[Filed, ...]:
-        """Return the files of a SOP class, copies left out."""
-        return tuple(filed for filed in self.distinct if filed.kind == sop_class_uid)
+    def of_class(self, *sop_class_uids: str) -> tuple[Filed, ...]:
+        """Return the files of a SOP class, or of several, copies left out."""
+        return tuple(filed for filed in self.distinct if filed.kind in sop_class_uids)
 
     @cached_property
     def plans(self) -> tuple[Filed, ...]:
         """Return the RT Plans; where two contents carry one UID, both."""
         return self.of_class(dicom.RT_PLAN)
+
+    @cached_property
+    def plans_of_any_kind(self) -> tuple[Filed, ...]:
+        """Return the RT Plans and the RT Ion Plans, copies left out."""
+        return self.of_class(*PLAN_CLASSES)
+
+    def of_uid(self, sop_class_uid: str, uid: str | None) -> list[Filed]:
+        """Return the files of a SOP class that carry a UID; several where contents differ."""
+        return [filed for filed in self.of_class(sop_class_uid) if filed.uid == uid]
+
+    def plans_of(self, dose: Filed) -> list[Filed]:
+        """Return the RT Plans that a dose names."""
+        return [plan for plan in self.plans if plan.uid in dose.file.plan_uids]
+
+    def doses_of(self, plan: Filed) -> list[Filed]:
+        """Return the RT Doses that name a plan."""
+        doses = self.of_class(dicom.RT_DOSE)
+        return [dose for dose in doses if plan.uid in dose.file.plan_uids]
+
+    def unreadable_of(self, sop_class_uid: str) -> list[Unreadable]:
+        """Return what cannot be read and is of a SOP class, as its first bytes say."""
+        return [row for row in self.unreadable if row.kind == sop_class_uid]
+
+
+def without_copies(files: Iterable[Filed]) -> tuple[Filed, ...]:
+    """Return files without copies: one UID and dataset counts once."""
+    kept: dict[tuple[str, str, str], Filed] = {}
+    for filed in files:
+        kept.setdefault((filed.kind, filed.uid, filed.content_sha256), filed)
+    return tuple(kept.values())
+
+
+def is_of(filed: Filed | None, sop_class_uid: str) -> TypeGuard[Filed]:
+    """Tell whether there is a file, and of this SOP class."""
+    if filed is None:
+        return False
+    return filed.kind == sop_class_uid
 
 
 def where_of(place: Place, plan: Place) -> str:
@@ -177,7 +223,7 @@ def open_dossier(
             )
         )
     read, unreadable = read_files([f for f in candidates if f.place not in known])
-    everything = sorted([*known.values(), *read], key=lambda filed: _order(filed.place))
+    everything = sorted([*known.values(), *read], key=lambda filed: filed.place)
     return dossier_of(everything, unreadable, survey, instance)
 
 
@@ -189,8 +235,8 @@ def dossier_of(
 ) -> Dossier:
     """Return the dossier of the patient of an instance, from files that were read."""
     own = [filed for filed in everything if same_patient(filed.file.instance, instance)]
-    own_places = {filed.place for filed in own}
-    own_places |= {row.found.place for row in unreadable}
+    own_files: tuple[Filed | Unreadable, ...] = (*own, *unreadable)
+    own_places = {file.place for file in own_files}
     return Dossier(
         files=tuple(own),
         unreadable=tuple(unreadable),
@@ -198,12 +244,6 @@ def dossier_of(
         strangers=tuple(f for f in survey.found if f.place not in own_places),
         survey=survey,
     )
-
-
-def _order(place: Place) -> tuple[str, int]:
-    if place.member is None:
-        return place.path, -1
-    return place.path, place.member
 
 
 def read_files(found: Sequence[Found]) -> tuple[list[Filed], list[Unreadable]]:
@@ -243,12 +283,12 @@ def case_of(dossier: Dossier, plan_file: Filed, choices: Choices | None = None) 
         If a file cannot be read; `UnsupportedError` if it is of a kind that is declined.
     """
     chosen = Choices() if choices is None else choices
-    _refuse_two_contents(dossier, plan_file)
+    refuse_two_contents("RT Plan", dossier.of_uid(dicom.RT_PLAN, plan_file.uid))
     plan = plan_file.file.plan()
     structures, structure_link, notes = _structures(dossier, plan_file, plan, chosen)
     dose_files, dose_links, dose_notes = _doses(dossier, plan_file, plan, chosen)
     instances = [structures.instance, *(file.instance for file in dose_files)]
-    _require_one_patient(plan.instance, *instances)
+    require_one_patient(plan.instance, *instances)
     grid = _course_dose(plan, dose_files)
     plan_link = Link(
         kind="RT Plan",
@@ -272,16 +312,18 @@ def _course_dose(plan: Plan, files: Sequence[RTFile]) -> DoseGrid:
     try:
         return course_dose(plan, files)
     except CaseError as error:
-        if error.path is None:
-            error.path = files[0].path
+        error.path = files[0].path
         raise
 
 
-def _refuse_two_contents(dossier: Dossier, plan_file: Filed) -> None:
-    """Raise `CaseError` if two plans of different content carry the UID of this one."""
-    same = [filed for filed in dossier.plans if filed.uid == plan_file.uid]
-    if len(same) > 1:
-        raise two_contents("RT Plan", plan_file.uid, same)
+def refuse_two_contents(kind: str, files: Sequence[Filed]) -> None:
+    """Raise `CaseError` if two files of different content carry one UID."""
+    by_uid: dict[str, list[Filed]] = {}
+    for filed in files:
+        by_uid.setdefault(filed.uid, []).append(filed)
+    for uid, same in by_uid.items():
+        if len(same) > 1:
+            raise two_contents(kind, uid, same)
 
 
 def two_contents(kind: str, uid: str, files: Sequence[Filed]) -> CaseError:
@@ -293,16 +335,22 @@ def two_contents(kind: str, uid: str, files: Sequence[Filed]) -> CaseError:
             kind=kind,
             uid=tail(uid),
         ),
-        candidates=[candidate_row(filed.file.instance, kind, "") for filed in files],
+        candidates=candidate_rows(kind, files),
     )
+
+
+def candidate_rows(kind: str, files: Sequence[Filed]) -> list[Text]:
+    """Describe candidates of one kind; see `candidate_row`."""
+    return [candidate_row(filed.file.instance, kind, "") for filed in files]
 
 
 def _nearest(files: Sequence[Filed], plan: Place) -> tuple[list[Filed], list[Filed]]:
     """Part files into those of the nearest kind of place, and the others."""
-    ranks = [RANKS.index(where_of(filed.place, plan)) for filed in files]
-    best = min(ranks)
-    near = [filed for filed, rank in zip(files, ranks, strict=True) if rank == best]
-    far = [filed for filed, rank in zip(files, ranks, strict=True) if rank != best]
+    by_where: dict[str, list[Filed]] = {}
+    for filed in files:
+        by_where.setdefault(where_of(filed.place, plan), []).append(filed)
+    near = by_where[min(by_where, key=RANKS.index)]
+    far = [filed for filed in files if filed not in near]
     return near, far
 
 
@@ -318,40 +366,21 @@ def _structures(
     dossier: Dossier, plan_file: Filed, plan: Plan, chosen: Choices
 ) -> tuple[StructureSet, Link, list[Text]]:
     """Return the structure set that a plan names, or the one given by hand, with its link."""
-    kind = "RT Structure Set"
     wanted = plan.structure_set_uid
     if chosen.structure_set is not None:
-        file = chosen.structure_set.file
-        structures = file.structure_set()
-        matches = structures.instance.sop_instance_uid == wanted
-        named = "none"
-        if wanted is not None:
-            named = tail(wanted)
-        how = Text("given by hand; the plan names {uid}", uid=named)
-        if matches:
-            how = Text("given by hand; it is the one that the plan names")
-        link = Link(
-            kind=kind,
-            instance=structures.instance,
-            how=how,
-            by_hand=True,
-            matches_uid=matches,
-            path=file.path,
-        )
+        structures, link = _structures_by_hand(chosen.structure_set.file, wanted)
         return structures, link, []
     if wanted is None:
         raise CaseError(
             Text("the plan names no structure set; add --struct FILE"),
             candidates=_near_rows(dossier, dicom.RT_STRUCTURE_SET, plan_file),
         )
-    named_files = [
-        f for f in dossier.of_class(dicom.RT_STRUCTURE_SET) if f.uid == wanted
-    ]
-    if not named_files:
+    named = dossier.of_uid(dicom.RT_STRUCTURE_SET, wanted)
+    if not named:
         raise _no_structures(dossier, plan_file, wanted)
-    near, far = _nearest(named_files, plan_file.place)
-    if len(near) > 1:
-        raise two_contents(kind, wanted, near)
+    kind = "RT Structure Set"
+    near, far = _nearest(named, plan_file.place)
+    refuse_two_contents(kind, near)
     structures = near[0].file.structure_set()
     how = Text(
         "named by the plan, {where}", where=where_of(near[0].place, plan_file.place)
@@ -362,18 +391,37 @@ def _structures(
     return structures, link, [_elsewhere(kind, filed, plan_file.place) for filed in far]
 
 
+def _structures_by_hand(file: RTFile, wanted: str | None) -> tuple[StructureSet, Link]:
+    structures = file.structure_set()
+    uid = structures.instance.sop_instance_uid
+    link = Link(
+        kind="RT Structure Set",
+        instance=structures.instance,
+        how=_how_by_hand(uid, wanted),
+        by_hand=True,
+        matches_uid=uid == wanted,
+        path=file.path,
+    )
+    return structures, link
+
+
+def _how_by_hand(uid: str, wanted: str | None) -> Text:
+    if wanted is None:
+        return Text("given by hand; the plan names {uid}", uid="none")
+    if uid == wanted:
+        return Text("given by hand; it is the one that the plan names")
+    return Text("given by hand; the plan names {uid}", uid=tail(wanted))
+
+
 def _no_structures(dossier: Dossier, plan_file: Filed, wanted: str) -> CaseError:
     """Say why the structure set that a plan names is not there: of another patient, or missing."""
     strangers = [f for f in dossier.strangers if f.peek.sop_instance_uid == wanted]
     if strangers:
-        return CaseError(
-            Text("the files are of different patients: their patient IDs differ")
-        )
+        return CaseError(OTHER_PATIENT)
     broken = [
         row
-        for row in dossier.unreadable
-        if row.found.peek.sop_class_uid == dicom.RT_STRUCTURE_SET
-        and row.found.peek.sop_instance_uid in (wanted, None)
+        for row in dossier.unreadable_of(dicom.RT_STRUCTURE_SET)
+        if row.found.peek.sop_instance_uid in (wanted, None)
     ]
     if broken:
         return CaseError(
@@ -381,7 +429,7 @@ def _no_structures(dossier: Dossier, plan_file: Filed, wanted: str) -> CaseError
                 "the structure set of the plan cannot be read: {why}",
                 why=broken[0].reason,
             ),
-            path=Path(broken[0].found.place.path),
+            path=Path(broken[0].place.path),
         )
     return CaseError(
         Text(
@@ -412,8 +460,7 @@ def _near_rows(dossier: Dossier, sop_class_uid: str, plan_file: Filed) -> list[T
             kind=dicom.class_name(sop_class_uid),
             why=row.reason,
         )
-        for row in dossier.unreadable
-        if row.found.peek.sop_class_uid == sop_class_uid
+        for row in dossier.unreadable_of(sop_class_uid)
     ]
     if len(near) < len(files):
         rows.append(Text("{count} of other folders", count=len(files) - len(near)))
@@ -426,68 +473,56 @@ def _doses(
     """Return the doses that add up to the course of a plan, with their links."""
     if chosen.dose is not None:
         file = chosen.dose.file
-        refuse_not_course(file, plan)
-        matches = plan.instance.sop_instance_uid in file.plan_uids
-        how = Text("given by hand; it does not name this plan")
-        if matches:
-            how = Text("given by hand; it names this plan")
-        link = Link(
-            kind="RT Dose",
-            instance=file.instance,
-            how=how,
-            by_hand=True,
-            matches_uid=matches,
-            path=file.path,
-        )
-        return [file], [link], []
+        return [file], [_dose_by_hand(file, plan)], []
     found, notes = doses_naming(dossier, plan_file)
     if not found:
         raise _no_dose(dossier, plan_file)
-    decided = _decided(plan, found)
-    by_file = {id(filed.file): filed for filed in found}
+    decided = choose_dose(plan, [filed.file for filed in found])
     links = [
         Link(
             kind="RT Dose",
-            instance=file.instance,
+            instance=filed.file.instance,
             how=Text(
                 "it names this plan, {where}",
-                where=where_of(by_file[id(file)].place, plan_file.place),
+                where=where_of(filed.place, plan_file.place),
             ),
-            path=file.path,
+            path=filed.file.path,
         )
-        for file in decided.doses
+        for filed in found
+        if filed.file in decided.doses
     ]
     return list(decided.doses), links, [*notes, *decided.notes]
 
 
-def _decided(plan: Plan, found: Sequence[Filed]) -> Chosen:
-    return choose_dose(plan, [filed.file for filed in found])
+def _dose_by_hand(file: RTFile, plan: Plan) -> Link:
+    refuse_not_course(file, plan)
+    matches = plan.instance.sop_instance_uid in file.plan_uids
+    how = Text("given by hand; it does not name this plan")
+    if matches:
+        how = Text("given by hand; it names this plan")
+    return Link(
+        kind="RT Dose",
+        instance=file.instance,
+        how=how,
+        by_hand=True,
+        matches_uid=matches,
+        path=file.path,
+    )
 
 
 def doses_naming(dossier: Dossier, plan_file: Filed) -> tuple[list[Filed], list[Text]]:
     """Return the doses that name a plan, of the nearest kind of place; note what differs elsewhere."""
-    named = [
-        filed
-        for filed in dossier.of_class(dicom.RT_DOSE)
-        if plan_file.uid in filed.file.plan_uids
-    ]
+    named = dossier.doses_of(plan_file)
     if not named:
         return [], []
     near, far = _nearest(named, plan_file.place)
-    uids = [filed.uid for filed in near]
-    twice = next((uid for uid in uids if uids.count(uid) > 1), None)
-    if twice is not None:
-        raise two_contents(
-            "RT Dose", twice, [filed for filed in near if filed.uid == twice]
-        )
+    refuse_two_contents("RT Dose", near)
     return near, [_elsewhere("RT Dose", filed, plan_file.place) for filed in far]
 
 
 def _no_dose(dossier: Dossier, plan_file: Filed) -> CaseError:
     if _names_plan_of_stranger(dossier, plan_file):
-        return CaseError(
-            Text("the files are of different patients: their patient IDs differ")
-        )
+        return CaseError(OTHER_PATIENT)
     return CaseError(
         Text(
             "no RT Dose beside the plan, nor in the folders around it, names this plan; put it"
@@ -501,9 +536,8 @@ def _names_plan_of_stranger(dossier: Dossier, plan_file: Filed) -> bool:
     """Tell whether a dose in the plan's own folder names it and states another patient."""
     doses = [
         found
-        for found in dossier.strangers
-        if found.peek.sop_class_uid == dicom.RT_DOSE
-        and where_of(found.place, plan_file.place) == SAME_FOLDER
+        for found in of_class(dossier.strangers, dicom.RT_DOSE)
+        if where_of(found.place, plan_file.place) == SAME_FOLDER
     ]
     read, _ = read_files(doses)
     return any(plan_file.uid in filed.file.plan_uids for filed in read)
@@ -514,14 +548,16 @@ def _names_plan_of_stranger(dossier: Dossier, plan_file: Filed) -> bool:
 
 def _siblings(dossier: Dossier, plan_file: Filed, chosen: Choices) -> list[Sibling]:
     """Return the other plans of the patient, each once, with what belongs to them."""
-    asked = {sibling.instance.sop_instance_uid for sibling in chosen.added}
-    siblings: dict[str, Sibling] = {}
-    for filed in dossier.distinct:
-        if filed.kind not in PLAN_CLASSES or filed.uid in (plan_file.uid, *asked):
+    told = {sibling.instance.sop_instance_uid for sibling in chosen.added}
+    told.add(plan_file.uid)
+    siblings = []
+    for filed in dossier.plans_of_any_kind:
+        if filed.uid in told:
             continue
+        told.add(filed.uid)
         where = where_of(filed.place, plan_file.place)
-        siblings.setdefault(filed.uid, sibling_of(dossier, filed, where))
-    return list(siblings.values())
+        siblings.append(sibling_of(dossier, filed, where))
+    return siblings
 
 
 def sibling_of(
@@ -530,17 +566,7 @@ def sibling_of(
     """Return another plan with its structure set and its doses, as far as they can be read."""
     file = plan_file.file
     plan = _tried(file.plan)
-    structures = None
-    if plan is not None and plan.structure_set_uid is not None:
-        named = [
-            filed
-            for filed in dossier.of_class(dicom.RT_STRUCTURE_SET)
-            if filed.uid == plan.structure_set_uid
-        ]
-        if named:
-            structures = _tried(
-                _nearest(named, plan_file.place)[0][0].file.structure_set
-            )
+    structures = _structures_beside(dossier, plan_file.place, plan)
     doses: list[Filed] = []
     try:
         doses, _ = doses_naming(dossier, plan_file)
@@ -555,6 +581,19 @@ def sibling_of(
         doses=tuple(filed.file for filed in doses),
         asked_for=asked_for,
     )
+
+
+def _structures_beside(
+    dossier: Dossier, place: Place, plan: Plan | None
+) -> StructureSet | None:
+    """Return the structure set that another plan names, where it is found and can be read."""
+    if plan is None:
+        return None
+    named = dossier.of_uid(dicom.RT_STRUCTURE_SET, plan.structure_set_uid)
+    if not named:
+        return None
+    near, _ = _nearest(named, place)
+    return _tried(near[0].file.structure_set)
 
 
 def _tried(read: Callable[[], T]) -> T | None:
@@ -585,15 +624,13 @@ def part_case(sibling: Sibling) -> Case:
         raise CaseError(Text("no RT Dose names it"))
     chosen = choose_dose(plan, sibling.doses)
     links = [
-        Link(kind="RT Plan", instance=plan.instance, how=Text("a part of the course"))
-    ]
-    links.append(
+        Link(kind="RT Plan", instance=plan.instance, how=Text("a part of the course")),
         Link(
             kind="RT Structure Set",
             instance=structures.instance,
             how=Text("named by the plan, {where}", where=sibling.where),
-        )
-    )
+        ),
+    ]
     links += [
         Link(
             kind="RT Dose",
@@ -612,42 +649,41 @@ def part_case(sibling: Sibling) -> Case:
     )
 
 
-def orphans_of(dossier: Dossier, chosen: Choices | None = None) -> list[Filed]:
+def orphans_of(dossier: Dossier, chosen: Choices) -> list[Filed]:
     """Return the doses of the patient that name no plan, or one that is not among the files."""
-    uids = {filed.uid for filed in dossier.distinct if filed.kind in PLAN_CLASSES}
-    given = None
-    if chosen is not None and chosen.dose is not None:
-        given = chosen.dose.uid
-    return [
-        filed
-        for filed in dossier.of_class(dicom.RT_DOSE)
-        if filed.uid != given
-        and (not filed.file.plan_uids or not uids.issuperset(filed.file.plan_uids))
-    ]
+    uids = {filed.uid for filed in dossier.plans_of_any_kind}
+    doses = dossier.of_class(dicom.RT_DOSE)
+    orphans = [filed for filed in doses if _is_orphan(filed.file, uids)]
+    if chosen.dose is None:
+        return orphans
+    return [filed for filed in orphans if filed.uid != chosen.dose.uid]
+
+
+def _is_orphan(dose: RTFile, plan_uids: set[str]) -> bool:
+    if not dose.plan_uids:
+        return True
+    return not plan_uids.issuperset(dose.plan_uids)
 
 
 def unknown_of(dossier: Dossier, plan_file: Filed) -> tuple[Text, ...]:
     """Return why there may be further plans, or dose of them."""
     reasons = list(dict.fromkeys(dossier.unlooked))
     for row in dossier.unreadable:
-        kind = row.found.peek.sop_class_uid
-        if kind == dicom.RT_STRUCTURE_SET:
+        if row.kind == dicom.RT_STRUCTURE_SET:
             continue  # without it a plan counts as one whose targets are not known
         reasons.append(
             Text(
                 "an {kind} {where} cannot be read, and may be of this patient: {why}",
-                kind=dicom.class_name(kind),
-                where=where_of(row.found.place, plan_file.place),
+                kind=dicom.class_name(row.kind),
+                where=where_of(row.place, plan_file.place),
                 why=row.reason,
             )
         )
-    plan_uids = [f.uid for f in dossier.distinct if f.kind == dicom.RT_PLAN]
-    twice = {
-        uid for uid in plan_uids if plan_uids.count(uid) > 1 and uid != plan_file.uid
-    }
+    contents = Counter(plan.uid for plan in dossier.plans)
+    twice = set(contents - Counter(contents.keys()))
     reasons += [
         Text("two RT Plans carry the UID {uid} and differ in content", uid=tail(uid))
-        for uid in sorted(twice)
+        for uid in sorted(twice - {plan_file.uid})
     ]
     return tuple(reasons)
 
@@ -655,13 +691,11 @@ def unknown_of(dossier: Dossier, plan_file: Filed) -> tuple[Text, ...]:
 # --- Proving ------------------------------------------------------------------------------------
 
 
-def _require_one_patient(*instances: Instance) -> None:
+def require_one_patient(*instances: Instance, path: Path | None = None) -> None:
     """Raise `CaseError` if two files name different patient IDs; the IDs are not shown."""
     keys = {patient_key(instance.patient.patient_id) for instance in instances} - {""}
     if len(keys) > 1:
-        raise CaseError(
-            Text("the files are of different patients: their patient IDs differ")
-        )
+        raise CaseError(OTHER_PATIENT, path=path)
 
 
 def in_dose_frame(structures: StructureSet, dose: Instance) -> StructureSet:
@@ -672,16 +706,9 @@ def in_dose_frame(structures: StructureSet, dose: Instance) -> StructureSet:
     CaseError
         If no ROI lies in the frame of the dose.
     """
-    frame = dose.frame_of_reference_uid
-
-    def elsewhere(roi: ROI) -> bool:
-        stated = roi.frame_of_reference_uid
-        if stated is None:
-            stated = structures.instance.frame_of_reference_uid
-        return frame is not None and stated is not None and stated != frame
-
     drawn = [roi for roi in structures.rois if roi.contours]
-    if drawn and all(elsewhere(roi) for roi in drawn):
+    elsewhere = [roi for roi in drawn if not _in_frame(roi, structures.instance, dose)]
+    if drawn and elsewhere == drawn:
         raise CaseError(
             Text(
                 "structure set and dose have different frames of reference; export one registration"
@@ -689,9 +716,14 @@ def in_dose_frame(structures: StructureSet, dose: Instance) -> StructureSet:
         )
     problem = Text("it is drawn in another frame of reference than the dose")
     rois = tuple(
-        replace(roi, contours=(), problem=problem)
-        if roi.contours and elsewhere(roi)
-        else roi
+        replace(roi, contours=(), problem=problem) if roi in elsewhere else roi
         for roi in structures.rois
     )
     return replace(structures, rois=rois)
+
+
+def _in_frame(roi: ROI, structures: Instance, dose: Instance) -> bool:
+    stated = roi.frame_of_reference_uid
+    if stated is None:
+        stated = structures.frame_of_reference_uid
+    return one_frame(stated, dose.frame_of_reference_uid)

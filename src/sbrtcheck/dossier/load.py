@@ -1,28 +1,33 @@
 """From any one file or folder to the dossier of its patient, and to the case of one plan."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from sbrtcheck import dicom
 from sbrtcheck.dossier.case import Case, Sibling
-from sbrtcheck.dossier.dose import candidate_row
-from sbrtcheck.dossier.find import Found, Survey, find_files
+from sbrtcheck.dossier.dose import BEAM
+from sbrtcheck.dossier.find import Found, Survey, find_files, of_class
 from sbrtcheck.dossier.link import (
     Choices,
     Dossier,
     Filed,
+    Unreadable,
+    candidate_rows,
     case_of,
+    is_of,
     open_dossier,
     read_files,
+    refuse_two_contents,
+    require_one_patient,
     sibling_of,
-    two_contents,
+    without_copies,
 )
 from sbrtcheck.dossier.places import ZIP, Place, Root, around, unpacked
-from sbrtcheck.errors import CaseError, ReadError, UnsupportedError
-from sbrtcheck.model import StructureSet, Text, patient_key
+from sbrtcheck.errors import CaseError, ReadError, SbrtCheckError, UnsupportedError
+from sbrtcheck.model import StructureSet, Text
 
 __all__ = [
     "Opened",
@@ -32,8 +37,6 @@ __all__ = [
     "open_case",
     "open_path",
 ]
-
-PATIENT_WORDS = Text("the files are of different patients: their patient IDs differ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,54 +127,61 @@ def open_case(path: str | Path, options: Options) -> Iterator[Case]:
 @contextmanager
 def open_path(path: str | Path, options: Options) -> Iterator[Opened]:
     """Give the dossier of the patient that a path leads to, and the plan; an archive is unpacked."""
-    start = Path(path)
-    if not str(path):
-        raise CaseError(Text("an empty path names no file or folder"))
+    start = given_path(path)
     if not is_archive(start):
         yield _open(start, options)
         return
-    members = [found.place for found in find_files([Root(start)]).found]
-    if not members:
-        find_files_error = find_files([Root(start)]).unread
-        if find_files_error:
-            raise ReadError(find_files_error[0].reason, path=start)
-        raise CaseError(Text("the archive holds no RT Plan"), path=start)
-    with unpacked(members) as folder:
+    inside = find_files([Root(start)])
+    if not inside.found:
+        raise _no_plan_in_archive(inside, start)
+    with unpacked([found.place for found in inside.found]) as folder:
         try:
-            yield _open(folder, options, packed=start)
+            yield _open(folder, replace(options, within=folder))
         except (CaseError, ReadError) as error:
             error.path = start  # the temporary folder is gone when this is read
             raise
 
 
+def _no_plan_in_archive(inside: Survey, path: Path) -> SbrtCheckError:
+    if inside.unread:
+        return ReadError(inside.unread[0].reason, path=path)
+    return CaseError(Text("the archive holds no RT Plan"), path=path)
+
+
+def given_path(path: str | Path) -> Path:
+    """Return the path that the user gave; an empty one is a `CaseError`."""
+    if not str(path):
+        raise CaseError(Text("an empty path names no file or folder"))
+    return Path(path)
+
+
 def is_archive(path: Path) -> bool:
     """Tell whether a path is a zip archive."""
-    return path.suffix.lower() == ZIP and is_file(path)
+    if path.suffix.lower() != ZIP:
+        return False
+    return is_file(path)
 
 
 def is_file(path: Path) -> bool:
     """Tell whether a path is a file; a name that no file system takes is a `ReadError`."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError) as error:
-        raise ReadError(
-            Text("this is not a path of a file or folder"), path=path
-        ) from error
+    return _answer(Path.is_file, path)
 
 
 def is_folder(path: Path) -> bool:
     """Tell whether a path is a folder; a name that no file system takes is a `ReadError`."""
+    return _answer(Path.is_dir, path)
+
+
+def _answer(question: Callable[[Path], bool], path: Path) -> bool:
     try:
-        return path.is_dir()
+        return question(path)
     except (OSError, ValueError) as error:
         raise ReadError(
             Text("this is not a path of a file or folder"), path=path
         ) from error
 
 
-def _roots(folder: Path, options: Options, packed: Path | None) -> tuple[Root, ...]:
-    if packed is not None:
-        return (Root(folder),)
+def _roots(folder: Path, options: Options) -> tuple[Root, ...]:
     if options.within is None:
         return around(folder)
     if not is_folder(options.within):
@@ -183,45 +193,44 @@ def _roots(folder: Path, options: Options, packed: Path | None) -> tuple[Root, .
     return (Root(options.within),)
 
 
-def _open(start: Path, options: Options, packed: Path | None = None) -> Opened:
-    if start.name.upper() == "DICOMDIR" and is_file(start):
-        return _of_folder(start.parent, options, packed)
+def _is_dicomdir(path: Path) -> bool:
+    if path.name.upper() != "DICOMDIR":
+        return False
+    return is_file(path)
+
+
+def _open(start: Path, options: Options) -> Opened:
+    if _is_dicomdir(start):
+        return _of_folder(start.parent, options)
     if is_folder(start):
-        return _of_folder(start, options, packed)
+        return _of_folder(start, options)
     return _of_file(start, options)
 
 
 # --- A folder -----------------------------------------------------------------------------------
 
 
-def _of_folder(folder: Path, options: Options, packed: Path | None) -> Opened:
+def _of_folder(folder: Path, options: Options) -> Opened:
     """Open a folder that holds one plan; others may lie around it."""
-    survey = find_files(_roots(folder, options, packed))
+    survey = find_files(_roots(folder, options))
     inside = [
         f for f in survey.found if Path(f.place.path).is_relative_to(folder.absolute())
     ]
-    read, broken = read_files(
-        [f for f in inside if f.peek.sop_class_uid == dicom.RT_PLAN]
-    )
-    plans = _without_copies(read)
-    if not plans and broken:
-        raise ReadError(broken[0].reason, path=Path(broken[0].found.place.path))
+    read, broken = read_files(list(of_class(inside, dicom.RT_PLAN)))
+    plans = without_copies(read)
     if not plans:
-        _refuse_ions(
-            [f for f in inside if f.peek.sop_class_uid == dicom.RT_ION_PLAN], folder
-        )
-        raise CaseError(Text("the folder holds no RT Plan"), path=folder)
+        raise _no_plan_in(folder, inside, broken)
     if len(plans) > 1:
-        _refuse_one_uid(plans)
+        refuse_two_contents("RT Plan", plans)
         raise CaseError(
             Text(
                 "the folder holds {count} RT Plans; give the file of one of them",
                 count=len(plans),
             ),
             path=folder,
-            candidates=[candidate_row(p.file.instance, "RT Plan", "") for p in plans],
+            candidates=candidate_rows("RT Plan", plans),
         )
-    if packed is None and options.within is None:
+    if options.within is None:
         survey = _joined(survey, find_files(around(Path(plans[0].place.folder))))
     dossier = open_dossier(survey, plans[0].file.instance, given=read)
     return Opened(dossier, plans[0])
@@ -236,28 +245,18 @@ def _joined(one: Survey, other: Survey) -> Survey:
     )
 
 
-def _without_copies(plans: Sequence[Filed]) -> list[Filed]:
-    kept: dict[tuple[str, str], Filed] = {}
-    for filed in plans:
-        kept.setdefault((filed.uid, filed.content_sha256), filed)
-    return list(kept.values())
-
-
-def _refuse_one_uid(plans: Sequence[Filed]) -> None:
-    uids = [filed.uid for filed in plans]
-    for uid in uids:
-        if uids.count(uid) > 1:
-            raise two_contents(
-                "RT Plan", uid, [filed for filed in plans if filed.uid == uid]
-            )
-
-
-def _refuse_ions(ions: Sequence[Found], path: Path) -> None:
-    if ions:
-        raise UnsupportedError(
+def _no_plan_in(
+    folder: Path, inside: Sequence[Found], broken: Sequence[Unreadable]
+) -> SbrtCheckError:
+    """Say why a folder leads to no plan: it cannot be read, is of ions, or is not there."""
+    if broken:
+        return ReadError(broken[0].reason, path=Path(broken[0].place.path))
+    if any(of_class(inside, dicom.RT_ION_PLAN)):
+        return UnsupportedError(
             Text("the folder holds an RT Ion Plan; only photon RT Plans are judged"),
-            path=path,
+            path=folder,
         )
+    return CaseError(Text("the folder holds no RT Plan"), path=folder)
 
 
 # --- A file -------------------------------------------------------------------------------------
@@ -266,7 +265,7 @@ def _refuse_ions(ions: Sequence[Found], path: Path) -> None:
 def _of_file(path: Path, options: Options) -> Opened:
     """Open an RT Plan, or what leads to one."""
     start = Filed(Place(str(path.absolute())), dicom.open_rt(path))
-    survey = find_files(_roots(path.absolute().parent, options, None))
+    survey = find_files(_roots(path.absolute().parent, options))
     dossier = open_dossier(survey, start.file.instance, given=[start])
     if start.kind == dicom.RT_PLAN:
         start.file.plan()  # in its own words, if it cannot be read
@@ -279,9 +278,12 @@ def _of_file(path: Path, options: Options) -> Opened:
             path=path,
         )
     if start.kind == dicom.RT_DOSE:
-        dicom.refuse_dose_kind(start.file.dose_header(), path)
-        plans = [plan for plan in dossier.plans if plan.uid in start.file.plan_uids]
-        return Opened(dossier, _only(plans, dossier, "dose", path), start)
+        header = start.file.dose_header()
+        dicom.refuse_dose_kind(header, path)
+        plan = _only(dossier.plans_of(start), dossier, "dose", path)
+        if header.summation_type == BEAM:
+            return Opened(dossier, plan)  # one beam is not the course; all may be
+        return Opened(dossier, plan, start)
     plans = [plan for plan in dossier.plans if plan.file.structure_set_uid == start.uid]
     return Opened(dossier, _only(plans, dossier, "structure set", path), start)
 
@@ -289,20 +291,9 @@ def _of_file(path: Path, options: Options) -> Opened:
 def _only(plans: Sequence[Filed], dossier: Dossier, what: str, path: Path) -> Filed:
     if len(plans) == 1:
         return plans[0]
-    if not plans and dossier.of_class(dicom.RT_ION_PLAN):
-        raise UnsupportedError(
-            Text("beside it lies an RT Ion Plan; only photon RT Plans are judged"),
-            path=path,
-        )
     if not plans:
-        raise CaseError(
-            Text(
-                "no RT Plan of this {what} lies in its folder or the folders around it",
-                what=what,
-            ),
-            path=path,
-        )
-    _refuse_one_uid(plans)
+        raise _no_plan_of(what, dossier, path)
+    refuse_two_contents("RT Plan", plans)
     raise CaseError(
         Text(
             "{count} RT Plans belong to this {what}; give the file of one",
@@ -310,7 +301,22 @@ def _only(plans: Sequence[Filed], dossier: Dossier, what: str, path: Path) -> Fi
             what=what,
         ),
         path=path,
-        candidates=[candidate_row(p.file.instance, "RT Plan", "") for p in plans],
+        candidates=candidate_rows("RT Plan", plans),
+    )
+
+
+def _no_plan_of(what: str, dossier: Dossier, path: Path) -> SbrtCheckError:
+    if dossier.of_class(dicom.RT_ION_PLAN):
+        return UnsupportedError(
+            Text("beside it lies an RT Ion Plan; only photon RT Plans are judged"),
+            path=path,
+        )
+    return CaseError(
+        Text(
+            "no RT Plan of this {what} lies in its folder or the folders around it",
+            what=what,
+        ),
+        path=path,
     )
 
 
@@ -322,26 +328,23 @@ def _case(opened: Opened, options: Options) -> Case:
 
 
 def _choices(opened: Opened, options: Options) -> Choices:
-    dossier = opened.dossier
-    structure_set = _start_of(opened, dicom.RT_STRUCTURE_SET)
-    if options.structure_set is not None:
-        structure_set = named_file(
-            options.structure_set, dossier, dicom.RT_STRUCTURE_SET, "--struct"
-        )
-    dose = _start_of(opened, dicom.RT_DOSE)
-    if dose is not None and dose.file.dose_header().summation_type == "BEAM":
-        dose = None  # one beam is not the course; all together may be
-    if options.dose is not None:
-        dose = named_file(options.dose, dossier, dicom.RT_DOSE, "--dose")
-    added = [_added(name, opened) for name in options.with_plans]
-    return Choices(structure_set=structure_set, dose=dose, added=tuple(added))
+    sets, dose = options.structure_set, options.dose
+    return Choices(
+        structure_set=_chosen(sets, opened, dicom.RT_STRUCTURE_SET, "--struct"),
+        dose=_chosen(dose, opened, dicom.RT_DOSE, "--dose"),
+        added=tuple(_added(name, opened) for name in options.with_plans),
+    )
 
 
-def _start_of(opened: Opened, sop_class_uid: str) -> Filed | None:
-    start = opened.start
-    if start is None or start.kind != sop_class_uid:
-        return None
-    return start
+def _chosen(
+    option: str | Path | None, opened: Opened, sop_class_uid: str, name: str
+) -> Filed | None:
+    """Return the file that an option names, or the one that was opened, if it is of the class."""
+    if option is not None:
+        return named_file(option, opened.dossier, sop_class_uid, name)
+    if is_of(opened.start, sop_class_uid):
+        return opened.start
+    return None
 
 
 def named_file(
@@ -349,7 +352,7 @@ def named_file(
 ) -> Filed:
     """Return the file that an option names: a path, or the end of one candidate's UID."""
     path = Path(option)
-    if str(option) and is_file(path):
+    if is_file(path):
         return _read_or_known(path, dossier, sop_class_uid)
     ending = str(option).lstrip("….")
     if not ending.replace(".", "").isdigit():
@@ -364,16 +367,16 @@ def named_file(
             count=len(candidates),
             ending=ending,
         ),
-        candidates=[candidate_row(f.file.instance, "UID", "") for f in candidates],
+        candidates=candidate_rows("UID", candidates),
     )
 
 
 def _read_or_known(path: Path, dossier: Dossier, sop_class_uid: str) -> Filed:
     place = Place(str(path.absolute()))
-    for filed in dossier.files:
-        if filed.place == place and filed.kind == sop_class_uid:
-            return filed
-    filed = Filed(place, dicom.open_rt(path))
+    known = {filed.place: filed for filed in dossier.files}
+    filed = known.get(place)
+    if filed is None:
+        filed = Filed(place, dicom.open_rt(path))
     if filed.kind != sop_class_uid:
         raise ReadError(
             Text("this is not an {kind}", kind=dicom.class_name(sop_class_uid)),
@@ -391,7 +394,8 @@ def _added(option: str | Path, opened: Opened) -> Sibling:
     if plan is None:
         elsewhere = _open(path, Options())
         dossier, plan = elsewhere.dossier, elsewhere.plan
-        _require_one_patient(opened, plan, path)
+        patients = (opened.plan.file.instance, plan.file.instance)
+        require_one_patient(*patients, path=path)
     if plan.uid == opened.plan.uid:
         raise CaseError(Text("--with: this is the plan itself"), path=path)
     return sibling_of(dossier, plan, "given by hand", asked_for=True)
@@ -402,19 +406,8 @@ def _with_plan(option: str | Path, path: Path, dossier: Dossier) -> Filed | None
     if not path.exists():
         return named_file(option, dossier, dicom.RT_PLAN, "--with")
     own = str(path.absolute())
-    for filed in dossier.plans:
-        if filed.place.path == own or (is_folder(path) and filed.place.folder == own):
-            return filed
-    return None
-
-
-def _require_one_patient(opened: Opened, plan: Filed, path: Path) -> None:
-    keys = {
-        patient_key(filed.file.instance.patient.patient_id)
-        for filed in (opened.plan, plan)
-    } - {""}
-    if len(keys) > 1:
-        raise CaseError(PATIENT_WORDS, path=path)
+    plans = (p for p in dossier.plans if own in (p.place.path, p.place.folder))
+    return next(plans, None)
 
 
 # --- Structures alone ---------------------------------------------------------------------------
@@ -432,9 +425,7 @@ def load_structures(path: str | Path) -> StructureSet:
     ReadError
         If a file cannot be read.
     """
-    start = Path(path)
-    if not str(path):
-        raise CaseError(Text("an empty path names no file or folder"))
+    start = given_path(path)
     if is_archive(start) or is_folder(start):
         return _structures_of_folder(start)
     file = dicom.open_rt(start)
@@ -450,16 +441,15 @@ def _wanted(dossier: Dossier, filed: Filed) -> str | None:
     """Return the structure set that a plan or a dose leads to."""
     if filed.file.structure_set_uid is not None:
         return filed.file.structure_set_uid
-    plans = [plan for plan in dossier.plans if plan.uid in filed.file.plan_uids]
+    plans = dossier.plans_of(filed)
     if not plans:
         return None
     return plans[0].file.structure_set_uid
 
 
 def _structures_named(dossier: Dossier, wanted: str | None, path: Path) -> StructureSet:
-    files = [f for f in dossier.of_class(dicom.RT_STRUCTURE_SET) if f.uid == wanted]
-    if len(files) > 1:
-        raise two_contents("RT Structure Set", files[0].uid, files)
+    files = dossier.of_uid(dicom.RT_STRUCTURE_SET, wanted)
+    refuse_two_contents("RT Structure Set", files)
     if not files:
         raise CaseError(
             Text(
@@ -472,13 +462,12 @@ def _structures_named(dossier: Dossier, wanted: str | None, path: Path) -> Struc
 
 def _structures_of_folder(path: Path) -> StructureSet:
     found = find_files([Root(path)]).found
-    sets = [file for file in found if file.peek.sop_class_uid == dicom.RT_STRUCTURE_SET]
-    read, broken = read_files(sets)
-    files = _without_copies(read)
+    read, broken = read_files(list(of_class(found, dicom.RT_STRUCTURE_SET)))
+    files = without_copies(read)
     if len(files) == 1:
         return files[0].file.structure_set()
-    if not files and broken:
+    if files:
+        return load_case(path).structure_set
+    if broken:
         raise ReadError(broken[0].reason, path=path)
-    if not files:
-        raise CaseError(Text("the folder holds no RT Structure Set"), path=path)
-    return load_case(path).structure_set
+    raise CaseError(Text("the folder holds no RT Structure Set"), path=path)

@@ -74,7 +74,9 @@ class Place(NamedTuple):
     @property
     def folder(self) -> str:
         """Return the folder, or the archive, that holds it."""
-        return self.path if self.is_member else os.path.dirname(self.path)  # noqa: PTH120 - fast
+        if self.is_member:
+            return self.path
+        return os.path.dirname(self.path)  # noqa: PTH120 - fast
 
 
 class Root(NamedTuple):
@@ -156,12 +158,18 @@ def list_files(roots: Sequence[Root], *, leave_out: Sequence[Path] = ()) -> List
         waiting = [path]
         while waiting:
             folder = waiting.pop()
-            if skipped and folder.resolve() in skipped:
+            if _is_among(folder, skipped):
                 continue
             below = _list_folder(folder, listing, seen_folders, seen_files)
             if root.deep:
                 waiting += reversed(below)
     return listing
+
+
+def _is_among(folder: Path, resolved: set[Path]) -> bool:
+    if not resolved:
+        return False  # resolving asks the file system, for each folder
+    return folder.resolve() in resolved
 
 
 def _add_file(path: str, listing: Listing, seen: set[str]) -> None:
@@ -222,11 +230,23 @@ def _without_results(
     folder: Path, listed: "list[os.DirEntry[str]]"
 ) -> "list[os.DirEntry[str]]":
     """Leave out what a batch has written; all else that lies beside it is looked at."""
-    if {RUN, RECORDS}.issubset(row.name for row in listed):
-        return [row for row in listed if row.name not in WRITTEN]
-    if folder.with_name(RUN).is_file() and folder.with_name(RECORDS).is_dir():
-        return [row for row in listed if VERDICT.fullmatch(row.name) is None]
-    return listed
+    written = _written(folder, {row.name for row in listed})
+    return [row for row in listed if row.name not in written]
+
+
+def _written(folder: Path, names: set[str]) -> set[str]:
+    """Return which names in a folder are of files that a batch has written."""
+    if names.issuperset({RUN, RECORDS}):
+        return names.intersection(WRITTEN)
+    if _is_beside_records(folder):
+        return {name for name in names if VERDICT.fullmatch(name)}
+    return set()
+
+
+def _is_beside_records(folder: Path) -> bool:
+    """Tell whether a folder lies beside the records of a batch, which keeps its verdicts there."""
+    run, records = folder.with_name(RUN), folder.with_name(RECORDS)
+    return run.is_file() and records.is_dir()
 
 
 # --- Archives -----------------------------------------------------------------------------------
@@ -272,11 +292,17 @@ def on_disk(places: Sequence[Place]) -> Iterator[dict[Place, Path]]:
         yield paths
         return
     with tempfile.TemporaryDirectory(prefix="sbrtcheck-") as folder:
-        left_bytes = MAX_UNPACKED_BYTES
-        for number, place in enumerate(packed):
-            paths[place] = Path(folder, f"{number:06d}.dcm")
-            left_bytes -= _unpack(place, paths[place], left_bytes)
-        yield paths
+        yield paths | _unpack_all(packed, folder)
+
+
+def _unpack_all(places: Sequence[Place], folder: str) -> dict[Place, Path]:
+    """Unpack members of archives into a folder; return the path of each."""
+    paths = {}
+    left_bytes = MAX_UNPACKED_BYTES
+    for number, place in enumerate(places):
+        paths[place] = Path(folder, f"{number:06d}.dcm")
+        left_bytes -= _unpack(place, paths[place], left_bytes)
+    return paths
 
 
 def _unpack(place: Place, target: Path, most_bytes: int) -> int:
@@ -306,7 +332,5 @@ def _unpack(place: Place, target: Path, most_bytes: int) -> int:
 def unpacked(places: Sequence[Place]) -> Iterator[Path]:
     """Unpack members of archives into a folder of their own, and give it; it goes again."""
     with tempfile.TemporaryDirectory(prefix="sbrtcheck-") as folder:
-        left_bytes = MAX_UNPACKED_BYTES
-        for number, place in enumerate(places):
-            left_bytes -= _unpack(place, Path(folder, f"{number:06d}.dcm"), left_bytes)
+        _unpack_all(places, folder)
         yield Path(folder)

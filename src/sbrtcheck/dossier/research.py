@@ -9,12 +9,13 @@ from pathlib import Path
 
 from sbrtcheck import dicom
 from sbrtcheck.dossier.case import Case
-from sbrtcheck.dossier.dose import candidate_row, dose_words
+from sbrtcheck.dossier.dose import candidate_row, dose_words, one_frame
 from sbrtcheck.dossier.find import find_files
 from sbrtcheck.dossier.link import (
     Dossier,
     Filed,
     in_dose_frame,
+    is_of,
     open_dossier,
     read_files,
 )
@@ -30,8 +31,6 @@ from sbrtcheck.errors import CaseError, ReadError
 from sbrtcheck.model import DoseGrid, Patient, Plan, StructureSet, Text
 
 __all__ = ["Research", "load_contours_and_dose"]
-
-PLAN_CLASSES = (dicom.RT_PLAN, dicom.RT_ION_PLAN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,9 +81,9 @@ def _without_plan(path: Path, options: Options) -> Research | CaseError | None:
         with unpacked(members) as folder:
             return _without_plan(folder, options)
     dossier, start = _open(path)
-    if dossier is None or (dossier.plans and start is None):
+    if dossier is None:
         return None
-    if start is not None and start.kind == dicom.RT_PLAN:
+    if _leads_to_plan(dossier, start):
         return None
     try:
         dose = _dose(dossier, start, options)
@@ -100,6 +99,12 @@ def _without_plan(path: Path, options: Options) -> Research | CaseError | None:
         plan=None,
         patients=tuple(dict.fromkeys(patients)),
     )
+
+
+def _leads_to_plan(dossier: Dossier, start: Filed | None) -> bool:
+    if start is None:
+        return len(dossier.plans) > 0
+    return start.kind == dicom.RT_PLAN
 
 
 def _open(path: Path) -> tuple[Dossier | None, Filed | None]:
@@ -119,17 +124,25 @@ def _dose(dossier: Dossier, start: Filed | None, options: Options) -> Filed:
     """Return the dose that is meant: given, the start itself, or the only one that fits."""
     if options.dose is not None:
         return named_file(options.dose, dossier, dicom.RT_DOSE, "--dose")
-    if start is not None and start.kind == dicom.RT_DOSE:
+    if is_of(start, dicom.RT_DOSE):
         return start
-    doses = [filed for filed in dossier.of_class(dicom.RT_DOSE) if _is_physical(filed)]
-    if start is not None and start.kind == dicom.RT_STRUCTURE_SET:
-        doses = [filed for filed in doses if _fits(filed, start)]
-    if start is not None and start.kind == dicom.RT_ION_PLAN:
-        doses = [filed for filed in doses if start.uid in filed.file.plan_uids]
+    there = dossier.of_class(dicom.RT_DOSE)
+    doses = [filed for filed in there if _may_be_meant(filed, start)]
     whole = [
         filed for filed in doses if filed.file.dose_header().summation_type == "PLAN"
     ]
     return _only(whole or doses, "RT Dose", "--dose")
+
+
+def _may_be_meant(dose: Filed, start: Filed | None) -> bool:
+    """Tell whether a dose is physical, and goes with the structure set or ion plan at the start."""
+    if not _is_physical(dose):
+        return False
+    if start is None:
+        return True
+    if start.kind == dicom.RT_STRUCTURE_SET:
+        return _fits(dose, start)
+    return start.uid in dose.file.plan_uids
 
 
 def _is_physical(filed: Filed) -> bool:
@@ -142,11 +155,10 @@ def _is_physical(filed: Filed) -> bool:
 
 def _fits(dose: Filed, structures: Filed) -> bool:
     """Tell whether dose and contours may lie together: one frame, or one that is not stated."""
-    frames = {
+    return one_frame(
         dose.file.instance.frame_of_reference_uid,
         structures.file.instance.frame_of_reference_uid,
-    } - {None}
-    return len(frames) < 2
+    )
 
 
 def _structures(
@@ -156,14 +168,14 @@ def _structures(
     if options.structure_set is not None:
         name = options.structure_set
         return named_file(name, dossier, dicom.RT_STRUCTURE_SET, "--struct")
-    if start is not None and start.kind == dicom.RT_STRUCTURE_SET:
+    if is_of(start, dicom.RT_STRUCTURE_SET):
         return start
     sets = dossier.of_class(dicom.RT_STRUCTURE_SET)
     wanted = {dose.file.dose_header().referenced_structure_set_uid}
     wanted |= {
         filed.file.structure_set_uid
-        for filed in dossier.distinct
-        if filed.kind in PLAN_CLASSES and filed.uid in dose.file.plan_uids
+        for filed in dossier.plans_of_any_kind
+        if filed.uid in dose.file.plan_uids
     }
     named = [filed for filed in sets if filed.uid in wanted]
     if not named:

@@ -1,6 +1,6 @@
 """Every file seen around a path, what it is to a plan, and why; nothing is judged."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +10,16 @@ from sbrtcheck.dossier.find import Survey, find_files
 from sbrtcheck.dossier.link import (
     Dossier,
     Filed,
+    Unreadable,
     dossier_of,
     open_dossier,
     read_files,
     where_of,
 )
-from sbrtcheck.dossier.load import is_folder
+from sbrtcheck.dossier.load import given_path, is_folder
 from sbrtcheck.dossier.places import ZIP, Place, Root, around
 from sbrtcheck.errors import CaseError, ReadError
-from sbrtcheck.model import Instance, Text, same_patient
+from sbrtcheck.model import Instance, Text
 
 __all__ = ["Seen", "survey"]
 
@@ -54,10 +55,10 @@ def survey(path: str | Path) -> tuple[Seen, ...]:
     ReadError
         If the file cannot be read.
     """
-    start = Path(path)
-    if not str(path):
-        raise CaseError(Text("an empty path names no file or folder"))
-    if is_folder(start) or start.suffix.lower() == ZIP:
+    start = given_path(path)
+    if is_folder(start):
+        return _of_folder(start)
+    if start.suffix.lower() == ZIP:
         return _of_folder(start)
     if start.name.upper() == "DICOMDIR":
         return _of_folder(start.parent)
@@ -82,21 +83,21 @@ def _of_folder(folder: Path) -> tuple[Seen, ...]:
     number = 0
     while left:
         number += 1
-        instance = left[0].file.instance
-        own = [filed for filed in left if same_patient(filed.file.instance, instance)]
-        left = [filed for filed in left if filed not in own]
-        dossier = dossier_of(own, [], found, instance)
+        dossier = dossier_of(left, [], found, left[0].file.instance)
+        left = [filed for filed in left if filed not in dossier.files]
         rows += _of_patient(dossier, number, dossier.plans)
-    rows += [
-        Seen(
-            kind=dicom.class_name(row.found.peek.sop_class_uid),
-            where="",
-            relation=Text("cannot be read: {why}", why=row.reason),
-            path=Path(row.found.place.path),
-        )
-        for row in unreadable
-    ]
+    rows += [_broken(row, "", 1) for row in unreadable]
     return (*rows, *_rest(found))
+
+
+def _broken(row: Unreadable, where: str, number: int) -> Seen:
+    return Seen(
+        kind=dicom.class_name(row.kind),
+        where=where,
+        relation=Text("cannot be read: {why}", why=row.reason),
+        path=Path(row.place.path),
+        patient=number,
+    )
 
 
 def _rest(found: Survey) -> list[Seen]:
@@ -126,17 +127,10 @@ def _strangers(dossier: Dossier) -> list[Seen]:
 
 def _of_patient(dossier: Dossier, number: int, own: Sequence[Filed]) -> list[Seen]:
     """Tell for each file of a patient what it is to the plans; linked are those of the own plans."""
-    first = own[0].place if own else dossier.files[0].place
+    first = (*own, *dossier.files)[0].place
     rows = [_seen(filed, dossier, first, number, own) for filed in dossier.files]
     rows += [
-        Seen(
-            kind=dicom.class_name(row.found.peek.sop_class_uid),
-            where=where_of(row.found.place, first),
-            relation=Text("cannot be read: {why}", why=row.reason),
-            path=Path(row.found.place.path),
-            patient=number,
-        )
-        for row in dossier.unreadable
+        _broken(row, where_of(row.place, first), number) for row in dossier.unreadable
     ]
     return sorted(rows, key=lambda row: not row.linked)
 
@@ -145,10 +139,9 @@ def _seen(
     filed: Filed, dossier: Dossier, first: Place, number: int, own: Sequence[Filed]
 ) -> Seen:
     relation, linked = _relation(filed, dossier)
-    uids = {plan.uid for plan in own}
-    sets = {plan.file.structure_set_uid for plan in own}
-    is_own = filed.uid in uids | sets or not uids.isdisjoint(filed.file.plan_uids)
-    if filed.kind == dicom.RT_PLAN and linked and not is_own:
+    is_own = _belongs(filed, own)
+    is_judged_plan = linked and filed.kind == dicom.RT_PLAN
+    if is_judged_plan and not is_own:
         relation = Text("another plan of this patient")
     return Seen(
         kind=dicom.class_name(filed.kind),
@@ -161,32 +154,33 @@ def _seen(
     )
 
 
-def _relation(filed: Filed, dossier: Dossier) -> tuple[Text, bool]:
-    if filed not in dossier.distinct:
-        return Text("a copy"), False
-    try:
-        if filed.kind == dicom.RT_PLAN:
-            filed.file.plan()
-            return Text("a plan"), True
-        if filed.kind == dicom.RT_ION_PLAN:
-            return Text("an ion plan, which is not judged"), False
-        if filed.kind == dicom.RT_STRUCTURE_SET:
-            return _of_structures(filed, dossier.plans)
-        return _of_dose(filed, dossier.plans)
-    except ReadError as error:
-        return Text("cannot be read: {why}", why=str(error.problem)), False
+def _belongs(filed: Filed, own: Sequence[Filed]) -> bool:
+    """Tell whether a file is one of the own plans, is named by one, or names one."""
+    uids = {plan.uid for plan in own}
+    if filed.uid in {plan.file.structure_set_uid for plan in own}:
+        return True
+    return not uids.isdisjoint((filed.uid, *filed.file.plan_uids))
 
 
-def _of_structures(filed: Filed, plans: Sequence[Filed]) -> tuple[Text, bool]:
-    if any(plan.file.structure_set_uid == filed.uid for plan in plans):
+def _of_plan(filed: Filed, _dossier: Dossier) -> tuple[Text, bool]:
+    filed.file.plan()  # in its own words, if it cannot be read
+    return Text("a plan"), True
+
+
+def _of_ion_plan(_filed: Filed, _dossier: Dossier) -> tuple[Text, bool]:
+    return Text("an ion plan, which is not judged"), False
+
+
+def _of_structures(filed: Filed, dossier: Dossier) -> tuple[Text, bool]:
+    if filed.uid in {plan.file.structure_set_uid for plan in dossier.plans}:
         return Text("the structure set that a plan names"), True
     return Text("a structure set that no plan names"), False
 
 
-def _of_dose(filed: Filed, plans: Sequence[Filed]) -> tuple[Text, bool]:
+def _of_dose(filed: Filed, dossier: Dossier) -> tuple[Text, bool]:
     header = filed.file.dose_header()
     detail = dose_words(header)
-    named = [plan for plan in plans if plan.uid in filed.file.plan_uids]
+    named = dossier.plans_of(filed)
     if not named:
         return Text("{detail}; it names no plan among the files", detail=detail), False
     dicom.refuse_dose_kind(header, filed.file.path)
@@ -196,3 +190,21 @@ def _of_dose(filed: Filed, plans: Sequence[Filed]) -> tuple[Text, bool]:
             "{detail}; it names a plan, but {why}", detail=detail, why=why
         ), False
     return Text("{detail}; it names a plan", detail=detail), True
+
+
+RELATIONS: Mapping[str, Callable[[Filed, Dossier], tuple[Text, bool]]] = {
+    dicom.RT_PLAN: _of_plan,
+    dicom.RT_ION_PLAN: _of_ion_plan,
+    dicom.RT_STRUCTURE_SET: _of_structures,
+    dicom.RT_DOSE: _of_dose,
+}
+
+
+def _relation(filed: Filed, dossier: Dossier) -> tuple[Text, bool]:
+    """Say how a file stands to the plans, and whether it goes with one."""
+    if filed not in dossier.distinct:
+        return Text("a copy"), False
+    try:
+        return RELATIONS[filed.kind](filed, dossier)
+    except ReadError as error:
+        return Text("cannot be read: {why}", why=str(error.problem)), False
