@@ -14,6 +14,7 @@ __all__ = ["HERE", "METRICS", "CrossCheck", "Difference", "Opinion", "compare"]
 
 METRICS = tuple(map(parse_metric, ("volume", "Dmean", "D95%", "D0.035cc", "D2cc")))
 HERE = "as here"  # the nominal reading
+NO_BANDS: Mapping[str, Band] = {}
 ROUNDING = 1e-6  # of an answer: decimals of a file
 
 
@@ -100,21 +101,23 @@ def compare(band: Band, other: Other) -> tuple[Difference, ...]:
 
 
 def _difference(metric: Metric, band: Band, other: Other) -> Difference:
-    ours = _answer(metric, band.nominal, band)
+    ours = _answer(metric, band.nominal, {band.nominal.roi_name: band})
     if metric in other.unknown:
         return Difference(
             metric=metric, ours=ours, theirs=None, reason=other.unknown[metric]
         )
     answer = _answer(metric, other.dvh)
     theirs = answer.value
-    if theirs is None or ours.value is None:
-        reason = answer.reason
-        if ours.value is None:
-            reason = ours.reason
-        return Difference(metric=metric, ours=ours, theirs=theirs, reason=reason)
+    if ours.value is None:
+        return Difference(metric=metric, ours=ours, theirs=theirs, reason=ours.reason)
+    if theirs is None:
+        return Difference(metric=metric, ours=ours, theirs=None, reason=answer.reason)
     readings = {HERE: band.nominal, **band.members, **other.readings}
-    found = {name: _answer(metric, dvh).value for name, dvh in readings.items()}
-    known = {name: value for name, value in found.items() if value is not None}
+    known = {
+        name: value
+        for name, dvh in readings.items()
+        if (value := _answer(metric, dvh).value) is not None
+    }
     ends = [end for end in (ours.low, ours.high, *known.values()) if end is not None]
     slack = ROUNDING * abs(theirs)
     if metric.unit == "Gy":
@@ -129,8 +132,9 @@ def _difference(metric: Metric, band: Band, other: Other) -> Difference:
     )
 
 
-def _answer(metric: Metric, dvh: DVHResult, band: Band | None = None) -> Value:
-    bands = {} if band is None else {dvh.roi_name: band}
+def _answer(
+    metric: Metric, dvh: DVHResult, bands: Mapping[str, Band] = NO_BANDS
+) -> Value:
     return evaluate(
         metric, dvh.roi_name, Dosimetry(dvhs={dvh.roi_name: dvh}, bands=bands)
     )

@@ -48,11 +48,10 @@ def import_engine() -> Engine:
 
 def why_absent(error: ImportError) -> Text:
     """Return what to do where dicompyler-core cannot be imported."""
-    if (error.name or "").partition(".")[0] == PACKAGE:
+    name = error.name or "?"
+    if name.partition(".")[0] == PACKAGE:
         return Text("dicompyler-core is not installed: {install}", install=INSTALL)
-    return Text(
-        "dicompyler-core cannot be imported: {name} is missing", name=error.name or "?"
-    )
+    return Text("dicompyler-core cannot be imported: {name} is missing", name=name)
 
 
 def ask_dicompyler(
@@ -68,11 +67,10 @@ def ask_dicompyler(
     engine = import_engine()
     with _quietly():
         try:  # once for all ROIs
-            structures_read, dose_read = (
-                engine.parse(str(path)).ds for path in (structures, dose)
-            )
+            structures_read = engine.parse(str(structures)).ds
+            dose_read = engine.parse(str(dose)).ds
         except Exception as error:  # noqa: BLE001 - as below
-            return [_no_answer(error) for _ in rois]
+            return [_no_answer(error)] * len(rois)
         return [_answer(engine, structures_read, dose_read, roi) for roi in rois]
 
 
@@ -88,7 +86,8 @@ def _answer(engine: Engine, structures: object, dose: object, roi: ROI) -> DVH |
         mean_gy, max_gy = float(found.mean), float(found.max)
     except Exception as error:  # noqa: BLE001 - whatever happens in there is no answer, no more
         return _no_answer(error)
-    if counts.size + 1 != bins.size or not counts.size or not counts[0] > 0:
+    holds_volume = (counts[:1] > 0).any()
+    if counts.size + 1 != bins.size or not holds_volume:
         return Text("no answer: its DVH is empty")
     curve_cc = np.append(counts, 0.0)
     return DVH(

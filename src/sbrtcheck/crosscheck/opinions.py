@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sbrtcheck.checks.rule import Row
-from sbrtcheck.checks.verdict import Verdict
+from sbrtcheck.checks.verdict import Finding, Verdict
 from sbrtcheck.crosscheck.compare import METRICS, CrossCheck, Opinion, Other, compare
 from sbrtcheck.crosscheck.dicompyler import ask_dicompyler, why_absent
 from sbrtcheck.crosscheck.voxels import whole_voxels
@@ -20,6 +20,8 @@ __all__ = ["DICOMPYLER", "PLANNING_SYSTEM", "Files", "ask_others", "cross_check"
 PLANNING_SYSTEM, DICOMPYLER = "planning system", "dicompyler-core"
 GRADED = (Row.LIMIT, Row.COVERAGE)
 VOLUME = METRICS[0]
+# What a curve cannot tell in some units of volume.
+UNKNOWN_IN = {"PERCENT": {VOLUME: Text("its volumes are in percent")}}
 
 Subject = tuple[ROI, Band]
 
@@ -66,25 +68,16 @@ def _files(verdict: Verdict) -> Files | Text:
     structures = case.links_of("RT Structure Set")
     if verdict.parts or len(doses) > 1:
         return Text("not compared: the dose is a sum")
-    if (
-        not doses
-        or not structures
-        or doses[0].path is None
-        or structures[0].path is None
-    ):
+    links = (*structures[:1], *doses[:1])
+    paths = [link.path for link in links if link.path is not None]
+    if len(paths) < len(Files._fields):
         return Text("not compared: the case was not read from files")
-    return Files(structures[0].path, doses[0].path)
+    return Files(*paths)
 
 
 def _graded(verdict: Verdict) -> tuple[list[ROI], tuple[Text, ...]]:
     """Return the graded ROIs that are drawn in the files; the others are noted."""
-    names = {
-        finding.roi
-        for finding in verdict.findings
-        if finding.rule.row in GRADED
-        and finding.value is not None
-        and finding.outcome is not None
-    }
+    names = {finding.roi for finding in verdict.findings if _is_graded(finding)}
     graded = [row.match for row in verdict.structures if row.match.roi.name in names]
     notes = tuple(
         Text(
@@ -96,6 +89,13 @@ def _graded(verdict: Verdict) -> tuple[list[ROI], tuple[Text, ...]]:
         if match.is_made
     )
     return [match.roi for match in graded if not match.is_made], notes
+
+
+def _is_graded(finding: Finding) -> bool:
+    """Tell whether a finding holds a value to a limit."""
+    if finding.rule.row not in GRADED:
+        return False
+    return finding.value is not None and finding.outcome is not None
 
 
 def ask_others(
@@ -148,8 +148,6 @@ def _of_planning_system(
 ) -> Opinion:
     opinion = Opinion(source=PLANNING_SYSTEM, roi_name=roi.name)
     found = [row for row in exported if roi.number in row.included]
-    if not found:
-        return replace(opinion, reason=Text("the RT Dose carries no DVH of it"))
     volume_cc = band.nominal.volume_cc
     reasons = []
     for row in sorted(found, key=lambda row: row.kind != "CUMULATIVE"):
@@ -158,10 +156,10 @@ def _of_planning_system(
         except UnsupportedError as error:
             reasons.append(Text("not comparable: {why}", why=str(error.problem)))
             continue
-        unknown = {VOLUME: Text("its volumes are in percent")}
-        other = Other(dvh=dvh, unknown=unknown if row.volume_units == "PERCENT" else {})
-        return _beside(opinion, band, other)
-    return replace(opinion, reason=reasons[0])
+        unknown = UNKNOWN_IN.get(row.volume_units, {})
+        return _beside(opinion, band, Other(dvh=dvh, unknown=unknown))
+    none = Text("the RT Dose carries no DVH of it")
+    return replace(opinion, reason=next(iter(reasons), none))
 
 
 def _beside(opinion: Opinion, band: Band, other: Other) -> Opinion:
@@ -187,18 +185,22 @@ def _dicompyler(
         answers = ask_dicompyler(*files, [roi for roi, _ in subjects])
     except ImportError as error:
         return [], (why_absent(error),)
-    rows = []
-    for (roi, band), answer in zip(subjects, answers, strict=True):
-        opinion = Opinion(source=DICOMPYLER, roi_name=roi.name)
-        if not band.nominal.is_complete:
-            # It leaves out what lies beside the grid, and spreads what lies above and below it.
-            why = Text("not comparable: the ROI leaves the dose grid")
-            opinion = replace(opinion, reason=why)
-        elif isinstance(answer, DVH):
-            voxels = whole_voxels(roi, dose)
-            readings = {} if voxels is None else {"whole voxels": voxels}
-            opinion = _beside(opinion, band, Other(dvh=answer, readings=readings))
-        else:
-            opinion = replace(opinion, reason=answer)
-        rows.append((roi, opinion))
-    return rows, ()
+    return [
+        (roi, _of_dicompyler(roi, band, dose, answer))
+        for (roi, band), answer in zip(subjects, answers, strict=True)
+    ], ()
+
+
+def _of_dicompyler(roi: ROI, band: Band, dose: DoseGrid, answer: DVH | Text) -> Opinion:
+    opinion = Opinion(source=DICOMPYLER, roi_name=roi.name)
+    if not band.nominal.is_complete:
+        # It leaves out what lies beside the grid, and spreads what lies above and below it.
+        why = Text("not comparable: the ROI leaves the dose grid")
+        return replace(opinion, reason=why)
+    if isinstance(answer, Text):
+        return replace(opinion, reason=answer)
+    readings: dict[str, DVH] = {}
+    voxels = whole_voxels(roi, dose)
+    if voxels is not None:
+        readings["whole voxels"] = voxels
+    return _beside(opinion, band, Other(dvh=answer, readings=readings))

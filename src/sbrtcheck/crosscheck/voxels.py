@@ -26,18 +26,18 @@ def whole_voxels(roi: ROI, dose: DoseGrid) -> DVH | None:
     leaves the grid along z.
     """
     planes_mm = distinct(contour.z_mm for contour in roi.contours)
-    if (
-        planes_mm.size < 2
-        or planes_mm[0] < dose.z_mm[0]
-        or planes_mm[-1] > dose.z_mm[-1]
-    ):
+    if planes_mm.size < 2:
+        return None
+    if planes_mm[0] < dose.z_mm[0] or planes_mm[-1] > dose.z_mm[-1]:
         return None
     found = [_doses_gy(roi, dose, float(z_mm)) for z_mm in planes_mm]
     doses_gy = np.concatenate(found)
     if not doses_gy.size:
         return None
-    step_mm = [float(np.diff(axis).mean()) for axis in (dose.x_mm, dose.y_mm)]
-    voxel_cc = step_mm[0] * step_mm[1] * float(np.diff(planes_mm).min()) / 1000
+    width_mm = float(np.diff(dose.x_mm).mean())
+    depth_mm = float(np.diff(dose.y_mm).mean())
+    height_mm = float(np.diff(planes_mm).min())
+    voxel_cc = width_mm * depth_mm * height_mm / 1000
     return _to_dvh(roi.name, doses_gy, voxel_cc)
 
 
