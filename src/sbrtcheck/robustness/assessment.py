@@ -12,7 +12,7 @@ from sbrtcheck.checks.limits import DMAX
 from sbrtcheck.checks.neural import NEAR_MAXIMUM, further_limits, lines_of
 from sbrtcheck.checks.read_neural import Kind, Part
 from sbrtcheck.checks.rule import State
-from sbrtcheck.checks.verdict import Outcome, Verdict
+from sbrtcheck.checks.verdict import Finding, Outcome, Verdict
 from sbrtcheck.contours import build_region
 from sbrtcheck.dossier import Case
 from sbrtcheck.model import Declared, DoseGrid, Plan, Text, Value
@@ -120,11 +120,15 @@ def assess(
     rows = tuple(
         row for asked in _asked(evidence) for row in _rows(evidence, asked, point)
     )
-    unanswered = tuple(
-        dict.fromkeys(_unanswered(verdict, rows, None if point else about))
-    )
+    unanswered = [*_unanswered(verdict, rows)]
+    if point is None:
+        unanswered.append(about)
     return Robustness(
-        verdict=verdict, about_mm=point, about=about, rows=rows, unanswered=unanswered
+        verdict=verdict,
+        about_mm=point,
+        about=about,
+        rows=rows,
+        unanswered=tuple(dict.fromkeys(unanswered)),
     )
 
 
@@ -214,21 +218,12 @@ def _lines(limit: Limit | Coverage) -> tuple[Line, ...]:
 
 
 def _rows(evidence: Evidence, asked: _Asked, point: Point | None) -> Iterator[Row]:
-    targets: list[Reach] = []
-    if (
-        asked.match.role is not Role.PTV
-    ):  # the dose outside the grid is bounded for organs only
-        drawn = [match.roi for _, match in evidence.drawn(Role.PTV)]
-        regions = (
-            build_region(roi) for roi in (*drawn, *evidence.course.added_targets)
-        )
-        targets = [Reach(region) for region in regions if region.slabs]
     moving = Moving(
         asked.match.roi,
         asked.dose,
         tuple(question.metric for question in asked.questions),
         prescription=evidence.reading.prescription,
-        targets=targets,
+        targets=_targets(evidence, asked.match),
     )
     for metric, lines, instead_of in asked.questions:
         planned = evidence.value(metric, asked.subject)
@@ -256,16 +251,30 @@ def _rows(evidence: Evidence, asked: _Asked, point: Point | None) -> Iterator[Ro
         )
 
 
-def _unanswered(
-    verdict: Verdict, rows: tuple[Row, ...], no_point: Text | None
-) -> Iterator[Text]:
-    """Yield what `check` cannot decide, which poses are not known, and whether none could turn."""
-    said = set()
-    for finding in verdict.findings:
-        at_limit = finding.state is State.AT_LIMIT
-        if finding.outcome is Outcome.UNDECIDED and not at_limit:
-            said.add(finding.subject)
-            yield Text("{subject}: {why}", subject=finding.subject, why=finding.message)
+def _targets(evidence: Evidence, match: MatchedROI) -> list[Reach]:
+    """Return what bounds the dose outside the grid, which is bounded for organs only."""
+    if match.role is Role.PTV:
+        return []
+    drawn = [match.roi for _, match in evidence.drawn(Role.PTV)]
+    regions = (build_region(roi) for roi in (*drawn, *evidence.course.added_targets))
+    return [Reach(region) for region in regions if region.slabs]
+
+
+def _undecided(verdict: Verdict) -> list[Finding]:
+    """Return the findings that `check` cannot decide, but for answers at a limit."""
+    return [
+        finding
+        for finding in verdict.findings
+        if finding.outcome is Outcome.UNDECIDED and finding.state is not State.AT_LIMIT
+    ]
+
+
+def _unanswered(verdict: Verdict, rows: tuple[Row, ...]) -> Iterator[Text]:
+    """Yield what `check` cannot decide, and which answers and poses are not known."""
+    undecided = _undecided(verdict)
+    for finding in undecided:
+        yield Text("{subject}: {why}", subject=finding.subject, why=finding.message)
+    said = {finding.subject for finding in undecided}
     for row in rows:
         if row.planned.value is None and row.subject not in said:
             why = row.planned.reason or Text("cannot be known")
@@ -275,18 +284,21 @@ def _unanswered(
                 metric=str(row.metric),
                 why=why,
             )
-        for unit, found in (("mm", row.shifts), ("degrees", row.rotations)):
-            for worst in found:
-                if worst.unknown:
-                    yield Text(
-                        "{subject} {metric}: not known in {count} of {all} poses of {size} {unit},"
-                        " where it leaves the dose grid",
-                        subject=row.subject,
-                        metric=str(row.metric),
-                        count=len(worst.unknown),
-                        all=worst.poses,
-                        size=worst.size,
-                        unit=unit,
-                    )
-    if no_point is not None:
-        yield no_point
+        yield from _unknown_poses(row, row.shifts, "mm")
+        yield from _unknown_poses(row, row.rotations, "degrees")
+
+
+def _unknown_poses(row: Row, found: Sequence[Worst], unit: str) -> Iterator[Text]:
+    """Yield of each size of shifts or rotations how many poses are not known."""
+    for worst in found:
+        if worst.unknown:
+            yield Text(
+                "{subject} {metric}: not known in {count} of {all} poses of {size} {unit},"
+                " where it leaves the dose grid",
+                subject=row.subject,
+                metric=str(row.metric),
+                count=len(worst.unknown),
+                all=worst.poses,
+                size=worst.size,
+                unit=unit,
+            )

@@ -1,6 +1,7 @@
 """The dose as a patient who lies elsewhere receives it: the cloud stands still, the axes move."""
 
 from dataclasses import replace
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -44,8 +45,9 @@ def turned(
     low_mm, high_mm
         The corners, x, y and z, of the box that is needed.
     """
+    parts = dict.fromkeys(AXES, FINER) | {rotation.axis: 1}
     x, y, z = (
-        _around(axis_mm, low, high, parts=1 if name == rotation.axis else FINER)
+        _around(axis_mm, low, high, parts=parts[name])
         for name, axis_mm, low, high in zip(
             AXES,
             (dose.x_mm, dose.y_mm, dose.z_mm),
@@ -92,10 +94,7 @@ def dose_at(dose: DoseGrid, points_mm: FloatArray) -> Field:
     x, y, z = shares
     corner = (below[2] * rows + below[1]) * columns + below[0]
     offsets = [
-        k * rows * columns + j * columns + i
-        for k in (0, 1)
-        for j in (0, 1)
-        for i in (0, 1)
+        k * rows * columns + j * columns + i for k, j, i in product((0, 1), repeat=3)
     ]
     corners_gy = np.take(flat_gy, corner + np.array(offsets)[:, None]).reshape(
         2, 2, 2, -1

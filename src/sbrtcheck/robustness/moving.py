@@ -19,6 +19,8 @@ __all__ = ["Moving", "Reach", "breaks", "worse_end"]
 
 NAME = "moving"  # of the one structure that is asked
 ROUNDING_MM = 1e-9
+# Metrics, by kind and units of argument and answer, that the hottest part alone decides.
+NEAR_MAXIMA = (("Dmax", "", "Gy"), ("D", "cc", "Gy"), ("D", "mm3", "Gy"))
 LEAVES = Text("the structure leaves the dose grid")
 
 
@@ -67,7 +69,7 @@ class Moving:
         self._reach, self._cloud = Reach(region), cloud_of(region)
         self._averaged = averaged(dose, self._cloud)
         axes = (dose.x_mm, dose.y_mm, dose.z_mm)
-        self._grid_mm = np.array([[axis[end] for axis in axes] for end in (0, -1)])
+        self._grid_mm = np.array([axis[[0, -1]] for axis in axes]).T
         self._finer_mm = 2 / FINER * max(dose.spacing_mm)
         self._quick: dict[Pose, dict[Metric, float]] = {}
         self._whole: dict[Pose, dict[Metric, Value]] = {}
@@ -129,8 +131,7 @@ class Moving:
         # leaves an answer alone that lies above all of it.
         known = dict.fromkeys(answers, Value(None, reason=LEAVES))
         for metric, value in answers.items():
-            in_gy = metric.unit == "Gy"
-            if in_gy and bound_gy is not None and _exceeds(metric, value, bound_gy):
+            if bound_gy is not None and _exceeds(metric, value, bound_gy):
                 known[metric] = value
         return known
 
@@ -164,16 +165,16 @@ def _or_nan(value: Value) -> float:
 
 
 def _exceeds(metric: Metric, value: Value, bound_gy: float) -> bool:
-    """Tell whether a near-maximum lies above all that can be beyond the grid."""
-    near = metric.kind == "Dmax" or (metric.kind == "D" and metric.argument_unit != "%")
-    return near and value.value is not None and value.value > bound_gy
+    """Tell whether a near-maximum in Gy lies above all that can be beyond the grid."""
+    if value.value is None:
+        return False
+    asked = (metric.kind, metric.argument_unit, metric.unit)
+    return asked in NEAR_MAXIMA and value.value > bound_gy
 
 
 def worse_end(value: Value, *, upper: bool) -> float | None:
     """Return the end of an answer that counts against the patient; None where not known."""
-    end = value.low
-    if upper:
-        end = value.high
+    end = _end(value, high=upper)
     if end is None:
         return value.value
     return end
@@ -186,13 +187,13 @@ def breaks(constraint: Constraint, value: Value) -> bool | None:
         return False
     best = value.value
     if best is None:
-        best = _better_end(value, upper=constraint.is_upper)
+        best = _end(value, high=not constraint.is_upper)
     if best is None or constraint.holds(best):
         return None
     return True
 
 
-def _better_end(value: Value, *, upper: bool) -> float | None:
-    if upper:
-        return value.low
-    return value.high
+def _end(value: Value, *, high: bool) -> float | None:
+    if high:
+        return value.high
+    return value.low

@@ -112,6 +112,5 @@ def rotations(size_deg: float, about_mm: Point) -> tuple[Rotation, ...]:
     """Return the six rotations of one size: about three axes, either way."""
     return tuple(
         Rotation(angle_deg=sign * size_deg, axis=axis, about_mm=about_mm)
-        for axis in TURNS
-        for sign in (1, -1)
+        for axis, sign in product(TURNS, (1, -1))
     )

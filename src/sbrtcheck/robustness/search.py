@@ -5,9 +5,10 @@ good side by more than the largest difference between the two seen so far. That 
 sample plans it finds what whole DVHs of all poses find.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from sbrtcheck.protocol.metric import Metric
 from sbrtcheck.protocol.rules import Line
@@ -95,15 +96,17 @@ def worst_of(
     unknown: list[Pose] = [pose for pose in poses if pose not in known]
     value: float | None = None
     worst: Pose | None = None
+    must_reach = -math.inf  # to be worse than all before
     for pose in known:
         reach = sign * moving.quick(metric, pose) + moving.off_by(metric)
-        if value is not None and reach <= sign * value + ROUNDING * abs(value):
+        if reach <= must_reach:
             break
         end = worse_end(moving.whole(metric, pose), upper=upper)
         if end is None:
             unknown.append(pose)
         elif value is None or sign * end > sign * value:
             value, worst = end, pose
+            must_reach = sign * value + ROUNDING * abs(value)
     return Worst(
         size=size, value=value, pose=worst, poses=len(poses), unknown=tuple(unknown)
     )
@@ -122,38 +125,63 @@ def smallest_break(moving: Moving, line: Line) -> Break:
     planned = breaks(line.constraint, moving.whole(line.constraint.metric, AS_PLANNED))
     if planned is not False:
         return Break(line=line, is_broken_as_planned=planned)
-    held, broken, by, known = 0, None, None, 0
-    step = round(SCAN_MM * PER_MM)
-    for tenths in range(step, round(MOST_MM * PER_MM) + 1, step):
-        shift, unknown = _broken_by(moving, line, tenths)
-        if not unknown and known == held:
-            known = tenths
-        if shift is not None:
-            broken, by = tenths, shift
-            break
-        if unknown == len(DIRECTIONS):
-            break
-        held = tenths
-    while broken is not None and broken - held > 1:
-        middle = (held + broken) // 2
-        shift, unknown = _broken_by(moving, line, middle)
-        if not unknown and known == held:
-            known = middle
-        if shift is None:
-            held = middle
-        else:
-            broken, by = middle, shift
+    bracket = _halved(moving, line, _scanned(moving, line))
     breaks_at_mm = None
-    if broken is not None:
-        breaks_at_mm = broken / PER_MM
+    if bracket.broken is not None:
+        breaks_at_mm = bracket.broken / PER_MM
     return Break(
         line=line,
         is_broken_as_planned=False,
-        holds_to_mm=held / PER_MM,
+        holds_to_mm=bracket.held / PER_MM,
         breaks_at_mm=breaks_at_mm,
-        shift=by,
-        known_to_mm=known / PER_MM,
+        shift=bracket.shift,
+        known_to_mm=bracket.known / PER_MM,
     )
+
+
+class _Bracket(NamedTuple):
+    """What was searched, in tenths of a millimetre.
+
+    `held` is the largest shift that breaks nothing, `broken` the smallest that does, `shift` that
+    shift; up to `known`, every direction is known.
+    """
+
+    held: int = 0
+    known: int = 0
+    broken: int | None = None
+    shift: Shift | None = None
+
+    def narrowed(self, tenths: int, shift: Shift | None, unknown: int) -> "_Bracket":
+        """Return what is searched after shifts of one more size."""
+        known = self.known
+        if not unknown and known == self.held:
+            known = tenths
+        if shift is None:
+            return self._replace(held=tenths, known=known)
+        return self._replace(broken=tenths, shift=shift, known=known)
+
+
+def _scanned(moving: Moving, line: Line) -> _Bracket:
+    """Search in even steps to the first shift that breaks a limit, or of which nothing is known."""
+    bracket = _Bracket()
+    step = round(SCAN_MM * PER_MM)
+    for tenths in range(step, round(MOST_MM * PER_MM) + 1, step):
+        shift, unknown = _broken_by(moving, line, tenths)
+        if unknown == len(DIRECTIONS):
+            return bracket
+        bracket = bracket.narrowed(tenths, shift, unknown)
+        if shift is not None:
+            return bracket
+    return bracket
+
+
+def _halved(moving: Moving, line: Line, bracket: _Bracket) -> _Bracket:
+    """Halve a bracket down to a tenth of a millimetre; without a break there is none."""
+    while bracket.broken is not None and bracket.broken - bracket.held > 1:
+        middle = (bracket.held + bracket.broken) // 2
+        shift, unknown = _broken_by(moving, line, middle)
+        bracket = bracket.narrowed(middle, shift, unknown)
+    return bracket
 
 
 def _broken_by(moving: Moving, line: Line, tenths: int) -> tuple[Shift | None, int]:
