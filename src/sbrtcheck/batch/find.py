@@ -28,6 +28,8 @@ from sbrtcheck.model import Text
 __all__ = ["Odd", "Tree", "find_tree"]
 
 FILES_AT_ONCE = 16  # so many files are hashed in one task
+STRANGE = (NOT_DICOM, ARCHIVE_WITHIN)
+NOTHING_YET = Learned()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,7 @@ class _Looked(Mapping[str, Contents]):
         self, index: Index, learned: Mapping[Place, Learned], *, read_ns: int
     ) -> bool:
         """Write what is new into the index; False where that cannot be."""
-        gone = [path for path in self._known if path not in self.seen]
+        gone = sorted(self._known.keys() - self.seen.keys())
         read = []
         for path, entry in self.entries.items():
             contents = self.seen[path]
@@ -167,25 +169,23 @@ def _learn_all(
     at all, study and frame of reference of every other one are needed.
     """
     learned = dict(looked.learned)
-    unsure = {found.place for found in survey.found if found.patient_key is None}
-    new = [f.place for f in survey.found if f.place not in learned]
-    to_open = [
-        f.place
-        for f in survey.found
-        if f.place in unsure and not _is_opened(learned, f.place)
-    ]
-    to_hash = [place for place in new if place not in unsure]
+    places = [found.place for found in survey.found]
+    unsure = [found.place for found in survey.found if found.patient_key is None]
+    to_open = _unopened(unsure, learned)
+    settled = learned.keys() | set(unsure)
+    to_hash = [place for place in places if place not in settled]
     progress.stage("reading headers", len(to_open) + len(to_hash))
     learned |= _read(learn_unopened, to_hash, options, runner, progress)
     learned |= _read(learn, to_open, options, runner, progress)
     if any(_states_no_patient(learned[place]) for place in unsure):
-        rest = [f.place for f in survey.found if not _is_opened(learned, f.place)]
+        rest = _unopened(places, learned)
         learned |= _read(learn, rest, options, runner, progress)
     return learned
 
 
-def _is_opened(learned: Mapping[Place, Learned], place: Place) -> bool:
-    return place in learned and learned[place].is_opened
+def _unopened(places: Sequence[Place], learned: Mapping[Place, Learned]) -> list[Place]:
+    """Return the files whose header was not read."""
+    return [place for place in places if not learned.get(place, NOTHING_YET).is_opened]
 
 
 def _states_no_patient(learned: Learned) -> bool:
@@ -226,28 +226,19 @@ def _odd(
     survey: Survey, looked: _Looked, files: Sequence[TreeFile], options: BatchOptions
 ) -> tuple[list[Odd], dict[str, int]]:
     """Return what is neither DICOM nor of ours, and how many files of other kinds there are."""
-    ours = {
-        str(Path(f.place.path).with_name(FILE_NAME))
-        for f in files
-        if f.is_of_class(dicom.RT_PLAN)
-    }
-    if options.cases is not None:
-        ours.add(str(options.cases.absolute()))
-    rows = []
+    ours = _ours(files, options)
+    rows: list[Odd] = []
     others: Counter[str] = Counter()
     for path, contents in looked.items():
-        strange = {
-            k: n for k, n in contents.others.items() if k in (NOT_DICOM, ARCHIVE_WITHIN)
-        }
-        if strange and path in ours:
-            continue
-        is_facts = Path(path).name == FILE_NAME
-        if not (strange and is_facts):
+        strange = {k: n for k, n in contents.others.items() if k in STRANGE}
+        if not strange:
             others.update(contents.others)
-        rows += [
-            replace(row, size_bytes=looked.entries[path].size)
-            for row in _odd_rows(path, strange, is_facts=is_facts)
-        ]
+            continue
+        if path in ours:
+            continue
+        if Path(path).name != FILE_NAME:
+            others.update(contents.others)
+        rows += _odd_rows(path, strange, looked.entries[path].size)
     rows += [
         Odd(path=row.path, kind=_kind(row.path), reason=row.reason)
         for row in survey.unread
@@ -259,20 +250,34 @@ def _odd(
     return rows, dict(others)
 
 
-def _odd_rows(path: str, strange: Mapping[str, int], *, is_facts: bool) -> list[Odd]:
+def _ours(files: Sequence[TreeFile], options: BatchOptions) -> set[str]:
+    """Return the files that are read beside the exports: the cases, and facts beside plans."""
+    ours = {
+        str(Path(file.place.path).with_name(FILE_NAME))
+        for file in files
+        if file.is_of_class(dicom.RT_PLAN)
+    }
+    if options.cases is not None:
+        ours.add(str(options.cases.absolute()))
+    return ours
+
+
+def _odd_rows(path: str, strange: Mapping[str, int], size_bytes: int) -> list[Odd]:
     """Name what is neither DICOM nor of ours."""
-    if not strange:
-        return []
-    if is_facts:
+    odd = Odd(
+        path=path,
+        kind="file",
+        reason=Text("this is not a DICOM file"),
+        size_bytes=size_bytes,
+    )
+    if Path(path).name == FILE_NAME:
         reason = Text("case facts that no plan in this folder uses")
-        return [Odd(path=path, kind="file", reason=reason)]
+        return [replace(odd, reason=reason)]
     if not path.lower().endswith(ZIP):
-        return [Odd(path=path, kind="file", reason=Text("this is not a DICOM file"))]
+        return [odd]
     template = "{count} members were not opened: {kind}"
     return [
-        Odd(
-            path=path, kind="zip archive", reason=Text(template, count=count, kind=kind)
-        )
+        replace(odd, kind="zip archive", reason=Text(template, count=count, kind=kind))
         for kind, count in strange.items()
     ]
 

@@ -25,7 +25,10 @@ VERSION = f"3 {__version__}"  # what another version read may be read otherwise 
 SETTLED_NS = (
     2_000_000_000  # a file changed so shortly before it was read may change unseen
 )
-ALL = "SELECT path, size, mtime_ns, ctime_ns, read_ns, contents FROM files"
+SETTLED = (
+    "SELECT path, size, mtime_ns, ctime_ns, contents FROM files"
+    " WHERE max(mtime_ns, ctime_ns) + ? <= read_ns"
+)
 TABLES = """
 CREATE TABLE IF NOT EXISTS about (version TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
@@ -44,9 +47,9 @@ class Kept(NamedTuple):
     @property
     def lasts(self) -> bool:
         """Tell whether another look would say the same: nothing failed that may pass."""
-        return not self.contents.unread and all(
-            row.lasts for row in self.learned.values()
-        )
+        if self.contents.unread:
+            return False
+        return all(row.lasts for row in self.learned.values())
 
     def to_json(self) -> str:
         """Return it as text, for an index; the path itself is left out."""
@@ -118,15 +121,10 @@ class Index:
         found: dict[str, tuple[Entry, Kept]] = {}
         try:
             with self._opened() as database:
-                for path, size, mtime_ns, ctime_ns, read_ns, text in database.execute(
-                    ALL
-                ):
-                    if path not in roots and not path.startswith(below):
-                        continue
-                    if max(mtime_ns, ctime_ns) + SETTLED_NS > read_ns:
-                        continue
-                    entry = Entry(path, size, mtime_ns, ctime_ns)
-                    found[path] = (entry, Kept.from_json(text, path))
+                for *stated, text in database.execute(SETTLED, (SETTLED_NS,)):
+                    entry = Entry(*stated)
+                    if entry.path in roots or entry.path.startswith(below):
+                        found[entry.path] = (entry, Kept.from_json(text, entry.path))
         except (sqlite3.Error, OSError, ValueError, TypeError, KeyError):
             return {}
         return found
@@ -139,10 +137,13 @@ class Index:
         gone: Iterable[str] = (),
     ) -> bool:
         """Add what was read from `read_ns` on, forget what is gone; False where that cannot be."""
-        rows = [(*entry, read_ns, kept.to_json()) for entry, kept in read]
+        rows = [
+            (*entry, read_ns, kept.to_json())
+            for entry, kept in read
+            if _can_be_kept(entry.path)
+        ]
         try:
             with self._opened() as database, database:
-                rows = [row for row in rows if _can_be_kept(str(row[0]))]
                 database.executemany(
                     "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows
                 )

@@ -11,8 +11,16 @@ from sbrtcheck.dossier.find import Found
 from sbrtcheck.dossier.places import Place, on_disk
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Instance, patient_key
+from sbrtcheck.report.words import text_of
 
-__all__ = ["Learned", "TreeFile", "learn", "learn_unopened", "place_text"]
+__all__ = [
+    "Learned",
+    "TreeFile",
+    "learn",
+    "learn_unopened",
+    "place_order",
+    "place_text",
+]
 
 CANNOT_OPEN = "cannot be opened"
 
@@ -58,9 +66,7 @@ class TreeFile(NamedTuple):
         stated = self.found.peek.patient_id
         if self.found.patient_key is not None and stated is not None:
             return stated.decode("ascii")
-        if self.learned.patient_id is None:
-            return ""
-        return self.learned.patient_id
+        return text_of(self.learned.patient_id)
 
     @property
     def patient_key(self) -> str:
@@ -75,6 +81,13 @@ class TreeFile(NamedTuple):
             return uid
         return self.learned.sha256 or place_text(self.place)
 
+    @property
+    def frame_uid(self) -> str | None:
+        """Return its frame of reference: of the header where that was read."""
+        if self.learned.is_opened:
+            return self.learned.frame_uid
+        return self.found.peek.frame_uid
+
     def is_of_class(self, sop_class_uid: str) -> bool:
         """Tell whether its first bytes state a SOP class."""
         return self.found.peek.sop_class_uid == sop_class_uid
@@ -85,6 +98,13 @@ def place_text(place: Place) -> str:
     if place.member is None:
         return place.path
     return f"{place.path}#{place.member}"
+
+
+def place_order(place: Place) -> tuple[str, int]:
+    """Return what files are sorted by: paths, and the members of an archive as they lie in it."""
+    if place.member is None:
+        return place.path, -1
+    return place.path, place.member
 
 
 def learn_unopened(places: Sequence[Place]) -> tuple[Learned, ...]:

@@ -1,6 +1,7 @@
 """What a run came to, as a page for the terminal."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from sbrtcheck import __version__
 from sbrtcheck.batch.results import OUTCOMES
@@ -27,19 +28,21 @@ def render_batch(result: BatchResult, *, width: int, ascii_only: bool = False) -
     if tally.plans == 1:
         plans = "1 plan"
     lines += ["", f"{plans}: {counts}"]
-    met: list[str] = []
-    if published.conditional:
-        met.append(
-            f"PASS or VARIATION only if there was no earlier irradiation at this level (not"
-            f" provided): {published.conditional}"
-        )
-    if published.superseded:
-        met.append(
-            f"superseded by another plan of the same target (course.superseded is UNDECIDED, other"
-            f" findings may FAIL): {published.superseded}"
-        )
-    met += _met(result)
-    lines += [line for sentence in met for line in wrapped(sentence, width, 2)]
+    met = (
+        _counted(
+            "PASS or VARIATION only if there was no earlier irradiation at this level (not"
+            " provided)",
+            published.conditional,
+        ),
+        _counted(
+            "superseded by another plan of the same target (course.superseded is UNDECIDED, other"
+            " findings may FAIL)",
+            published.superseded,
+        ),
+        *_met(result),
+    )
+    said = [sentence for sentence in met if sentence]
+    lines += [line for sentence in said for line in wrapped(sentence, width, 2)]
     text = "\n".join(lines) + "\n"
     if published.summary:
         text += "\nDeviations (exact 95 % intervals of decided plans; superseded plans left out)\n"
@@ -55,50 +58,55 @@ def render_batch(result: BatchResult, *, width: int, ascii_only: bool = False) -
     return for_console(text, ascii_only=ascii_only)
 
 
+def _counted(sentence: str, count: int) -> str:
+    if not count:
+        return ""
+    return f"{sentence}: {count}"
+
+
 def _met(result: BatchResult) -> list[str]:
-    """Say what else the run met."""
+    """Say what else the run met; nothing where it met none."""
     tally = result.tally
-    lines = []
-    if tally.kept:
-        lines.append(
-            f"verdicts of an earlier run were kept, as nothing they rest on has changed: {tally.kept}"
-        )
     strays = tally.rt_files - tally.used - tally.copies
-    lines.append(
+    rt_files = (
         f"RT files: {tally.rt_files} ({tally.used} of these plans, {tally.copies} copies of others,"
         f" {strays} of no plan)"
     )
-    if tally.quarantined:
-        lines.append(
-            f"not used, each with its reason in quarantine.csv: {tally.quarantined}"
-        )
-    if tally.files:
-        kinds = sorted(tally.files.items(), key=lambda pair: -pair[1])
-        told = ", ".join(f"{count} {kind}" for kind, count in kinds[:MOST_KINDS])
-        more = len(kinds) - MOST_KINDS
-        if more > 0:
-            told += f" and {more} more kinds"
-        lines.append(f"other files: {told}")
-    if tally.without_row:
-        told = ", ".join(tally.without_row[:MOST_ROWS])
-        lines.append(
-            f"plans without a row in the cases: {len(tally.without_row)}"
-            f" ({_cut(told, tally.without_row)})"
-        )
-    if tally.without_plan:
-        told = ", ".join(str(line) for line in tally.without_plan[:MOST_ROWS])
-        lines.append(
-            f"rows of the cases without a plan: {len(tally.without_plan)}"
-            f" (line {_cut(told, tally.without_plan)})"
-        )
-    return [*lines, *(printable(note) for note in result.notes)]
+    return [
+        _counted(
+            "verdicts of an earlier run were kept, as nothing they rest on has changed",
+            tally.kept,
+        ),
+        rt_files,
+        _counted("not used, each with its reason in quarantine.csv", tally.quarantined),
+        _kinds(tally.files),
+        _listed("plans without a row in the cases", "", tally.without_row),
+        _listed("rows of the cases without a plan", "line ", tally.without_plan),
+        *(printable(note) for note in result.notes),
+    ]
 
 
-def _cut(told: str, rows: Sequence[object]) -> str:
+def _kinds(files: Mapping[str, int]) -> str:
+    """Say what the files are that are no RT files, the most frequent first."""
+    if not files:
+        return ""
+    kinds = sorted(files.items(), key=lambda pair: -pair[1])
+    told = ", ".join(f"{count} {kind}" for kind, count in kinds[:MOST_KINDS])
+    more = len(kinds) - MOST_KINDS
+    if more > 0:
+        told += f" and {more} more kinds"
+    return f"other files: {told}"
+
+
+def _listed(sentence: str, kind: str, rows: Sequence[object]) -> str:
+    """Say how many rows there are, and which, not too many of them."""
+    if not rows:
+        return ""
+    told = ", ".join(str(row) for row in rows[:MOST_ROWS])
     more = len(rows) - MOST_ROWS
-    if more <= 0:
-        return told
-    return f"{told} and {more} more"
+    if more > 0:
+        told += f" and {more} more"
+    return f"{sentence}: {len(rows)} ({kind}{told})"
 
 
 def _deviations(summary: Sequence[Mapping[str, object]]) -> list[tuple[str, ...]]:
@@ -106,21 +114,24 @@ def _deviations(summary: Sequence[Mapping[str, object]]) -> list[tuple[str, ...]
     rows: list[tuple[str, ...]] = [
         ("rules", "group", *NUMBERS, "FAIL", "(95 %)", "VARIATION or FAIL", "(95 %)")
     ]
-    found: dict[tuple[str, str, str], list[Mapping[str, object]]] = {}
-    for row in summary:
-        if row["rules"] != "both":
-            found.setdefault(
-                (str(row["rules"]), str(row["by"]), str(row["group"])), []
-            ).append(row)
-    for (rules, by, group), kinds in found.items():
-        name = group
-        if by != "all":
-            name = f"{by} {printable(group)}"
-        numbers = (str(kinds[0][number]) for number in NUMBERS)
-        rows.append(
-            (rules, name, *numbers, *(cell for row in kinds for cell in _interval(row)))
-        )
+    shown = [row for row in summary if row["rules"] != "both"]
+    for (rules, by, group), kinds in groupby(shown, key=_group):
+        first, *others = kinds
+        numbers = (str(first[number]) for number in NUMBERS)
+        cells = (cell for row in (first, *others) for cell in _interval(row))
+        rows.append((rules, _name(by, group), *numbers, *cells))
     return rows
+
+
+def _name(by: str, group: str) -> str:
+    if by == "all":
+        return group
+    return f"{by} {printable(group)}"
+
+
+def _group(row: Mapping[str, object]) -> tuple[str, str, str]:
+    """Return what a row of the summary counts: its two kinds of deviation follow each other."""
+    return str(row["rules"]), str(row["by"]), str(row["group"])
 
 
 def _interval(row: Mapping[str, object]) -> tuple[str, str]:

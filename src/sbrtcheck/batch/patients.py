@@ -1,13 +1,16 @@
 """Which files are of one patient: one patient ID; without any, one study or frame of reference."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from sbrtcheck import dicom
-from sbrtcheck.batch.known import TreeFile
+from sbrtcheck.batch.known import TreeFile, place_order, place_text
 from sbrtcheck.model import Text
 
 __all__ = ["Group", "by_patient", "shared_frames"]
+
+_Key = tuple[str, str]  # what files may share: of which kind, and which one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class Group:
     def plans(self) -> tuple[TreeFile, ...]:
         """Return the first file of each RT Plan."""
         first: dict[str, TreeFile] = {}
-        for file in sorted(self.own, key=_order):
+        for file in sorted(self.own, key=lambda file: place_order(file.place)):
             if file.is_of_class(dicom.RT_PLAN):
                 first.setdefault(file.identity, file)
         return tuple(first.values())
@@ -52,33 +55,36 @@ class Group:
 
 def by_patient(files: Sequence[TreeFile]) -> list[Group]:
     """Part files by patient; one that cannot be read is tried with each patient it may be of."""
-    known = [file for file in files if not _is_of_nobody(file)]
-    lost = [file for file in files if _is_of_nobody(file)]
     broken = [file for file in files if file.learned.problem is not None]
-    places = {file.place: number for number, file in enumerate(files)}
+    lost = [file for file in broken if not file.patient_key]
+    of_nobody = frozenset(lost)
+    known = [file for file in files if file not in of_nobody]
+    numbers = {file.place: number for number, file in enumerate(files)}
     groups = []
     for members in _joined(known):
-        own = set(members)
         keys = {file.patient_key for file in members}
-        foreign = [f for f in broken if f not in own and _may_be_of(f, keys)]
-        everything = sorted([*members, *foreign], key=lambda file: places[file.place])
-        groups.append(Group(files=tuple(everything), foreign=frozenset(foreign)))
+        own = frozenset(members)
+        foreign = frozenset(f for f in broken if _may_be_of(f, keys)) - own
+        everything = sorted(own | foreign, key=lambda file: numbers[file.place])
+        groups.append(Group(files=tuple(everything), foreign=foreign))
+    return groups + _groups_of_nobody(lost)
+
+
+def _groups_of_nobody(lost: Sequence[TreeFile]) -> list[Group]:
+    """Take files that cannot be read, and do not say whose they are, together with copies only."""
     copies: dict[str, list[TreeFile]] = {}
     for file in lost:
         copies.setdefault(file.identity, []).append(file)
-    return groups + [Group(files=tuple(same)) for same in copies.values()]
+    return [Group(files=tuple(same)) for same in copies.values()]
 
 
 def shared_frames(files: Sequence[TreeFile]) -> Text | None:
     """Say that plans of several patient IDs lie in one frame of reference: one patient perhaps."""
-    frames: dict[str, set[str]] = {}
+    frames: dict[str | None, set[str]] = {}
     for file in files:
-        frame = file.found.peek.frame_uid
-        if file.learned.is_opened:
-            frame = file.learned.frame_uid
-        if file.is_of_class(dicom.RT_PLAN) and frame and file.patient_key:
-            frames.setdefault(frame, set()).add(file.patient_key)
-    count = sum(len(ids) > 1 for ids in frames.values())
+        if file.is_of_class(dicom.RT_PLAN):
+            frames.setdefault(file.frame_uid, set()).add(file.patient_key)
+    count = sum(len(ids - {""}) > 1 for frame, ids in frames.items() if frame)
     if not count:
         return None
     return Text(
@@ -88,46 +94,42 @@ def shared_frames(files: Sequence[TreeFile]) -> Text | None:
     )
 
 
-def _order(file: TreeFile) -> tuple[str, int]:
-    place = file.place
-    if place.member is None:
-        return place.path, -1
-    return place.path, place.member
-
-
-def _is_of_nobody(file: TreeFile) -> bool:
-    """Tell whether a file cannot be read and does not say whose it is."""
-    return file.learned.problem is not None and not file.patient_key
-
-
 def _may_be_of(file: TreeFile, keys: set[str]) -> bool:
-    return not file.patient_key or "" in keys or file.patient_key in keys
+    if not file.patient_key:
+        return True
+    return not keys.isdisjoint({"", file.patient_key})
 
 
 def _joined(files: Sequence[TreeFile]) -> list[list[TreeFile]]:
     """Join files of one patient ID; those without any with all of their study or frame."""
     shared = {key for file in files if not file.patient_key for key in _near(file)}
-    groups: list[list[TreeFile]] = []
-    at: dict[tuple[str, str], int] = {}
+    above: dict[_Key, _Key] = {}
+    for file in files:  # what it shares with two others makes them one
+        first, *others = (_top(key, above) for key in _keys(file, shared))
+        above |= dict.fromkeys(others, first)
+    groups: dict[_Key, list[TreeFile]] = {}
     for file in files:
-        keys = [key for key in _near(file) if key in shared]
-        if file.patient_key:
-            keys.append(("id", file.patient_key))
-        matching = sorted({at[key] for key in keys if key in at})
-        if not matching:
-            matching = [len(groups)]
-            groups.append([])
-        number = matching[0]
-        for other in matching[1:]:  # what it shares with both makes them one
-            groups[number] += groups[other]
-            groups[other] = []
-            at = {key: number if place == other else place for key, place in at.items()}
-        groups[number].append(file)
-        at |= dict.fromkeys(keys, number)
-    return [group for group in groups if group]
+        first, *_ = _keys(file, shared)
+        groups.setdefault(_top(first, above), []).append(file)
+    return list(groups.values())
 
 
-def _near(file: TreeFile) -> list[tuple[str, str]]:
+def _top(key: _Key, above: Mapping[_Key, _Key]) -> _Key:
+    """Return what stands for all that a key was joined with."""
+    while above.get(key, key) != key:
+        key = above[key]
+    return key
+
+
+def _keys(file: TreeFile, shared: AbstractSet[_Key]) -> list[_Key]:
+    """Return what joins a file with others, at least its own place."""
+    keys = [key for key in _near(file) if key in shared]
+    if file.patient_key:
+        keys.append(("id", file.patient_key))
+    return keys or [("place", place_text(file.place))]
+
+
+def _near(file: TreeFile) -> list[_Key]:
     """Return what files without patient ID may share with others."""
     stated = (("study", file.learned.study_uid), ("frame", file.learned.frame_uid))
     return [(kind, uid) for kind, uid in stated if uid]

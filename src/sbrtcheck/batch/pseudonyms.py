@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import Text, patient_key
+from sbrtcheck.report.words import text_of
 
 __all__ = ["KEY_FILE", "Pseudonyms", "load_key", "private_folder"]
 
@@ -60,7 +61,7 @@ def private_folder(home: Path | None = None) -> Path:
         raise CaseError(
             Text(
                 "the private folder cannot be made ({why}); name another with --private",
-                why=error.strerror or "",
+                why=text_of(error.strerror),
             ),
             path=folder,
         ) from error

@@ -24,8 +24,15 @@ from sbrtcheck.report.words import printable, text_of, words_of
 
 __all__ = ["OUTCOMES", "PlanHeader", "Published", "Result", "Stray", "publish"]
 
-OUTCOMES = ("PASS", "VARIATION", "UNDECIDED", "FAIL", ERROR)
+GRADES = ("PASS", "VARIATION", "UNDECIDED", "FAIL")  # of a finding
+OUTCOMES = (*GRADES, ERROR)
 MOST_WORDS = 3  # findings whose sentences make the reason of a row
+# The columns with and without what only `--phi` lets out.
+PLANS = {False: columns.PLANS, True: (*columns.PLANS, *columns.PLANS_PHI)}
+QUARANTINE = {
+    False: columns.QUARANTINE,
+    True: (*columns.QUARANTINE, *columns.QUARANTINE_PHI),
+}
 Document = Mapping[str, Any]
 
 
@@ -172,7 +179,7 @@ def _kept(folder: Path, made_of: str) -> Published | None:
 def _write_tables(
     making: Path, results: Sequence[Result], strays: Sequence[Stray], *, phi: bool
 ) -> Published:
-    plans = _Plans(phi=phi)
+    plans = _Plans()
     with ExitStack() as stack:
         tables = _Tables(making, stack, phi=phi)
         for result in results:
@@ -200,8 +207,9 @@ def _write_tables(
 
 def _hashes(folder: Path) -> dict[str, str]:
     found = {}
-    for path in (*sorted(folder.glob("*")), *sorted(folder.glob("plans/*"))):
-        if path.is_file() and path.name != RUN and not path.name.startswith("."):
+    shown = sorted(folder.glob("[!.]*"))
+    for path in (*shown, *sorted(folder.glob("plans/[!.]*"))):
+        if path.is_file() and path.name != RUN:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             found[path.relative_to(folder).as_posix()] = digest
@@ -226,11 +234,7 @@ class _Tables:
     """The tables that have rows of each plan."""
 
     def __init__(self, folder: Path, stack: ExitStack, *, phi: bool) -> None:
-        self.phi = phi
-        more = columns.PLANS_PHI if phi else ()
-        self.plans = stack.enter_context(
-            CsvTable(folder / "plans.csv", (*columns.PLANS, *more))
-        )
+        self.plans = stack.enter_context(CsvTable(folder / "plans.csv", PLANS[phi]))
         self.findings = stack.enter_context(
             CsvTable(folder / "findings.csv", columns.FINDINGS)
         )
@@ -248,8 +252,7 @@ class _Tables:
 class _Plans:
     """What is counted over all plans."""
 
-    def __init__(self, *, phi: bool) -> None:
-        self.phi = phi
+    def __init__(self) -> None:
         self.outcomes = dict.fromkeys(OUTCOMES, 0)
         self.current = dict.fromkeys(OUTCOMES, 0)
         self.superseded = 0
@@ -291,10 +294,15 @@ def _add_curve(head: Row, curve: Document, table: ParquetTable) -> None:
     volumes = curve["volume_cc_at_dose"]
     rows = len(volumes)
     whole_cc = curve["volume_cc"]
+    stated = {
+        **head,
+        "structure": curve["structure"],
+        "roi": curve["roi"],
+        "complete": curve["complete"],
+    }
     table.add_many(
         {
-            **{name: [value] * rows for name, value in head.items()},
-            **{name: [curve[name]] * rows for name in ("structure", "roi", "complete")},
+            **{name: [value] * rows for name, value in stated.items()},
             "dose_gy": [round(step * CURVE_STEP_GY, 6) for step in range(rows)],
             "volume_cc": volumes,
             "volume_percent": [100 * volume / whole_cc for volume in volumes],
@@ -336,44 +344,49 @@ def _printable(value: object) -> object:
 def _verdict_cells(verdict: Document) -> dict[str, object]:
     plan = verdict["plans"][0]
     prescription = plan["prescription"] or {}
-    findings = verdict["findings"]
-    outcomes = [finding["outcome"] for finding in findings]
-    worst = []
-    if verdict["outcome"] != "PASS":
-        worst = [
-            finding for finding in findings if finding["outcome"] == verdict["outcome"]
-        ]
-    causes = [finding for finding in worst if finding.get("held_by") is None]
-    if not causes:
-        causes = worst
-    dose_gy, fractions = prescription.get("dose_gy"), prescription.get("fractions")
+    outcomes = [finding["outcome"] for finding in verdict["findings"]]
+    worst = _worst(verdict)
+    return {
+        "trial_outcome": verdict["trial_outcome"],
+        "dosimetry_outcome": verdict["dosimetry_outcome"],
+        "worst": "; ".join(_question(finding) for finding in worst),
+        "reason": "; ".join(_reasons(worst)),
+        "scheme": _scheme(prescription),
+        "dose_gy": prescription.get("dose_gy"),
+        "fractions": prescription.get("fractions"),
+        "levels": " ".join(verdict["levels"]["treated"]),
+        "prior_rt": verdict["declared"]["facts"]["prior_radiotherapy"],
+        "parts": len(verdict["plans"]),
+        "label": plan["label"],
+        **{f"n_{name.lower()}": outcomes.count(name) for name in GRADES},
+    }
+
+
+def _worst(verdict: Document) -> list[Document]:
+    """Return the findings that make an outcome other than PASS."""
+    outcome = verdict["outcome"]
+    if outcome == "PASS":
+        return []
+    return [row for row in verdict["findings"] if row["outcome"] == outcome]
+
+
+def _reasons(worst: Sequence[Document]) -> list[str]:
+    """Return the words of the findings that no other one holds, where there are such."""
+    causes = [finding for finding in worst if finding.get("held_by") is None] or worst
     words = [
         f"{_question(finding)}{_number(finding)}: {finding['reason'] or finding['message']}"
         for finding in causes[:MOST_WORDS]
     ]
     if len(causes) > MOST_WORDS:
         words.append(f"and {len(causes) - MOST_WORDS} more")
-    scheme = None
-    if dose_gy is not None:
-        scheme = f"{dose_gy:g} Gy/{fractions}"
-    return {
-        "trial_outcome": verdict["trial_outcome"],
-        "dosimetry_outcome": verdict["dosimetry_outcome"],
-        "worst": "; ".join(_question(finding) for finding in worst),
-        "reason": "; ".join(words),
-        "scheme": scheme,
-        "dose_gy": dose_gy,
-        "fractions": fractions,
-        "levels": " ".join(verdict["levels"]["treated"]),
-        "prior_rt": verdict["declared"]["facts"]["prior_radiotherapy"],
-        "parts": len(verdict["plans"]),
-        "label": plan["label"],
-        **{
-            f"n_{outcome.lower()}": outcomes.count(outcome)
-            for outcome in OUTCOMES
-            if outcome != ERROR
-        },
-    }
+    return words
+
+
+def _scheme(prescription: Document) -> str | None:
+    dose_gy = prescription.get("dose_gy")
+    if dose_gy is None:
+        return None
+    return f"{dose_gy:g} Gy/{prescription.get('fractions')}"
 
 
 def _question(finding: Document) -> str:
@@ -391,12 +404,9 @@ def _number(finding: Document) -> str:
 
 def _counted(result: Result, row: Row) -> Counted:
     outcome = str(row["outcome"])
-    trial: str | None = outcome
-    dosimetry = outcome
-    if (
-        "trial_outcome" in row
-    ):  # without a verdict, the plan is lost to both sets of rules
-        trial, dosimetry = words_of(row["trial_outcome"]), str(row["dosimetry_outcome"])
+    # Without a verdict, the plan is lost to both sets of rules.
+    trial = words_of(row.get("trial_outcome", outcome))
+    dosimetry = str(row.get("dosimetry_outcome", outcome))
     return Counted(
         centre=result.centre,
         scheme=words_of(row.get("scheme")),
@@ -417,8 +427,7 @@ def _without_verdict(record: Record) -> str:
 
 
 def _write_quarantine(path: Path, strays: Sequence[Stray], *, phi: bool) -> None:
-    more = columns.QUARANTINE_PHI if phi else ()
-    with CsvTable(path, (*columns.QUARANTINE, *more)) as table:
+    with CsvTable(path, QUARANTINE[phi]) as table:
         for row in _stray_rows(strays):
             table.add(row)
 

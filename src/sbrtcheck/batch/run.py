@@ -4,9 +4,10 @@ import hashlib
 import platform
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from sbrtcheck import dicom
-from sbrtcheck.batch.find import Odd, find_tree
+from sbrtcheck.batch.find import Odd, Tree, find_tree
 from sbrtcheck.batch.known import TreeFile, place_text
 from sbrtcheck.batch.options import BatchOptions, Progress
 from sbrtcheck.batch.patients import Group, by_patient, shared_frames
@@ -33,10 +34,10 @@ from sbrtcheck.batch.work import (
     answer_of,
     judge_into,
     judge_patient,
+    keep_record,
     packed,
     read_record,
     record_of,
-    write_record,
 )
 from sbrtcheck.dossier.cases import CaseRow, load_cases, merged
 from sbrtcheck.dossier.facts import FILE_NAME, facts_beside, load_facts
@@ -108,53 +109,74 @@ def run_batch(options: BatchOptions, runner: Runner, progress: Progress) -> Batc
         if not options.resume:
             _forget_unused(options.out / RECORDS, set())
         tree = find_tree(options, runner, progress)
-        groups = by_patient(tree.files)
-        protocol = packed(options.protocol)
-        patients = [
-            _prepared(group, tree.unread, cases, options, protocol) for group in groups
-        ]
+        patients = _all_prepared(tree, cases, options)
         found = time.monotonic()
         answers, kept = _judge(patients, options, runner, progress)
         judged = time.monotonic()
-        results = sorted(
-            (
-                row
-                for patient in patients
-                for row in _results(patient, answers, options)
-            ),
-            key=lambda result: (text_of(result.centre), result.patient, result.plan),
-        )
-        uses = [row for patient in patients for row in _uses(patient, answers)]
-        strays = [*_strays(uses, options), *_odd_strays(tree.odd, options)]
-        tally = Tally(
-            plans=len(results),
-            kept=kept,
-            rt_files=len(tree.files),
-            used=sum(use.what == USED for use in uses),
-            copies=sum(use.what == COPY for use in uses),
-            quarantined=len(strays),
-            files=dict(sorted(tree.others.items())),
-            **_unmatched(patients, results, cases, options),
-        )
+        met = _met(tree, patients, answers, cases, options)
+        tally = replace(met.tally, kept=kept)
         progress.stage("writing tables", 0)
-        about = _about(options, tally)
         took = {
             "find_seconds": round(found - began, 3),
             "judge_seconds": round(judged - found, 3),
             "slots": runner.slots,
         }
-        timing = {"kept": kept, "timing": {"finished": _now(), **took}}
         published = publish(
-            options.out, results, strays, about, timing, phi=options.phi
+            options.out,
+            met.results,
+            met.strays,
+            _about(options, tally),
+            {"kept": kept, "timing": {"finished": _now(), **took}},
+            phi=options.phi,
         )
         _forget_unused(options.out / RECORDS, {row.key for row in answers.values()})
+    return BatchResult(options.protocol, published, tally, _notes(tree, options))
+
+
+def _notes(tree: Tree, options: BatchOptions) -> tuple[str, ...]:
+    """Return what is to be said of the tree."""
     notes, shared = tree.notes, shared_frames(tree.files)
     if shared is not None:
         notes = (*notes, shared)
     voice = Voice(phi=options.phi)
-    return BatchResult(
-        options.protocol, published, tally, tuple(voice.say(n) for n in notes)
+    return tuple(voice.say(note) for note in notes)
+
+
+class _Met(NamedTuple):
+    """The plans of a run in the order of its tables, the files of no plan, and their numbers."""
+
+    results: Sequence[Result]
+    strays: Sequence[Stray]
+    tally: Tally
+
+
+def _met(
+    tree: Tree,
+    patients: Sequence["_Prepared"],
+    answers: "Answers",
+    cases: Mapping[str, CaseRow],
+    options: BatchOptions,
+) -> _Met:
+    """Return what a run met; no plan of it counts as kept."""
+    results: list[Result] = []
+    uses: list[_Use] = []
+    for patient in patients:
+        results += _results(patient, answers, options)
+        uses += _uses(patient, answers)
+    results.sort(key=lambda row: (text_of(row.centre), row.patient, row.plan))
+    strays = [*_strays(uses, options), *_odd_strays(tree.odd, options)]
+    met_as = Counter(use.what for use in uses)
+    tally = Tally(
+        plans=len(results),
+        kept=0,
+        rt_files=len(tree.files),
+        used=met_as[USED],
+        copies=met_as[COPY],
+        quarantined=len(strays),
+        files=dict(sorted(tree.others.items())),
+        **_unmatched(patients, results, cases, options),
     )
+    return _Met(results, strays, tally)
 
 
 def _cases(options: BatchOptions) -> Mapping[str, CaseRow]:
@@ -218,14 +240,7 @@ def _make_folder(options: BatchOptions) -> None:
                 Text("the folder holds the exports themselves; name another for --out"),
                 path=out,
             )
-        held = {path.name for path in out.iterdir()} - {LOCK}
-        if held and not held.intersection(OURS):
-            raise CaseError(
-                Text(
-                    "the folder holds files that are not of a batch; name another for --out"
-                ),
-                path=out,
-            )
+        _require_ours(out)
         (out / RECORDS).mkdir(exist_ok=True)
         probe = out / RECORDS / "probe.partial"
         probe.write_bytes(b"")
@@ -235,6 +250,18 @@ def _make_folder(options: BatchOptions) -> None:
         raise CaseError(
             Text("results cannot be written here: {why}", why=why), path=out
         ) from error
+
+
+def _require_ours(out: Path) -> None:
+    """Refuse a folder that holds anything, but nothing of a batch."""
+    held = {path.name for path in out.iterdir()} - {LOCK}
+    if held and held.isdisjoint(OURS):
+        raise CaseError(
+            Text(
+                "the folder holds files that are not of a batch; name another for --out"
+            ),
+            path=out,
+        )
 
 
 @contextmanager
@@ -258,9 +285,9 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 def _forget_unused(folder: Path, keys: set[str]) -> None:
-    for path in folder.iterdir():
-        if path.stem not in keys or path.suffix != ".json":
-            path.unlink(missing_ok=True)
+    kept = {folder / f"{key}.json" for key in keys}
+    for path in set(folder.iterdir()) - kept:
+        path.unlink(missing_ok=True)
 
 
 def _versions() -> dict[str, str]:
@@ -292,6 +319,16 @@ class _Prepared:
     def plans(self) -> tuple[Place, ...]:
         """Return where each plan lies."""
         return self.task.plans
+
+
+def _all_prepared(
+    tree: Tree, cases: Mapping[str, CaseRow], options: BatchOptions
+) -> list[_Prepared]:
+    protocol = packed(options.protocol)
+    return [
+        _prepared(group, tree.unread, cases, options, protocol)
+        for group in by_patient(tree.files)
+    ]
 
 
 def _prepared(
@@ -352,6 +389,7 @@ class _Answer(NamedTuple):
     key: str
     document: Document | None
     failure: str = ""
+    kept: int = 0  # plans whose verdict an earlier run had reached
 
 
 Answers = dict[
@@ -365,54 +403,50 @@ def _judge(
     runner: Runner,
     progress: Progress,
 ) -> tuple[Answers, int]:
-    """Judge what no record is kept of; return all answers, and how many plans were kept."""
+    """Judge what no record is kept of; return all answers, and how many plans were kept.
+
+    The plans of a patient are judged together; where that fails, each by itself.
+    """
     answers: Answers = {}
     kept = 0
     progress.stage("judging plans", sum(len(patient.plans) for patient in patients))
-    waiting: list[PatientTask] = []
-    keys: dict[str, str] = {}
-    for patient in patients:
-        keys[patient.key] = patient.key
-        known = _known(patient.key, options)
-        if known is None:
-            waiting.append(patient.task)
-            continue
-        answers[patient.key, None] = known
-        kept += len(patient.plans)
-        _step(known, patient.task, progress)
+    together = [patient.task for patient in patients]
     single: list[PatientTask] = []
-    for task, answer in _answered(waiting, options, runner):
-        key = task.key()
-        answers[key, None] = answer
-        if answer.document is None and len(task.plans) > 1:
-            alone = [task.alone(plan) for plan in task.plans]
-            keys |= {one.key(): key for one in alone}
-            single += alone
-        else:
-            _step(answer, task, progress)
-    todo = []
-    for task in single:
-        known = _known(task.key(), options)
-        if known is None:
-            todo.append(task)
-            continue
-        answers[keys[known.key], task.only] = known
-        kept += 1
-        _step(known, task, progress)
-    for task, answer in _answered(todo, options, runner):
-        answers[keys[task.key()], task.only] = answer
-        _step(answer, task, progress)
+    for tasks in (together, single):
+        for task, answer in _kept_or_new(tasks, options, runner):
+            answers[task.whole().key(), task.only] = answer
+            kept += answer.kept
+            if answer.document is None and len(task.asked) > 1:
+                single += [task.alone(plan) for plan in task.plans]
+                continue
+            for outcome in _outcomes(answer, task):
+                progress.step(outcome)
     return answers, kept
 
 
-def _known(key: str, options: BatchOptions) -> _Answer | None:
+def _kept_or_new(
+    tasks: Sequence[PatientTask], options: BatchOptions, runner: Runner
+) -> Iterator[tuple[PatientTask, _Answer]]:
+    """Yield each task with its answer, first those that an earlier run has left."""
+    waiting = []
+    for task in tasks:
+        known = _known(task, options)
+        if known is None:
+            waiting.append(task)
+        else:
+            yield task, known
+    yield from _answered(waiting, options, runner)
+
+
+def _known(task: PatientTask, options: BatchOptions) -> _Answer | None:
     """Return the answer of an earlier run."""
     if not options.resume:
         return None
+    key = task.key()
     record = read_record(options.out / RECORDS / f"{key}.json")
     if record is None:
         return None
-    return _Answer(key, answer_of(record))
+    return _Answer(key, answer_of(record), kept=len(task.asked))
 
 
 def _answered(
@@ -424,7 +458,7 @@ def _answered(
     if runner.shares_disk:
         function = partial(judge_into, str(folder.absolute()))
     for task, answer in runner.run(
-        function, tasks, seconds=options.seconds, weight=_plans_of
+        function, tasks, seconds=options.seconds, weight=_weight
     ):
         yield task, _filed(folder, task.key(), answer)
 
@@ -433,7 +467,7 @@ def _filed(folder: Path, key: str, answer: bytes | Failed | None) -> _Answer:
     """Return an answer whose record is written: here, or by the process that made it."""
     failure = answer
     if isinstance(answer, bytes):
-        failure = _written(folder, key, answer)
+        failure = keep_record(folder, key, answer)
     if isinstance(failure, Failed):
         return _Answer(key, None, failure.reason)
     record = read_record(folder / f"{key}.json")
@@ -442,28 +476,15 @@ def _filed(folder: Path, key: str, answer: bytes | Failed | None) -> _Answer:
     return _Answer(key, answer_of(record))
 
 
-def _plans_of(task: PatientTask) -> int:
-    if task.only is not None:
-        return 1
-    return max(len(task.plans), 1)
+def _weight(task: PatientTask) -> int:
+    return max(len(task.asked), 1)
 
 
-def _written(folder: Path, key: str, record: bytes) -> Failed | None:
-    try:
-        write_record(folder, key, record)
-    except OSError as error:
-        return Failed(f"its result could not be written ({error.strerror})")
-    return None
-
-
-def _step(answer: _Answer, task: PatientTask, progress: Progress) -> None:
-    if answer.document is None and task.plans:
-        for _ in range(_plans_of(task)):
-            progress.step(ERROR)
+def _outcomes(answer: _Answer, task: PatientTask) -> list[str]:
+    """Return the outcome of each plan of a task."""
     if answer.document is None:
-        return
-    for plan in answer.document["plans"]:
-        progress.step(plan["outcome"])
+        return [ERROR] * len(task.asked)
+    return [plan["outcome"] for plan in answer.document["plans"]]
 
 
 # --- Plans --------------------------------------------------------------------------------------
@@ -475,22 +496,21 @@ def _results(
     """Yield the plans of a patient."""
     whole = answers[patient.key, None]
     if whole.document is not None:
-        yield from _told(patient, whole, options)
+        yield from _told(patient, whole.key, whole.document, options)
         return
-    for place in patient.plans:
-        alone = answers.get((patient.key, place), whole)
-        if alone.document is not None:
-            yield from _told(patient, alone, options)
-            continue
-        file = next(file for file in patient.group.plans if file.place == place)
-        yield _failed(patient, file, alone.failure, options)
+    for file in patient.group.plans:
+        alone = answers.get((patient.key, file.place), whole)
+        if alone.document is None:
+            yield _failed(patient, file, alone.failure, options)
+        else:
+            yield from _told(patient, alone.key, alone.document, options)
 
 
 def _told(
-    patient: _Prepared, answer: _Answer, options: BatchOptions
+    patient: _Prepared, key: str, document: Document, options: BatchOptions
 ) -> Iterator[Result]:
-    assert answer.document is not None  # noqa: S101 - its callers have looked
-    for number, row in enumerate(answer.document["plans"]):
+    """Yield the plans that a record tells of."""
+    for number, row in enumerate(document["plans"]):
         header = PlanHeader(
             sop_instance_uid=row["sop_instance_uid"],
             sha256=row["sha256"],
@@ -506,8 +526,8 @@ def _told(
             header=header,
             identity=row["identity"],
             role=row["role"],
-            digest=f"{answer.key} {number}",
-            load=partial(_load, options.out / RECORDS / f"{answer.key}.json", number),
+            digest=f"{key} {number}",
+            load=partial(_load, options.out / RECORDS / f"{key}.json", number),
         )
 
 
@@ -590,42 +610,36 @@ class _Use(NamedTuple):
 
 def _uses(patient: _Prepared, answers: Answers) -> Iterator[_Use]:
     """Yield what each file of a patient was used for."""
-    tried = [answers[patient.key, None]]
-    tried += [
-        answers[patient.key, p] for p in patient.plans if (patient.key, p) in answers
-    ]
+    whole = answers[patient.key, None]
+    alone = (answers.get((patient.key, place), whole) for place in patient.plans)
+    tried = (whole, *alone)
     told = next((row.document for row in tried if row.document is not None), None)
     if told is not None:
         for number, what, why in told["files"]:
             yield _Use(patient.task.files[number], what, text_of(why))
         return
-    why = f"its patient's files could not be worked on: {tried[0].failure}"
+    why = f"its patient's files could not be worked on: {whole.failure}"
+    used = dict.fromkeys(patient.plans, USED)
     for file in patient.group.own:
-        what = STRAY
-        if file.place in patient.plans:
-            what = USED
-        yield _Use(file, what, why)
+        yield _Use(file, used.get(file.place, STRAY), why)
 
 
 def _strays(uses: Sequence[_Use], options: BatchOptions) -> list[Stray]:
     """Return the RT files that belong to no plan."""
-    strays = []
-    for use in uses:
-        if use.what != STRAY:
-            continue
-        place, peek = place_text(use.file.place), use.file.found.peek
-        strays.append(
-            Stray(
-                pseudonym=options.pseudonyms.file(place),
-                path=place,
-                kind=dicom.class_name(peek.sop_class_uid),
-                reason=use.why,
-                size_bytes=use.file.learned.size_bytes,
-                sop_instance_uid=peek.sop_instance_uid,
-                sha256=use.file.learned.sha256,
-            )
-        )
-    return strays
+    return [_stray(use, options) for use in uses if use.what == STRAY]
+
+
+def _stray(use: _Use, options: BatchOptions) -> Stray:
+    place, peek = place_text(use.file.place), use.file.found.peek
+    return Stray(
+        pseudonym=options.pseudonyms.file(place),
+        path=place,
+        kind=dicom.class_name(peek.sop_class_uid),
+        reason=use.why,
+        size_bytes=use.file.learned.size_bytes,
+        sop_instance_uid=peek.sop_instance_uid,
+        sha256=use.file.learned.sha256,
+    )
 
 
 def _odd_strays(rows: Sequence[Odd], options: BatchOptions) -> list[Stray]:

@@ -8,7 +8,7 @@ import multiprocessing
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -61,19 +61,14 @@ class Runner(ABC):
 
         `seconds` is the longest one may take, times its weight.
         """
-        source = (_Job(task, seconds * weight(task)) for task in tasks)
-        again: deque[_Job[T]] = deque()
+        waiting = deque(_Job(task, seconds * weight(task)) for task in tasks)
         running: dict[Future[Any], _Job[T]] = {}
-        while True:
-            while len(running) < self.slots:
-                job = again.popleft() if again else next(source, None)
-                if job is None:
-                    break
+        while waiting or running:
+            for _ in range(min(len(waiting), self.slots - len(running))):
+                job = waiting.popleft()
                 job.attempts += 1
                 job.began = time.monotonic()
                 running[self._submit(function, job.task, job.seconds)] = job
-            if not running:
-                return
             done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
                 job = running.pop(future)
@@ -81,15 +76,21 @@ class Runner(ABC):
                 self._release(future, error)
                 lost = self._is_lost(error)
                 if lost and job.attempts < ATTEMPTS:
-                    again.append(job)
+                    waiting.appendleft(job)
                 else:
                     yield job.task, _answer(future, error, job.seconds, lost=lost)
-            for future in [
-                f for f, j in running.items() if self._is_overdue(j.began, j.seconds)
-            ]:
+            for future in self._overdue(running):
                 job = running.pop(future)
                 self._give_up(future)
                 yield job.task, _too_long(job.seconds)
+
+    def _overdue(self, running: Mapping[Future[Any], _Job[T]]) -> list[Future[Any]]:
+        """Return what is waited for no longer."""
+        return [
+            future
+            for future, job in running.items()
+            if self._is_overdue(job.began, job.seconds)
+        ]
 
     @abstractmethod
     def _submit(
@@ -134,11 +135,18 @@ def _answer(
         return Failed(TOO_LARGE)
     if not lost:
         return Failed(f"internal error, a bug in sbrtcheck ({type(error).__name__})")
-    code = getattr(error, "exitcode", None)
-    why = type(error).__name__
-    if code is not None:
-        why = f"signal {-code}" if code < 0 else f"exit code {code}"
+    why = _end_of(error)
     return Failed(f"the process that worked on it ended unexpectedly, twice ({why})")
+
+
+def _end_of(error: BaseException) -> str:
+    """Say how a process ended."""
+    code = getattr(error, "exitcode", None)
+    if code is None:
+        return type(error).__name__
+    if code < 0:
+        return f"signal {-code}"
+    return f"exit code {code}"
 
 
 def _too_long(seconds: float) -> Failed:

@@ -1,6 +1,6 @@
 """How many plans deviate, per centre, scheme and level, with exact intervals."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sbrtcheck.protocol.names import LEVELS
@@ -12,6 +12,9 @@ DEVIATIONS = {"FAIL": ("FAIL",), "VARIATION or FAIL": ("VARIATION", "FAIL")}
 DECIDED = ("PASS", "VARIATION", "FAIL")
 NOT_PROVIDED = "not provided"
 UNKNOWN = "unknown"
+ALL = ("all", "all")
+BY = ("all", "centre", "scheme", "level")
+LEVEL_ORDER = {("level", level): number for number, level in enumerate(LEVELS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,36 +53,28 @@ def clopper_pearson(
 
 def summarise(plans: Sequence[Counted]) -> Iterator[dict[str, object]]:
     """Yield the rows of `summary.csv`. A plan of two levels counts at each of them."""
+    groups: dict[tuple[str, str], list[Counted]] = {ALL: []}
+    for plan in plans:
+        for name in _groups_of(plan):
+            groups.setdefault(name, []).append(plan)
     for rules in ("trial", "dosimetry", "both"):
-        for by, groups in _groupings(plans):
-            for group, members in groups:
-                yield from _rows(rules, by, group, members)
+        for by, group in sorted(groups, key=_order):
+            yield from _rows(rules, by, group, groups[by, group])
 
 
-def _groupings(
-    plans: Sequence[Counted],
-) -> Iterator[tuple[str, list[tuple[str, list[Counted]]]]]:
-    yield "all", [("all", list(plans))]
-    yield "centre", _grouped((plan.centre or NOT_PROVIDED, plan) for plan in plans)
-    yield "scheme", _grouped((plan.scheme or UNKNOWN, plan) for plan in plans)
-    levels = _grouped(
-        (level, plan) for plan in plans for level in plan.levels or (UNKNOWN,)
-    )
-    yield "level", sorted(levels, key=_from_head_to_foot)
+def _groups_of(plan: Counted) -> Iterator[tuple[str, str]]:
+    """Yield the groups that a plan is counted in: by what, and which one."""
+    yield ALL
+    yield "centre", plan.centre or NOT_PROVIDED
+    yield "scheme", plan.scheme or UNKNOWN
+    for level in plan.levels or (UNKNOWN,):
+        yield "level", level
 
 
-def _from_head_to_foot(group: tuple[str, object]) -> int:
-    level = group[0]
-    if level in LEVELS:
-        return LEVELS.index(level)
-    return len(LEVELS)
-
-
-def _grouped(pairs: Iterable[tuple[str, Counted]]) -> list[tuple[str, list[Counted]]]:
-    groups: dict[str, list[Counted]] = {}
-    for name, plan in pairs:
-        groups.setdefault(name, []).append(plan)
-    return sorted(groups.items())
+def _order(name: tuple[str, str]) -> tuple[int, int, str]:
+    """Return what groups are sorted by: levels from head to foot, all others by their names."""
+    by, group = name
+    return BY.index(by), LEVEL_ORDER.get(name, len(LEVELS)), group
 
 
 def _rows(

@@ -23,6 +23,7 @@ RUNS = (
     "－",
     "＠",
 )  # Excel runs cells that start so
+FLAGS = {True: "true", False: "false"}
 ROWS_AT_ONCE = 65_536
 
 
@@ -39,9 +40,15 @@ def cell(value: object, column: Column) -> object:
     if value is None:
         return ""
     if column.kind == "flag":
-        return "true" if value else "false"
-    text = value if column.kind != "text" else str(value)
-    if isinstance(text, str) and text.startswith(RUNS):
+        return FLAGS[bool(value)]
+    if column.kind == "text" or isinstance(value, str):
+        return _inert(str(value))
+    return value
+
+
+def _inert(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    if text.startswith(RUNS):
         return "'" + text
     return text
 

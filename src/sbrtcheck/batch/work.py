@@ -8,13 +8,14 @@ import json
 import os
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sbrtcheck import __version__, dicom
-from sbrtcheck.batch.known import TreeFile, learn_unopened
+from sbrtcheck.batch.known import TreeFile, learn_unopened, place_order
 from sbrtcheck.checks.judge import gather, judge
 from sbrtcheck.dossier import Filed, Survey, case_of, dossier_of, read_files, where_of
 from sbrtcheck.dossier.link import RANKS, Dossier, Unreadable, two_contents
@@ -24,7 +25,7 @@ from sbrtcheck.errors import SbrtCheckError
 from sbrtcheck.model import CaseFacts, Declared, Patient, Text, approval_term
 from sbrtcheck.protocol.rules import Protocol
 from sbrtcheck.report.as_json import render_json
-from sbrtcheck.report.words import Voice, printable
+from sbrtcheck.report.words import Voice, printable, text_of
 
 if TYPE_CHECKING:
     from sbrtcheck.checks.evidence import Evidence
@@ -47,6 +48,7 @@ __all__ = [
     "answer_of",
     "judge_into",
     "judge_patient",
+    "keep_record",
     "packed",
     "read_record",
     "record_of",
@@ -122,6 +124,22 @@ class PatientTask:
         """Return where each plan lies."""
         return tuple(place for place, _ in self.facts)
 
+    @property
+    def asked(self) -> tuple[Place, ...]:
+        """Return where each plan lies that is judged."""
+        if self.only is not None:
+            return (self.only,)
+        return self.plans
+
+    @property
+    def sound(self) -> tuple[TreeFile, ...]:
+        """Return the files of which it is not known that they cannot be read."""
+        return tuple(file for file in self.files if file.learned.problem is None)
+
+    def whole(self) -> "PatientTask":
+        """Return the task of all of the plans."""
+        return replace(self, only=None)
+
     def alone(self, plan: Place) -> "PatientTask":
         """Return the task of one of the plans."""
         return replace(self, only=plan)
@@ -132,7 +150,9 @@ class PatientTask:
 
     def key(self) -> str:
         """Return the hash of all that the answer depends on: contents, facts, protocol, version."""
-        numbers = {file.place: number for number, file in enumerate(self.files)}
+        numbers: dict[Place | None, int] = {
+            file.place: number for number, file in enumerate(self.files)
+        }
         facts = [[numbers[place], _facts_words(row)] for place, row in self.facts]
         document: list[object] = [
             RECORD,
@@ -144,7 +164,7 @@ class PatientTask:
             [repr(reason) for reason in self.unread],
             facts,
             self.phi,
-            None if self.only is None else numbers[self.only],
+            numbers.get(self.only),
         ]
         return _hash_of(json.dumps(document).encode())
 
@@ -202,8 +222,13 @@ def judge_into(folder: str, task: PatientTask) -> Failed | None:
     record = judge_patient(task)
     if isinstance(record, Failed):
         return record
+    return keep_record(Path(folder), task.key(), record)
+
+
+def keep_record(folder: Path, key: str, record: bytes) -> Failed | None:
+    """Write a record, or say why it cannot be."""
     try:
-        write_record(Path(folder), task.key(), record)
+        write_record(folder, key, record)
     except OSError as error:
         return Failed(f"its result could not be written ({error.strerror})")
     return None
@@ -309,14 +334,13 @@ def _record(task: PatientTask) -> bytes | Failed:
 def _read(task: PatientTask) -> _Read:
     """Read the files of a task; those of which it is known that they cannot be read are not tried."""
     numbers = {file.place: number for number, file in enumerate(task.files)}
-    sound = [file.found for file in task.files if file.learned.problem is None]
-    filed, failed = read_files(sound)
+    filed, failed = read_files([file.found for file in task.sound])
     failed += [
         Unreadable(file.found, Text("{why}", why=file.learned.problem))
         for file in task.files
         if file.learned.problem is not None
     ]
-    by_place = sorted(filed, key=lambda one: (one.place.path, _member(one.place)))
+    by_place = sorted(filed, key=lambda one: place_order(one.place))
     patients = dict.fromkeys(one.file.instance.patient for one in by_place)
     patients |= dict.fromkeys(
         Patient(patient_id=f.patient_id) for f in task.files if f.patient_id
@@ -332,18 +356,10 @@ def _read(task: PatientTask) -> _Read:
     )
 
 
-def _member(place: Place) -> int:
-    if place.member is None:
-        return -1
-    return place.member
-
-
 def _changed(task: PatientTask, read: _Read) -> str | None:
     """Say which file is not what it was when the run began: a key stands for contents."""
     hashes = {filed.place: filed.file.sha256 for filed in read.filed}
-    for file in task.files:
-        if file.learned.problem is not None:
-            continue
+    for file in task.sound:
         kind = dicom.class_name(file.found.peek.sop_class_uid)
         now = hashes.get(file.place)
         if now is None:
@@ -361,22 +377,36 @@ def _changed(task: PatientTask, read: _Read) -> str | None:
 
 def _plans(task: PatientTask, read: _Read) -> Iterator[tuple[dict[str, Any], Document]]:
     """Yield for each plan what the tables need, and its verdict and curves."""
-    seen = set()
+    first: dict[str, Filed] = {}  # of two contents of one UID
     for filed in read.everything.plans:
-        identity = filed.uid or filed.file.sha256
-        if identity in seen:
-            continue  # the second of two contents of one UID
-        seen.add(identity)
+        first.setdefault(filed.uid or filed.file.sha256, filed)
+    for identity, filed in first.items():
         if task.only in (None, filed.place):
             yield _plan(task, read, filed, identity)
-    own = {file.place: file for file in task.own}
-    for row in read.unreadable:
-        file = own.get(row.found.place)
-        if file is None or not file.is_of_class(dicom.RT_PLAN) or file.identity in seen:
-            continue
-        seen.add(file.identity)
+    for file, reason in _broken_plans(task, read, first.keys()):
         if task.only in (None, file.place):
-            yield _broken_plan(file, read.voice.say(row.reason), phi=task.phi)
+            yield _broken_plan(file, read.voice.say(reason), phi=task.phi)
+
+
+def _broken_plans(
+    task: PatientTask, read: _Read, seen: AbstractSet[str]
+) -> list[tuple[TreeFile, Text]]:
+    """Return the RT Plans that cannot be read and are none of those seen, each once, and why."""
+    broken: dict[str, tuple[TreeFile, Text]] = {}
+    for file, reason in _unreadable(task, read):
+        if file.is_of_class(dicom.RT_PLAN) and file.identity not in seen:
+            broken.setdefault(file.identity, (file, reason))
+    return list(broken.values())
+
+
+def _unreadable(task: PatientTask, read: _Read) -> list[tuple[TreeFile, Text]]:
+    """Return the files of the patient that cannot be read, and why."""
+    own = {file.place: file for file in task.own}
+    return [
+        (own[row.found.place], row.reason)
+        for row in read.unreadable
+        if row.found.place in own
+    ]
 
 
 def _broken_plan(
@@ -389,7 +419,7 @@ def _broken_plan(
         "outcome": ERROR,
         "reason": reason,
         "role": JUDGED,
-        "sop_instance_uid": "" if uid is None else uid,
+        "sop_instance_uid": text_of(uid),
         "sha256": file.learned.sha256,
         "date": None,
         "approval": None,
@@ -479,54 +509,50 @@ def _curves(evidence: "Evidence", voice: Voice) -> Iterator[dict[str, object]]:
 
 def _files(task: PatientTask, read: _Read) -> Iterator[tuple[Place, str, str | None]]:
     """Yield what each file of the patient is to the plans: used, a copy, or of none, and why."""
-    own = {file.place: file for file in task.own}
     everything = read.everything
     distinct = {filed.place for filed in everything.distinct}
-    plans_of: dict[str, list[Filed]] = {}
-    for plan in everything.plans:
-        plans_of.setdefault(plan.uid, []).append(plan)
     for filed in read.filed:
         if filed.place not in distinct:
             yield filed.place, COPY, None
             continue
-        why = _why_unused(filed, everything, plans_of)
+        why = _why_unused(filed, everything)
         if why is None:
             yield filed.place, USED, None
         else:
             yield filed.place, STRAY, printable(read.voice.say(why))
-    yield from _unreadable_files(own, read)
+    yield from _unreadable_files(task, read)
 
 
 def _unreadable_files(
-    own: Mapping[Place, TreeFile], read: _Read
+    task: PatientTask, read: _Read
 ) -> Iterator[tuple[Place, str, str | None]]:
     seen = {plan.uid for plan in read.everything.plans}
-    for row in read.unreadable:
-        file = own.get(row.found.place)
-        if file is None:
-            continue
-        if file.is_of_class(dicom.RT_PLAN) and file.identity not in seen:
-            seen.add(file.identity)
+    listed = {file.place for file, _ in _broken_plans(task, read, seen)}
+    for file, reason in _unreadable(task, read):
+        if file.place in listed:
             yield file.place, USED, None
             continue
-        why = Text("cannot be read: {why}", why=row.reason)
+        why = Text("cannot be read: {why}", why=reason)
         yield file.place, STRAY, printable(read.voice.say(why))
 
 
-def _why_unused(
-    filed: Filed, everything: Dossier, plans_of: Mapping[str, Sequence[Filed]]
-) -> Text | None:
+def _why_unused(filed: Filed, everything: Dossier) -> Text | None:
     """Say why a file belongs to no plan; None where it does."""
     if filed.kind == dicom.RT_ION_PLAN:
         return Text("RT Ion Plan: only photon RT Plans are judged")
     if filed.kind == dicom.RT_PLAN:
-        return _why_second(filed, plans_of)
+        return _why_second(filed, everything)
     naming = [plan for plan in everything.plans if _names(plan, filed)]
+    if not naming:
+        return _why_unnamed(filed, everything)
     if any(_is_nearest(filed, plan, everything) for plan in naming):
         return None
-    if naming:
-        kind = dicom.class_name(filed.kind)
-        return Text("another {kind} of its plan lies nearer to it", kind=kind)
+    kind = dicom.class_name(filed.kind)
+    return Text("another {kind} of its plan lies nearer to it", kind=kind)
+
+
+def _why_unnamed(filed: Filed, everything: Dossier) -> Text:
+    """Say what a structure set or a dose lacks that no plan belongs to."""
     if filed.kind == dicom.RT_STRUCTURE_SET:
         return Text("no RT Plan among the files names this structure set")
     uids = filed.file.plan_uids
@@ -551,9 +577,9 @@ def _is_nearest(filed: Filed, plan: Filed, everything: Dossier) -> bool:
     return RANKS.index(where_of(filed.place, plan.place)) == min(ranks)
 
 
-def _why_second(filed: Filed, plans_of: Mapping[str, Sequence[Filed]]) -> Text | None:
+def _why_second(filed: Filed, everything: Dossier) -> Text | None:
     """Say why a plan is not listed: another content of its UID is."""
-    same = plans_of[filed.uid]
+    same = [plan for plan in everything.plans if plan.uid == filed.uid]
     if not filed.uid or same[0] is filed:
         return None
     problem = two_contents("RT Plan", filed.uid, same).problem
