@@ -1,7 +1,10 @@
 """A verdict as JSON. Additive within a schema number; the schema lies beside this file."""
 
 import json
+from collections.abc import Callable
 from importlib.resources import files
+from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sbrtcheck import __version__
@@ -11,19 +14,32 @@ from sbrtcheck.dossier import Case, Link, Sibling
 from sbrtcheck.model import (
     CaseFacts,
     Declared,
+    DoseHeader,
     Prescription,
     Text,
     Value,
     approval_term,
 )
-from sbrtcheck.protocol.metric import Constraint, Metric
+from sbrtcheck.protocol.metric import Metric
 from sbrtcheck.protocol.rules import Protocol
-from sbrtcheck.report.words import Voice, name_of, printable, text_of, words_of
+from sbrtcheck.report.words import (
+    Voice,
+    joined,
+    known_or,
+    limit_of,
+    name_of,
+    printable,
+    text_of,
+    told_of,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from sbrtcheck.crosscheck import CrossCheck, Difference, Opinion
 
 SCHEMA = 1
+UNIT: Callable[[Metric], str] = attrgetter("unit")
+SUMMATION_TYPE: Callable[[DoseHeader], str] = attrgetter("summation_type")
 
 
 def load_schema() -> dict[str, object]:
@@ -88,15 +104,14 @@ def render_json(
 
 def _notes(verdict: Verdict) -> tuple[Text, ...]:
     case = verdict.case
-    read = [note for link in case.links for note in link.instance.notes]
-    own = (
+    return (
         *case.notes,
         *case.plan.notes,
         *case.structure_set.notes,
         *case.dose.notes,
-        *read,
+        *chain.from_iterable(link.instance.notes for link in case.links),
+        *verdict.notes,
     )
-    return (*own, *verdict.notes)
 
 
 def _prescription_of(part: Case, protocol: Protocol) -> Prescription | None:
@@ -161,10 +176,7 @@ def _prescription(
 
 
 def _summation(case: Case) -> str | None:
-    header = case.dose.header
-    if header is None:
-        return None
-    return header.summation_type
+    return told_of(case.dose.header, SUMMATION_TYPE)
 
 
 def _other(other: Sibling, *, phi: bool) -> dict[str, object]:
@@ -198,7 +210,7 @@ def declared_record(verdict: Verdict, voice: Voice) -> dict[str, object]:
     """Return what the user declared, in every document."""
     declared = verdict.declared
     return {
-        "prescription": _declared_prescription(declared),
+        "prescription": told_of(declared.prescription, _declared_prescription),
         "levels": list(declared.levels),
         "aliases": {
             voice.name(roi): structure for roi, structure in declared.aliases.items()
@@ -208,10 +220,8 @@ def declared_record(verdict: Verdict, voice: Voice) -> dict[str, object]:
     }
 
 
-def _declared_prescription(declared: Declared) -> dict[str, object] | None:
-    if declared.prescription is None:
-        return None
-    dose_gy, fractions = declared.prescription
+def _declared_prescription(prescription: tuple[float, int]) -> dict[str, object]:
+    dose_gy, fractions = prescription
     return {"dose_gy": dose_gy, "fractions": fractions}
 
 
@@ -229,9 +239,7 @@ def _facts(facts: CaseFacts) -> dict[str, object]:
 
 
 def _finding(finding: Finding, voice: Voice) -> dict[str, object]:
-    value, metric = finding.value, finding.metric
-    if value is None:
-        value = Value(None)
+    value, metric = known_or(finding.value, Value(None)), finding.metric
     return {
         "id": finding.id,
         "subject": voice.name(finding.subject),
@@ -240,8 +248,8 @@ def _finding(finding: Finding, voice: Voice) -> dict[str, object]:
         "value": value.value,
         "low": value.low,
         "high": value.high,
-        "unit": _unit(metric),
-        "limit": _limit(finding.line),
+        "unit": told_of(metric, UNIT),
+        "limit": told_of(finding.line, limit_of),
         "margin": finding.margin,
         "outcome": name_of(finding.outcome),
         "reason": voice.say_if(finding.reason),
@@ -259,34 +267,21 @@ def _finding(finding: Finding, voice: Voice) -> dict[str, object]:
     }
 
 
-def _unit(metric: Metric | None) -> str | None:
-    if metric is None:
-        return None
-    return metric.unit
-
-
-def _limit(line: Constraint | None) -> str | None:
-    if line is None:
-        return None
-    return f"{line.operator} {line.limit:g} {line.metric.unit}".rstrip()
-
-
 def _rule(finding: Finding) -> str:
-    if finding.metric is None:
-        return finding.id
-    return f"{finding.id} {finding.metric}"
+    return joined((finding.id, words_of(finding.metric)))
 
 
 def _text(text: Text, voice: Voice) -> dict[str, object]:
-    values: dict[str, object] = {}
-    for key, value in text.values.items():
-        if isinstance(value, Text):
-            values[key] = _text(value, voice)
-        elif isinstance(value, str):
-            values[key] = voice.name(value)
-        else:
-            values[key] = value
+    values = {key: _text_value(value, voice) for key, value in text.values.items()}
     return {"template": text.template, "values": values}
+
+
+def _text_value(value: str | float | Text, voice: Voice) -> object:
+    if isinstance(value, Text):
+        return _text(value, voice)
+    if isinstance(value, str):
+        return voice.name(value)
+    return value
 
 
 def _structure(row: JudgedROI, voice: Voice) -> dict[str, object]:

@@ -1,14 +1,24 @@
 """Two recorded verdicts side by side: what moved, by how much, and what they were made from."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
+from operator import attrgetter
 
 from sbrtcheck import __version__
 from sbrtcheck.checks.verdict import Outcome
 from sbrtcheck.report.recorded import NOTHING, Recorded, RecordedFinding
-from sbrtcheck.report.words import DECIMALS, MOST_DECIMALS, decimals_for, name_of
+from sbrtcheck.report.words import (
+    DECIMALS,
+    MOST_DECIMALS,
+    decimals_for,
+    joined,
+    known_or,
+    name_of,
+    told_of,
+)
 
 __all__ = [
     "Change",
@@ -22,6 +32,9 @@ __all__ = [
 SCHEMA = 1
 ROUNDING = 1e-9  # of a value: another machine's sums, no change
 SHOWN = 12  # characters of a hash or a UID, unless they do not tell two apart
+POINTS = {"%": " points"}  # or nobody could tell a change from the relative one
+VALUE: Callable[[RecordedFinding], float | None] = attrgetter("value")
+OUTCOME: Callable[[RecordedFinding], Outcome | None] = attrgetter("outcome")
 
 
 class Kind(StrEnum):
@@ -58,14 +71,17 @@ class Change:
     @property
     def finding(self) -> RecordedFinding:
         """Return the finding as it is now, or was last."""
-        found = self.after or self.before
-        assert found is not None  # noqa: S101 - a change has a side
-        return found
+        return self.sides[-1]
+
+    @property
+    def sides(self) -> tuple[RecordedFinding, ...]:
+        """Return the finding before and after, without the side where it is not there."""
+        return tuple(side for side in (self.before, self.after) if side is not None)
 
     @property
     def by(self) -> float | None:
         """Return how much the value rose, in its unit; None where either is not known."""
-        before, after = _value(self.before), _value(self.after)
+        before, after = told_of(self.before, VALUE), told_of(self.after, VALUE)
         if before is None or after is None:
             return None
         return after - before
@@ -73,26 +89,15 @@ class Change:
     @property
     def by_percent(self) -> float | None:
         """Return how much the value rose, in percent of what it was; None of nothing."""
-        if self.by is None or self.before is None or not self.before.value:
+        rise, before = self.by, told_of(self.before, VALUE)
+        if rise is None or not before:
             return None
-        return 100 * self.by / abs(self.before.value)
+        return 100 * rise / abs(before)
 
     @property
     def moves_outcome(self) -> bool:
         """Tell whether an outcome differs: another one, one more or one less."""
-        return _graded(self.before) is not _graded(self.after)
-
-
-def _value(side: RecordedFinding | None) -> float | None:
-    if side is None:
-        return None
-    return side.value
-
-
-def _graded(side: RecordedFinding | None) -> Outcome | None:
-    if side is None:
-        return None
-    return side.outcome
+        return told_of(self.before, OUTCOME) is not told_of(self.after, OUTCOME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,16 +137,14 @@ def compare_recorded(before: Recorded, after: Recorded) -> Differences:
 
 
 def _inputs(before: Recorded, after: Recorded) -> Iterable[tuple[str, str, str]]:
-    if (
-        before.patient is not None
-        and after.patient is not None
-        and before.patient != after.patient
-    ):
+    known_patients = {before.patient, after.patient} - {None}
+    if len(known_patients) > 1:
         yield "patient", "one patient", "another (not shown)"
     for name in dict.fromkeys([*before.inputs, *after.inputs]):
-        sides = [side.inputs.get(name, NOTHING) for side in (before, after)]
-        if sides[0] != sides[1]:
-            yield name, sides[0], sides[1]
+        old = before.inputs.get(name, NOTHING)
+        new = after.inputs.get(name, NOTHING)
+        if old != new:
+            yield name, old, new
 
 
 def _change(
@@ -175,14 +178,8 @@ def _same(before: float | None, after: float | None) -> bool:
 
 def _importance(change: Change) -> tuple[int, int, int, float]:
     """Sort by kind, worst outcome first, graded before reported, large changes before small ones."""
-    worst = max(
-        (
-            side.outcome
-            for side in (change.before, change.after)
-            if side and side.outcome
-        ),
-        default=Outcome.PASS,
-    )
+    outcomes = (side.outcome for side in change.sides if side.outcome)
+    worst = max(outcomes, default=Outcome.PASS)
     size = float("inf")
     if change.by_percent is not None:
         size = abs(change.by_percent)
@@ -194,88 +191,85 @@ def _importance(change: Change) -> tuple[int, int, int, float]:
 
 def diff_text(found: Differences) -> str:
     """Return the differences as lines of text."""
-    verdict = found.before.name
-    if found.before is not found.after:
-        verdict = f"{found.before.name} -> {found.after.name}"
-    lines = [f"Verdict: {verdict}", ""]
-    if found.inputs:
-        lines += [
-            "Made from something else",
-            *(_input_line(*row) for row in found.inputs),
-            "",
-        ]
-    else:
-        lines += ["Version, protocol, files and declarations are the same", ""]
-    for kind, heading in HEADINGS.items():
-        rows = [row for row in found.changes if row.kind is kind]
-        if rows:
-            lines += [
-                f"{heading} ({len(rows)})",
-                *(f"  {_line(row)}" for row in rows),
-                "",
-            ]
-    total = len(found.changes) + found.same
-    if not found.changes:
-        lines.append(f"No finding moved ({total} compared)")
-    else:
-        lines.append(
-            f"{len(found.changes)} of {total} findings moved, {found.same} are the same"
-        )
-    return "\n".join(lines) + "\n"
+    lines = [f"Verdict: {_verdict(found)}", "", *_input_lines(found), ""]
+    for kind, changes in groupby(found.changes, key=attrgetter("kind")):
+        rows = [f"  {_line(change)}" for change in changes]
+        lines += [f"{HEADINGS[kind]} ({len(rows)})", *rows, ""]
+    return "\n".join([*lines, _summary(found), ""])
+
+
+def _verdict(found: Differences) -> str:
+    if found.before is found.after:
+        return found.before.name
+    return f"{found.before.name} -> {found.after.name}"
+
+
+def _input_lines(found: Differences) -> list[str]:
+    if not found.inputs:
+        return ["Version, protocol, files and declarations are the same"]
+    rows = [_input_line(*row) for row in found.inputs]
+    return ["Made from something else", *rows]
+
+
+def _summary(found: Differences) -> str:
+    moved = len(found.changes)
+    total = moved + found.same
+    if not moved:
+        return f"No finding moved ({total} compared)"
+    return f"{moved} of {total} findings moved, {found.same} are the same"
 
 
 def _input_line(name: str, before: str, after: str) -> str:
-    texts = [_short(words, name) for words in (before, after)]
-    if texts[0] == texts[1]:
-        texts = [before, after]
-    return f"  {name}: {texts[0]} -> {texts[1]}"
+    old, new = _short(before, name), _short(after, name)
+    if old == new:
+        old, new = before, after
+    return f"  {name}: {old} -> {new}"
 
 
 def _short(words: str, name: str) -> str:
-    """Return the part of a hash or UID that tells it apart."""
-    if words != NOTHING and name.endswith("sha256"):
+    """Return the part of a hash or UID that tells it apart; what is short stays whole."""
+    if len(words) <= SHOWN:
+        return words
+    if name.endswith("sha256"):
         return words[:SHOWN]
-    if words != NOTHING and name.endswith("uid") and len(words) > SHOWN:
+    if name.endswith("uid"):
         return "…" + words[-SHOWN:]
     return words
 
 
 def _line(change: Change) -> str:
-    parts = [f"{change.finding.name}:"]
-    if change.kind in (Kind.APPEARED, Kind.VANISHED):
-        parts += [_number(change.finding), _outcome(change.finding)]
-        return " ".join(part for part in parts if part)
     before, after = change.before, change.after
-    assert before is not None  # noqa: S101 - only those two kinds have one side
-    assert after is not None  # noqa: S101
-    if before.outcome is not after.outcome:
-        parts.append(f"{_outcome(before)} -> {_outcome(after)};")
-    if before.limit != after.limit:
-        parts.append(f"limit {before.limit or 'none'} -> {after.limit or 'none'};")
-    if not _same(before.value, after.value):
-        parts.append(_values(change, before, after))
-    elif before.value is not None:
-        parts.append(_number(after) + ";")
-    if change.kind is Kind.INTERVAL:
-        parts.append(f"interval {_interval(before)} -> {_interval(after)};")
-    if change.kind is Kind.WORDS or before.value is None or after.value is None:
-        parts.append(_words(before, after))
-    return " ".join(part for part in parts if part).rstrip(";")
+    name = f"{change.finding.name}:"
+    if before is None or after is None:
+        return joined((name, _number(change.finding), _outcome(change.finding)))
+    parts = (
+        name,
+        _moved("", _outcome(before), _outcome(after)),
+        _moved("limit ", before.limit, after.limit),
+        _values(change, before, after),
+        _interval_moved(change.kind, before, after),
+        _words_moved(change.kind, before, after),
+    )
+    return joined(parts).rstrip(";")
+
+
+def _moved(
+    what: str, before: str | None, after: str | None, nothing: str = "none"
+) -> str:
+    if before == after:
+        return ""
+    return f"{what}{before or nothing} -> {after or nothing};"
 
 
 def _values(change: Change, before: RecordedFinding, after: RecordedFinding) -> str:
+    """Return how a value moved; one that did not, as it is."""
     if before.value is None or after.value is None:
-        return f"{_known_number(before)} -> {_known_number(after)};"
-    decimals = _decimals(before)
-    while decimals < MOST_DECIMALS and f"{before.value:.{decimals}f}" == (
-        f"{after.value:.{decimals}f}"
-    ):
-        decimals += 1
+        return _moved("", _number(before), _number(after), nothing="not known")
+    if _same(before.value, after.value):
+        return f"{_number(after)};"
     unit = f" {after.unit}".rstrip()
-    # A change of a percentage is in points, or nobody could tell it from the relative one.
-    points = unit
-    if after.unit == "%":
-        points = " points"
+    points = POINTS.get(after.unit, unit)
+    decimals = _telling_decimals(before.value, after.value, after.unit)
     percent = ""
     if change.by_percent is not None:
         percent = f", {change.by_percent:+.2g} %"
@@ -285,22 +279,25 @@ def _values(change: Change, before: RecordedFinding, after: RecordedFinding) -> 
     )
 
 
-def _known_number(finding: RecordedFinding) -> str:
-    if finding.value is None:
-        return "not known"
-    return _number(finding)
+def _telling_decimals(before: float, after: float, unit: str) -> int:
+    """Return how many decimals it takes to tell two values apart."""
+    for decimals in range(_decimals(before, unit), MOST_DECIMALS):
+        if f"{before:.{decimals}f}" != f"{after:.{decimals}f}":
+            return decimals
+    return MOST_DECIMALS
 
 
 def _number(finding: RecordedFinding) -> str:
     if finding.value is None:
         return ""
-    return f"{finding.value:.{_decimals(finding)}f} {finding.unit}".rstrip()
+    decimals = _decimals(finding.value, finding.unit)
+    return f"{finding.value:.{decimals}f} {finding.unit}".rstrip()
 
 
-def _decimals(finding: RecordedFinding) -> int:
-    if finding.unit not in DECIMALS or finding.value is None:
+def _decimals(value: float, unit: str) -> int:
+    if unit not in DECIMALS:
         return MOST_DECIMALS
-    return decimals_for(finding.value, finding.unit)
+    return decimals_for(value, unit)
 
 
 def _interval(finding: RecordedFinding) -> str:
@@ -310,17 +307,33 @@ def _interval(finding: RecordedFinding) -> str:
 
 
 def _outcome(finding: RecordedFinding) -> str:
-    if finding.outcome is None:
-        return "not graded"
-    return finding.outcome.name
+    return known_or(name_of(finding.outcome), "not graded")
+
+
+def _interval_moved(kind: Kind, before: RecordedFinding, after: RecordedFinding) -> str:
+    if kind is not Kind.INTERVAL:
+        return ""
+    return f"interval {_interval(before)} -> {_interval(after)};"
+
+
+def _words_moved(kind: Kind, before: RecordedFinding, after: RecordedFinding) -> str:
+    """Return the words that differ, where no pair of values says what changed."""
+    has_values = before.value is not None and after.value is not None
+    if has_values and kind is not Kind.WORDS:
+        return ""
+    return _words(before, after)
 
 
 def _words(before: RecordedFinding, after: RecordedFinding) -> str:
     """Return the first words that differ: message, reason, ROI, basis or source."""
     for old, new in zip(before.words, after.words, strict=True):
         if old != new:
-            return f"'{old or NOTHING}' -> '{new or NOTHING}'"
+            return f"{_quoted(old)} -> {_quoted(new)}"
     return ""
+
+
+def _quoted(words: str) -> str:
+    return f"'{words or NOTHING}'"
 
 
 # --- JSON ---------------------------------------------------------------------------------------
@@ -353,14 +366,12 @@ def _change_document(change: Change) -> dict[str, object]:
         "unit": change.finding.unit or None,
         "by": change.by,
         "by_percent": change.by_percent,
-        "before": _side(change.before),
-        "after": _side(change.after),
+        "before": told_of(change.before, _side),
+        "after": told_of(change.after, _side),
     }
 
 
-def _side(finding: RecordedFinding | None) -> dict[str, object] | None:
-    if finding is None:
-        return None
+def _side(finding: RecordedFinding) -> dict[str, object]:
     return {
         "outcome": name_of(finding.outcome),
         "value": finding.value,

@@ -8,19 +8,20 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeGuard
 
 from sbrtcheck.checks.verdict import Outcome
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Patient, Text
 from sbrtcheck.report.as_json import SCHEMA
-from sbrtcheck.report.words import Voice, text_of
+from sbrtcheck.report.words import Voice, joined, text_of
 
 __all__ = ["Key", "Recorded", "RecordedFinding", "read_recorded"]
 
 Json = Mapping[str, object]
 Key = tuple[str, str, str | None]  # id, subject and metric: unique in a verdict
 INPUTS = ("sbrtcheck", "strict", "protocol", "plans", "others", "levels", "declared")
+KINDS = {"protocol": dict, "plans": list, "declared": dict}
 UNMASKABLE = ("other", "label")  # the label of another plan may name another patient
 ALIASES = ("aliases",)  # below it stand names of ROIs, as they are
 NOTHING = "nothing"
@@ -43,7 +44,7 @@ class RecordedFinding:
     @property
     def name(self) -> str:
         """Return id, subject and metric as one."""
-        return " ".join(part for part in self.key if part)
+        return joined(self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,19 +72,11 @@ def read_recorded(content: bytes) -> Recorded:
     document = _document(content)
     patient = _patient(document)
     voice = _voice(patient)
-    findings: dict[Key, RecordedFinding] = {}
-    rows = document.get("findings")
-    if not isinstance(rows, list):
-        _refuse("findings")
-    for row in rows:
-        finding = _finding(row, voice)
-        if finding.key in findings:
-            raise ReadError(Text("it holds two findings {name}", name=finding.name))
-        findings[finding.key] = finding
+    findings = _findings(document.get("findings"), voice)
     outcome = _outcome(document.get("outcome"))
     if outcome is None:
         _refuse("outcome")
-    for name, kind in (("protocol", dict), ("plans", list), ("declared", dict)):
+    for name, kind in KINDS.items():
         if not isinstance(document.get(name), kind):
             _refuse(name)
     inputs = {
@@ -92,6 +85,18 @@ def read_recorded(content: bytes) -> Recorded:
         for path, words in _flat((key,), document.get(key))
     }
     return Recorded(outcome=outcome, inputs=inputs, findings=findings, patient=patient)
+
+
+def _findings(rows: object, voice: Voice) -> dict[Key, RecordedFinding]:
+    if not isinstance(rows, list):
+        _refuse("findings")
+    findings: dict[Key, RecordedFinding] = {}
+    for row in rows:
+        finding = _finding(row, voice)
+        if finding.key in findings:
+            raise ReadError(Text("it holds two findings {name}", name=finding.name))
+        findings[finding.key] = finding
+    return findings
 
 
 def _voice(patient: Patient | None) -> Voice:
@@ -211,20 +216,26 @@ def _flat(
         return
     if isinstance(value, dict):
         for key, inner in value.items():
-            name = str(key)
-            if path[-1:] != ALIASES:
-                name = name.replace("_", " ")
-            yield from _flat((*path, name), inner)
-    elif isinstance(value, list) and any(
-        isinstance(inner, dict | list) for inner in value
-    ):
+            yield from _flat((*path, _key_words(path, str(key))), inner)
+    elif _is_nested(value):
         one = path[-1].removesuffix("s")
         for number, inner in enumerate(value, start=1):
             yield from _flat((*path[:-1], one, str(number)), inner)
-    elif isinstance(value, list):
-        yield path, ", ".join(map(_plain, value)) or NOTHING
     else:
         yield path, _plain(value)
+
+
+def _is_nested(value: object) -> TypeGuard[list[object]]:
+    """Tell whether a value is a list whose members need a path of their own."""
+    if not isinstance(value, list):
+        return False
+    return any(isinstance(inner, dict | list) for inner in value)
+
+
+def _key_words(path: tuple[str, ...], key: str) -> str:
+    if path[-1:] == ALIASES:
+        return key
+    return key.replace("_", " ")
 
 
 def _plain(value: object) -> str:
@@ -232,6 +243,8 @@ def _plain(value: object) -> str:
         return YES_OR_NO[value]
     if isinstance(value, float):
         return f"{value:.10g}"
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or NOTHING
     if value in (None, ""):
         return NOTHING
     return str(value)

@@ -15,27 +15,41 @@ def render_refusal(error: SbrtCheckError, *, typed: Sequence[Path], phi: bool) -
     """Return what stopped the run, for standard error."""
     where = _where(error.path, typed, phi=phi)
     if isinstance(error, ProtocolError):
-        if len(error.problems) == 1:
-            return f"sbrtcheck: {where}{printable(error.problems[0])}\n"
-        rows = "".join(f"  {printable(problem)}\n" for problem in error.problems)
-        return f"sbrtcheck: {where}the protocol has {len(error.problems)} problems:\n{rows}"
+        return f"sbrtcheck: {where}{_problems(error)}"
     text = f"sbrtcheck: {where}{printable(str(error.problem))}\n"
-    if isinstance(error, CaseError) and error.candidates:
-        shown = [
-            f"  {_candidate(row, phi=phi)}" for row in error.candidates[:MOST_ROWS]
-        ]
-        if len(error.candidates) > MOST_ROWS:
-            shown.append(f"  and {len(error.candidates) - MOST_ROWS} more")
-        found = "found:\n"
-        if not phi and any(_has_label(row) for row in error.candidates):
-            found = "found (--phi shows labels):\n"
-        text += found + "\n".join(shown) + "\n"
+    if isinstance(error, CaseError):
+        text += _candidates(error.candidates, phi=phi)
     return text
+
+
+def _problems(error: ProtocolError) -> str:
+    problems = [printable(problem) for problem in error.problems]
+    if len(problems) == 1:
+        return f"{problems[0]}\n"
+    rows = "".join(f"  {problem}\n" for problem in problems)
+    return f"the protocol has {len(problems)} problems:\n{rows}"
+
+
+def _candidates(candidates: Sequence[Sentence], *, phi: bool) -> str:
+    if not candidates:
+        return ""
+    shown = [f"  {_candidate(row, phi=phi)}" for row in candidates[:MOST_ROWS]]
+    if len(candidates) > MOST_ROWS:
+        shown.append(f"  and {len(candidates) - MOST_ROWS} more")
+    return "\n".join([_found(candidates, phi=phi), *shown, ""])
+
+
+def _found(candidates: Sequence[Sentence], *, phi: bool) -> str:
+    """Return the heading above candidates; it tells of labels that are held back."""
+    has_labels = any(_has_label(row) for row in candidates)
+    if has_labels and not phi:
+        return "found (--phi shows labels):"
+    return "found:"
 
 
 def _candidate(row: Sentence, *, phi: bool) -> str:
     """Say a candidate; the label of a plan may name a patient whom no mask knows."""
-    if isinstance(row, Text) and _has_label(row) and not phi:
+    if isinstance(row, Text) and not phi:
         row = Text(row.template, **(dict(row.values) | {"label": ""}))
     return printable(str(row)).rstrip()
 
@@ -47,10 +61,7 @@ def _has_label(row: Sentence) -> bool:
 def _where(path: Path | None, typed: Sequence[Path], *, phi: bool) -> str:
     if path is None:
         return ""
-    if phi or any(_same(path, name) for name in typed):
+    is_typed = path.absolute() in [name.absolute() for name in typed]
+    if phi or is_typed:
         return f"{printable(str(path))}: "
     return f"{HIDDEN}: "
-
-
-def _same(path: Path, typed: Path) -> bool:
-    return path == typed or path.absolute() == typed.absolute()

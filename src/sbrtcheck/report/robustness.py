@@ -1,7 +1,9 @@
 """What shifts and rotations make of a plan, as a page for the terminal and as JSON."""
 
 import json
+from collections.abc import Iterable
 from importlib.resources import files
+from itertools import chain
 
 from sbrtcheck import __version__
 from sbrtcheck.model import Value
@@ -9,7 +11,17 @@ from sbrtcheck.protocol.metric import Constraint
 from sbrtcheck.report.as_json import declared_record, plan_record, protocol_record
 from sbrtcheck.report.tables import table, wrapped
 from sbrtcheck.report.text import ASCII_SIGNS, MARKS
-from sbrtcheck.report.words import DRAFT, Voice, decided_number, words_of
+from sbrtcheck.report.words import (
+    DRAFT,
+    Voice,
+    ascii_of,
+    decided_number,
+    joined,
+    label_of,
+    limit_of,
+    told_of,
+    words_of,
+)
 from sbrtcheck.robustness import Break, Pose, Robustness, Rotation, Row, Shift, Worst
 from sbrtcheck.robustness.assessment import LEFT_OUT
 from sbrtcheck.robustness.cloud import POINTS
@@ -19,6 +31,10 @@ from sbrtcheck.robustness.search import BRACKET_MM, MOST_MM, SCAN_MM
 
 SCHEMA = 1
 UNKNOWN = " ?"
+NOT_SEARCHED = {
+    None: "? cannot be known: the planned value is not known",
+    True: "× broken as planned",
+}
 LETTERS = {
     "left": "L",
     "right": "R",
@@ -62,13 +78,9 @@ def render_robustness(
             "What this is, and is not", [voice.say(text) for text in LEFT_OUT], width
         ),
     ]
-    text = "\n".join(part for part in parts if part)
+    text = joined(parts, "\n")
     if ascii_only:
-        text = (
-            text.translate(ASCII_SIGNS)
-            .encode("ascii", "backslashreplace")
-            .decode("ascii")
-        )
+        return ascii_of(text, ASCII_SIGNS)
     return text
 
 
@@ -83,7 +95,7 @@ def _head(found: Robustness, voice: Voice) -> str:
     mark = MARKS[verdict.outcome]
     lines += [
         "",
-        f"Plan        {voice.name(instance.label or '(no label)')}   patient {voice.patient_tail()}",
+        f"Plan        {voice.name(label_of(instance))}   patient {voice.patient_tail()}",
         f"As planned  {mark} {verdict.outcome.name} (sbrtcheck check says why; this page is no verdict)",
     ]
     if verdict.parts:
@@ -102,27 +114,36 @@ def _said(found: Robustness, voice: Voice) -> list[str]:
 
 
 def _worst_cases(found: Robustness, voice: Voice, width: int) -> str:
-    sizes = [f"{size:g} mm" for size in SHIFTS_MM] + [
-        f"{size:g} deg" for size in ROTATIONS_DEG
-    ]
+    if not found.rows:
+        return ""
+    sizes = [f"{size:g} mm" for size in SHIFTS_MM]
+    sizes += [f"{size:g} deg" for size in ROTATIONS_DEG]
     cells = [("Worst case", "metric", "", "planned", *sizes)]
     for row in found.rows:
-        worst = [_worst_words(row, found) for found in (*row.shifts, *row.rotations)]
+        worst = [_worst_words(row, worst) for worst in _worsts(row)]
         # Without a point to turn about, or without a planned value, nothing is there to show.
         worst += ["not known"] * (len(sizes) - len(worst))
         cells.append(
             (voice.name(row.roi), _metric(row), row.metric.unit, _planned(row), *worst)
         )
-    legend = [LEGEND]
-    if any(
-        worst.unknown for row in found.rows for worst in (*row.shifts, *row.rotations)
-    ):
-        legend.append(UNKNOWN_LEGEND)
-    if len(cells) == 1:
-        return ""
-    return table(cells, width, right=(3,)) + "".join(
-        f"{line}\n" for text in legend for line in wrapped(text, width, 2)
-    )
+    return table(cells, width, right=(3,)) + _hung(_legend(found), width)
+
+
+def _worsts(row: Row) -> tuple[Worst, ...]:
+    return (*row.shifts, *row.rotations)
+
+
+def _legend(found: Robustness) -> list[str]:
+    worsts = chain.from_iterable(_worsts(row) for row in found.rows)
+    if any(worst.unknown for worst in worsts):
+        return [LEGEND, UNKNOWN_LEGEND]
+    return [LEGEND]
+
+
+def _hung(sentences: Iterable[str], width: int) -> str:
+    """Return sentences as lines of a page; further lines of each hang below its first."""
+    hung = chain.from_iterable(wrapped(text, width, 2) for text in sentences)
+    return "\n".join([*hung, ""])
 
 
 def _metric(row: Row) -> str:
@@ -177,10 +198,8 @@ def _breaks(found: Robustness, voice: Voice, width: int) -> str:
 
 def break_words(limit: Break) -> str:
     """Return in words how far a limit holds."""
-    if limit.is_broken_as_planned is None:
-        return "? cannot be known: the planned value is not known"
-    if limit.is_broken_as_planned:
-        return "× broken as planned"
+    if limit.is_broken_as_planned is not False:
+        return NOT_SEARCHED[limit.is_broken_as_planned]
     grid = f"; beyond {limit.known_to_mm:.1f} mm some directions leave the dose grid"
     if limit.breaks_at_mm is None or limit.shift is None:
         if limit.known_to_mm >= MOST_MM:
@@ -195,10 +214,9 @@ def break_words(limit: Break) -> str:
 
 
 def _section(heading: str, sentences: list[str], width: int) -> str:
-    lines = [line for text in sentences for line in wrapped(text, width, 2)]
-    if not lines:
+    if not sentences:
         return ""
-    return "".join(f"{line}\n" for line in (heading, *lines))
+    return f"{heading}\n{_hung(sentences, width)}"
 
 
 # --- JSON ---------------------------------------------------------------------------------------
@@ -233,7 +251,7 @@ def render_robustness_json(found: Robustness, *, phi: bool = False) -> str:
         ],
         "declared": declared_record(verdict, voice),
         "rotations_about": {
-            "point_mm": _listed(found.about_mm),
+            "point_mm": told_of(found.about_mm, list),
             "source": voice.say(found.about),
         },
         "axes": "DICOM patient coordinates: x to the left, y to posterior, z to the head",
@@ -286,12 +304,6 @@ def _worst(worst: Worst, planned: Value, size: str) -> dict[str, object]:
     }
 
 
-def _listed(point_mm: tuple[float, float, float] | None) -> list[float] | None:
-    if point_mm is None:
-        return None
-    return list(point_mm)
-
-
 def _change(worst: Worst, planned: Value) -> float | None:
     if worst.value is None or planned.value is None:
         return None
@@ -315,9 +327,8 @@ def _pose(pose: Pose) -> dict[str, object]:
 
 
 def _break(limit: Break) -> dict[str, object]:
-    constraint = limit.line.constraint
     return {
-        "limit": f"{constraint.operator} {constraint.limit:g} {constraint.metric.unit}".rstrip(),
+        "limit": limit_of(limit.line.constraint),
         "basis": limit.line.basis.value,
         "source": limit.line.source,
         "is_broken_as_planned": limit.is_broken_as_planned,

@@ -27,6 +27,7 @@ READINGS = {
     "whole voxels": "whole dose voxels",
 }
 
+SIDES = {True: "above", False: "below"}
 Cells = tuple[tuple[str, ...], str]
 
 
@@ -56,11 +57,11 @@ def _judged(opinion: Opinion) -> str:
 def _difference(row: Difference) -> str:
     """Return a difference with its sign: of a volume in percent of ours."""
     difference, ours = row.difference, row.ours.value
-    if difference is None or ours is None:
+    if difference is None:
         return "-"
     if row.metric.unit != "cc":
         return _signed(difference, 2)
-    if ours == 0:
+    if not ours:
         return "-"
     return _signed(100 * difference / ours, 1)
 
@@ -91,21 +92,21 @@ def warnings(second: CrossCheck, voice: Voice) -> list[str]:
 
 
 def _beyond(row: Difference) -> str:
-    ours, theirs, beyond = row.ours.value, row.theirs, row.beyond
-    assert ours is not None  # noqa: S101 - only known values differ beyond anything
-    assert theirs is not None  # noqa: S101
-    assert beyond is not None  # noqa: S101
+    ours, theirs = _known(row.ours.value), _known(row.theirs)
+    beyond = _known(row.beyond)
     decimals = decimals_for(ours, row.metric.unit)
     low, high = ends_about(ours, row.ours)
     here = " ".join(number_and_interval(ours, low, high, None, decimals)).strip()
-    side = "below"
-    if beyond > 0:
-        side = "above"
     return (
         f"{row.metric} {theirs:.{decimals}f} {row.metric.unit}, here {here};"
-        f" {abs(beyond):.2g} {row.metric.unit} {side} what reading"
+        f" {abs(beyond):.2g} {row.metric.unit} {SIDES[beyond > 0]} what reading"
         " of contours and grid explains"
     )
+
+
+def _known(number: float | None) -> float:
+    assert number is not None  # noqa: S101 - only known values differ beyond anything
+    return number
 
 
 def remarks(second: CrossCheck, voice: Voice, *, verbose: bool) -> list[str]:
@@ -113,14 +114,20 @@ def remarks(second: CrossCheck, voice: Voice, *, verbose: bool) -> list[str]:
     sentences = [voice.say(note) for note in second.notes]
     for opinion in second.opinions:
         where = f"{voice.name(opinion.roi_name)}, {opinion.source}"
-        if opinion.reason is not None:
-            sentences.append(f"{where}: {voice.say(opinion.reason)}")
-        if verbose or opinion.unexplained:
-            sentences += [f"{where}: {voice.say(note)}" for note in opinion.notes]
-        if verbose:
-            sentences += [
-                f"{where}: {row.metric}: {voice.say(row.reason)}"
-                for row in opinion.differences
-                if row.reason is not None
-            ]
+        told = _remarks(opinion, voice, verbose=verbose)
+        sentences += [f"{where}: {sentence}" for sentence in told]
     return sentences
+
+
+def _remarks(opinion: Opinion, voice: Voice, *, verbose: bool) -> list[str]:
+    told: list[str] = []
+    if opinion.reason is not None:
+        told.append(voice.say(opinion.reason))
+    if verbose or opinion.unexplained:
+        told += [voice.say(note) for note in opinion.notes]
+    if not verbose:
+        return told
+    for row in opinion.differences:
+        if row.reason is not None:
+            told.append(f"{row.metric}: {voice.say(row.reason)}")
+    return told

@@ -1,8 +1,9 @@
 """The self-test as a page, a commissioning sheet and JSON; its progress bar."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import TextIO
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from rich.progress import (
 )
 
 from sbrtcheck.report.tables import for_console, table
+from sbrtcheck.report.words import text_of, told_of
 from sbrtcheck.selftest import Answer, Truth
 
 SCHEMA = 1
@@ -65,26 +67,31 @@ def render_selftest(
     ascii_only: bool = False,
 ) -> str:
     """Return the page: for each subject its worst answer, or every answer; and the outcome."""
-    shown = answers
-    if not every:
-        shown = _worst(answers)
-    rows = [HEAD, *(_row(answer) for answer in shown)]
     failed = [answer for answer in answers if not answer.passes]
     lines = [f"{name}: {value}" for name, value in about.items()]
+    body = _table(answers, width)
+    if not every:
+        body = _digest(answers, failed, width)
     text = (
         "\n".join(lines)
-        + f"\n\n{STATEMENT}\n\n"
-        + table(rows, width, right=(3, 4, 5, 6))
+        + f"\n\n{STATEMENT}\n\n{body}"
+        + f"\nSelf-test: {OUTCOMES[not failed]}, {len(answers) - len(failed)} of {len(answers)} answers within the allowed errors\n"
     )
-    if not every:
-        text += f"\nThe worst of each subject's answers, {len(answers)} in all.\n"
-    if failed and not every:
-        text += "\nOutside the allowed error\n"
-        text += table(
-            [HEAD, *(_row(answer) for answer in failed)], width, right=(3, 4, 5, 6)
-        )
-    text += f"\nSelf-test: {OUTCOMES[not failed]}, {len(answers) - len(failed)} of {len(answers)} answers within the allowed errors\n"
     return for_console(text, ascii_only=ascii_only)
+
+
+def _digest(answers: Sequence[Answer], failed: Sequence[Answer], width: int) -> str:
+    """Return the worst answer of each subject, and every one that is not allowed."""
+    text = _table(_worst(answers), width)
+    text += f"\nThe worst of each subject's answers, {len(answers)} in all.\n"
+    if failed:
+        text += f"\nOutside the allowed error\n{_table(failed, width)}"
+    return text
+
+
+def _table(answers: Iterable[Answer], width: int) -> str:
+    rows = [HEAD, *(_row(answer) for answer in answers)]
+    return table(rows, width, right=(3, 4, 5, 6))
 
 
 def render_selftest_json(answers: Sequence[Answer], about: Mapping[str, str]) -> str:
@@ -112,15 +119,13 @@ def render_selftest_json(answers: Sequence[Answer], about: Mapping[str, str]) ->
     return json.dumps(sheet, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _worst(answers: Sequence[Answer]) -> list[Answer]:
-    subjects = dict.fromkeys(answer.subject for answer in answers)
-    return [
-        max(
-            (answer for answer in answers if answer.subject == subject),
-            key=lambda a: a.used,
-        )
-        for subject in subjects
-    ]
+def _worst(answers: Iterable[Answer]) -> Iterable[Answer]:
+    """Return for each subject the first of its answers that uses most of what is allowed."""
+    worst: dict[str, Answer] = {}
+    for answer in answers:
+        known = worst.setdefault(answer.subject, answer)
+        worst[answer.subject] = max(known, answer, key=attrgetter("used"))
+    return worst.values()
 
 
 def _row(answer: Answer) -> tuple[str, ...]:
@@ -139,9 +144,7 @@ def _row(answer: Answer) -> tuple[str, ...]:
 
 
 def _error(error: float | None) -> str:
-    if error is None:
-        return ""
-    return f"{error:+.4f}"
+    return text_of(told_of(error, "{:+.4f}".format))
 
 
 def _allowed(truth: Truth) -> str:

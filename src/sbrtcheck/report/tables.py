@@ -10,12 +10,20 @@ from rich.table import Table
 
 from sbrtcheck.contours import Region, build_region
 from sbrtcheck.dossier import Seen
-from sbrtcheck.model import StructureSet
+from sbrtcheck.model import Patient, StructureSet
 from sbrtcheck.protocol.names import MatchedROI, read_levels, suggest
 from sbrtcheck.protocol.rules import Line, Protocol, Scheme
-from sbrtcheck.report.words import Voice, printable, text_of
+from sbrtcheck.report.words import (
+    Voice,
+    ascii_of,
+    known_or,
+    printable,
+    text_of,
+    told_of,
+)
 
 JUSTIFY: dict[bool, Literal["left", "right"]] = {False: "left", True: "right"}
+LINKED = {True: "*", False: ""}
 UNSIGNED = str.maketrans({"…": "..."})
 
 
@@ -55,9 +63,7 @@ def render_structures(
 
 
 def _structure(match: MatchedROI) -> str:
-    if match.structure is None:
-        return "-"
-    return match.structure
+    return known_or(match.structure, "-")
 
 
 def _why(match: MatchedROI, protocol: Protocol, voice: Voice) -> str:
@@ -72,9 +78,7 @@ def _why(match: MatchedROI, protocol: Protocol, voice: Voice) -> str:
 
 
 def _volume(region: Region) -> str:
-    if region.volume_cc is None:
-        return "-"
-    return f"{region.volume_cc:.2f}"
+    return known_or(told_of(region.volume_cc, "{:.2f}".format), "-")
 
 
 def _holes(region: Region) -> int:
@@ -104,9 +108,7 @@ def render_survey(
 
 def _seen_cells(row: Seen, *, phi: bool) -> tuple[str, str, str, str, str]:
     """Return what a file is: whether it is of the plan, kind, end of its UID, label and date."""
-    mark, kind = "", row.kind
-    if row.linked:
-        mark = "*"
+    mark, kind = LINKED[row.linked], row.kind
     if row.count != 1:
         kind = f"{row.count} x {row.kind}"
     instance = row.instance
@@ -114,11 +116,16 @@ def _seen_cells(row: Seen, *, phi: bool) -> tuple[str, str, str, str, str]:
         return mark, kind, "", "", ""
     label = text_of(instance.label)
     if not phi:
-        label = instance.patient.masked(label)
-    if not phi and not row.linked:
-        label = ""  # what is not of this plan may name a patient whom no mask knows
+        label = _masked(label, instance.patient, linked=row.linked)
     uid = instance.sop_instance_uid[-10:]
     return mark, kind, uid, printable(label), printable(text_of(instance.date))
+
+
+def _masked(label: str, patient: Patient, *, linked: bool) -> str:
+    """Return a label masked; what is not of this plan may name a patient whom no mask knows."""
+    if not linked:
+        return ""
+    return patient.masked(label)
 
 
 def render_protocol(protocol: Protocol, *, width: int) -> str:
@@ -184,14 +191,14 @@ def table(
 
 def wrapped(text: str, width: int, indent: int) -> Iterator[str]:
     """Yield lines no wider than the page; further lines hang below the first."""
-    line = " " * indent
-    for word in text.split():
-        if cell_len(f"{line} {word}") > width and line.strip():
+    words = text.split()
+    line = " " * indent + "".join(words[:1])
+    for word in words[1:]:
+        longer = f"{line} {word}"
+        if cell_len(longer) > width:
             yield line
-            line = " " * (indent + 2)
-        if line.strip():
-            line += " "
-        line += word
+            longer = " " * (indent + 2) + word
+        line = longer
     yield line
 
 
@@ -199,4 +206,4 @@ def for_console(text: str, *, ascii_only: bool) -> str:
     """Return a page as its console can show it."""
     if not ascii_only:
         return text
-    return text.translate(UNSIGNED).encode("ascii", "backslashreplace").decode("ascii")
+    return ascii_of(text, UNSIGNED)

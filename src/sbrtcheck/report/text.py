@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from rich.cells import cell_len
@@ -22,10 +23,16 @@ from sbrtcheck.report.words import (
     DRAFT,
     Voice,
     agreeing_number,
+    ascii_of,
     decimals_for,
     ends_about,
+    joined,
+    known_or,
+    label_of,
     number_and_interval,
     text_of,
+    told_of,
+    words_of,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +52,7 @@ ASCII_MARKS = {
     Outcome.UNDECIDED: "?",
     Outcome.FAIL: "x",
 }
+PAGE_MARKS = {False: MARKS, True: ASCII_MARKS}
 STYLES = {
     Outcome.PASS: "green",
     Outcome.VARIATION: "yellow",
@@ -62,6 +70,8 @@ ROLE_WORDS = (
     (Role.CANAL, "Spinal canal"),
     (Role.PTV, "Target"),
 )
+PLURAL = {True: "s", False: ""}
+NO_STATUS = "no approval status"
 Cell = str | Styled
 TableRow = tuple[Sequence[Cell], str]  # of a table, and what it says beyond its cells
 COLOURS: dict[bool, Literal["standard"] | None] = {True: "standard", False: None}
@@ -124,11 +134,49 @@ def _kept_by(value: Value, line: Constraint, unit: str) -> str:
     sign, end = "≥", value.low
     if line.is_upper:
         sign, end = "≤", value.high
-    if (
-        end is None
-    ):  # the ROI is smaller than the volume asked, and all of it keeps the limit
+    # Where it is None, the ROI is smaller than the volume asked, and all of it keeps the limit.
+    if end is None:
         return "all of it"
     return f"{sign} {_end(end, line, unit)}"
+
+
+def _bounds(value: Value, line: Constraint | None, unit: str) -> tuple[str, str]:
+    """Return what is known of an unknown value: its least, or its interval."""
+    low, high = value.low, value.high
+    if low is None:
+        return "not known", ""
+    least = _end(low, line, unit)
+    if high is not None:
+        return "not known", f"({least}-{_end(high, line, unit)})"
+    if low == 0:  # at least nothing says nothing
+        return "not known", ""
+    return f"≥ {least}", ""
+
+
+def _margin(value: float | None, margin: float, unit: str) -> str:
+    """Return a margin with as many decimals as it takes to show that there is one."""
+    for decimals in range(decimals_for(known_or(value, 0.0), unit), 7):
+        text = f"{margin:+.{decimals}f}"
+        if float(text) or not margin:
+            return text
+    return f"{margin:+.1e}"
+
+
+def _unit_of(finding: Finding) -> str:
+    """Return the unit of the numbers of a finding."""
+    if finding.metric is None:
+        return "Gy"
+    return finding.metric.unit
+
+
+def _roi_of(finding: Finding) -> str:
+    """Return what a row of numbers is named after."""
+    return finding.roi or finding.subject
+
+
+def _widest(cells: Iterable[Styled]) -> int:
+    """Return the width that a column of cells needs."""
+    return max(cell.cell_len for cell in cells)
 
 
 def render_text(
@@ -194,21 +242,26 @@ class _Writer:
         It stands behind its row where it fits there, and below it otherwise; so does a row below
         a name that leaves it no room.
         """
-        table = [[Styled(cell, style="bold") for cell in head]]
-        table += [[self._cell(cell) for cell in cells] for cells, _ in rows]
-        used = [
-            n for n in range(len(head)) if any(row[n].cell_len for row in table[1:])
-        ]
-        widths = {n: max(row[n].cell_len for row in table) for n in used}
-        gap = 1
-        if sum(widths.values()) + GAP * (len(used) - 1) <= self.page.width:
-            gap = GAP
-        room = self.page.width - sum(widths[n] + gap for n in used[1:])
-        widths[used[0]] = max(min(widths[used[0]], room), HANG)
-        for row, words in zip(table, ("", *(words for _, words in rows)), strict=True):
-            self._row(
-                [(row[n], justify[n], widths[n]) for n in used], gap, self.plain(words)
-            )
+        heading = [Styled(cell, style="bold") for cell in head]
+        table = [heading, *(self._cells(cells) for cells, _ in rows)]
+        said = ["", *(self.plain(words) for _, words in rows)]
+        columns = zip(justify, zip(*table, strict=True), strict=True)
+        used = [(side, cells) for side, cells in columns if _widest(cells[1:])]
+        widths = [_widest(cells) for _, cells in used]
+        gap = self._gap(widths)
+        room = self.page.width - sum(widths[1:]) - gap * (len(widths) - 1)
+        widths[0] = max(min(widths[0], room), HANG)
+        sides = [side for side, _ in used]
+        lines = zip(*(cells for _, cells in used), strict=True)
+        for line, words in zip(lines, said, strict=True):
+            self._row(list(zip(line, sides, widths, strict=True)), gap, words)
+
+    def _gap(self, widths: Sequence[int]) -> int:
+        """Return the blanks between columns, fewer where they would not fit."""
+        wide = sum(widths) + GAP * (len(widths) - 1)
+        if wide <= self.page.width:
+            return GAP
+        return 1
 
     def _row(
         self, cells: Sequence[tuple[Styled, str, int]], gap: int, words: str
@@ -229,6 +282,9 @@ class _Writer:
         if words and not fits:
             self.item(words, indent=2 * HANG)
 
+    def _cells(self, cells: Iterable[Cell]) -> list[Styled]:
+        return [self._cell(cell) for cell in cells]
+
     def _cell(self, cell: Cell) -> Styled:
         if isinstance(cell, str):
             return Styled(self.plain(cell))
@@ -243,23 +299,23 @@ class _Writer:
             self.console.print(Styled(" " * blanks) + line)
             blanks = indent + HANG
 
+    def listing(self, heading: str, sentences: Iterable[str], style: str = "") -> None:
+        """Print sentences below a heading."""
+        self.line(heading, "bold")
+        for sentence in sentences:
+            self.item(sentence, style)
+
     def plain(self, text: str) -> str:
         """Return text as this page can show it."""
         if not self.page.ascii:
             return text
-        return (
-            text.translate(ASCII_SIGNS)
-            .encode("ascii", "backslashreplace")
-            .decode("ascii")
-        )
+        return ascii_of(text, ASCII_SIGNS)
 
-    def mark(self, outcome: Outcome | None) -> Styled:
+    def mark(self, outcome: Outcome | None, ungraded: str = "") -> Styled:
         if outcome is None:
-            return Styled("")
-        marks = MARKS
-        if self.page.ascii:
-            marks = ASCII_MARKS
-        return Styled(f"{marks[outcome]} {outcome.name}", style=STYLES[outcome])
+            return Styled(ungraded)
+        mark = PAGE_MARKS[self.page.ascii][outcome]
+        return Styled(f"{mark} {outcome.name}", style=STYLES[outcome])
 
     def grid(self, *justify: str) -> Table:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
@@ -268,15 +324,12 @@ class _Writer:
         return table
 
     def rows(self, row: Row, *sections: Section) -> list[Finding]:
-        """Return the findings of one table, of some sections or of all."""
-        return [
-            f
-            for f in self.verdict.findings
-            if f.rule.row is row and (not sections or f.section in sections)
-        ]
+        """Return the findings of one table, of some sections."""
+        return [f for f in self.verdict.of(*sections) if f.rule.row is row]
 
-    def of_section(self, section: Section) -> list[Finding]:
-        return [f for f in self.verdict.findings if f.section is section]
+    def valued_limits(self, *sections: Section) -> list[Finding]:
+        """Return the limits of some sections that a value was compared with."""
+        return [f for f in self.rows(Row.LIMIT, *sections) if f.value is not None]
 
     # --- sections ---
 
@@ -298,42 +351,47 @@ class _Writer:
     def _facts(self) -> Iterable[tuple[str, str]]:
         verdict, voice = self.verdict, self.voice
         instance = verdict.case.plan.instance
-        label = voice.name(instance.label or "(no label)")
-        approval = voice.name(instance.approval_status or "no approval status")
+        label = voice.name(label_of(instance))
+        approval = voice.name(instance.approval_status or NO_STATUS)
         yield "Plan", f"{label}   patient {voice.patient_tail()}   {approval}"
-        prescription = verdict.prescription
-        if prescription is None:
-            problem = self.of_section(Section.PRESCRIPTION)[0]
-            yield "Prescription", f"not known: {voice.say(problem.message)}"
-        else:
-            told = f"{prescription.dose_gy:g} Gy in {prescription.fractions} fractions"
-            if prescription.target:
-                told += f" to {voice.name(prescription.target)}"
-            yield "Prescription", f"{told}   ({voice.say(prescription.source)})"
+        yield "Prescription", self._prescription()
         scheme = next(f for f in verdict.findings if f.place == "schemes")
         yield "Scheme", self._marked(scheme)
         treated = ", ".join(verdict.levels) or "not known"
         yield "Levels", f"{treated}   ({voice.say(verdict.levels_source)})"
-        for role, word in ROLE_WORDS:
-            for row in verdict.structures:
-                if row.match.role is role:
-                    yield word, self._structure(row)
+        yield from self._structures()
         yield "Dose", self._dose()
         for part in verdict.parts:
             yield "Added plan", self._added(part)
-        if not self.page.phi:
-            return
-        for other in verdict.case.siblings:
-            uid = tail(other.instance.sop_instance_uid)
-            yield (
-                "Other plan",
-                f"{voice.name(other.instance.label or '(no label)')}   {uid}",
-            )
+        if self.page.phi:
+            yield from self._others()
+
+    def _prescription(self) -> str:
+        prescription = self.verdict.prescription
+        if prescription is None:
+            problem = self.verdict.of(Section.PRESCRIPTION)[0]
+            return f"not known: {self.voice.say(problem.message)}"
+        told = f"{prescription.dose_gy:g} Gy in {prescription.fractions} fractions"
+        if prescription.target:
+            told += f" to {self.voice.name(prescription.target)}"
+        return f"{told}   ({self.voice.say(prescription.source)})"
+
+    def _structures(self) -> Iterable[tuple[str, str]]:
+        """Give the ROIs of each role in turn, neural structures first."""
+        for role, word in ROLE_WORDS:
+            for row in self.verdict.structures:
+                if row.match.role is role:
+                    yield word, self._structure(row)
+
+    def _others(self) -> Iterable[tuple[str, str]]:
+        for other in self.verdict.case.siblings:
+            label = self.voice.name(label_of(other.instance))
+            yield "Other plan", f"{label}   {tail(other.instance.sop_instance_uid)}"
 
     def _added(self, part: Case) -> str:
         instance = part.plan.instance
-        label = self.voice.name(text_of(instance.label) or "(no label)")
-        status = approval_term(instance.approval_status) or "no approval status"
+        label = self.voice.name(label_of(instance))
+        status = approval_term(instance.approval_status) or NO_STATUS
         day = text_of(instance.date) or "no date"
         return (
             f"{label}   {day}   {status}   dose maximum {part.dose.dose_gy.max():.2f} Gy;"
@@ -344,9 +402,8 @@ class _Writer:
         return f"{self.mark(finding.outcome).plain}: {self.voice.say(finding.message)}"
 
     def _structure(self, row: JudgedROI) -> str:
-        volume = "no volume"
-        if row.volume_cc is not None:
-            volume = f"{row.volume_cc:.2f} cc"
+        known = told_of(row.volume_cc, "{:.2f} cc".format)
+        volume = known_or(known, "no volume")
         told = f"{self.voice.name(row.match.roi.name)}   {volume}"
         if row.match.declared:
             told += "   declared"
@@ -361,9 +418,7 @@ class _Writer:
         if len(links) > 1:
             summation = f"sum of {len(links)} {summation} doses"
         grid = " x ".join(f"{step:.4g}" for step in dose.spacing_mm)
-        what = ", ".join(
-            part for part in (summation, self.voice.say(links[0].how)) if part
-        )
+        what = joined((summation, self.voice.say(links[0].how)), ", ")
         return f"{what}; grid {grid} mm; maximum {dose.dose_gy.max():.2f} Gy"
 
     def verdict_lines(self) -> None:
@@ -374,9 +429,7 @@ class _Writer:
             (f"Trial rules ({protocol.trial or protocol.id})", verdict.trial_outcome),
             (f"Dosimetry ({protocol.dosimetry_set})", verdict.dosimetry_outcome),
         ):
-            mark = self.mark(outcome)
-            if outcome is None:
-                mark = Styled("none in this protocol")
+            mark = self.mark(outcome, "none in this protocol")
             self.console.print(Styled(f"  {self.plain(name)}: ") + mark)
         self.line()
 
@@ -398,9 +451,7 @@ class _Writer:
         if outcome is not Outcome.VARIATION:
             return outcome.name
         count = self.verdict.count(Outcome.VARIATION)
-        told = f"{count} variation"
-        if count > 1:
-            told += "s"
+        told = f"{count} variation{PLURAL[count > 1]}"
         if self.page.strict:
             return f"FAIL (--strict: {told} counted as FAIL)"
         return f"PASS WITH {told.upper()}"
@@ -416,9 +467,7 @@ class _Writer:
         return f", if no earlier irradiation at this level ({stated})"
 
     def neural(self) -> None:
-        limits = [
-            f for f in self.rows(Row.LIMIT, Section.NEURAL) if f.value is not None
-        ]
+        limits = self.valued_limits(Section.NEURAL)
         if not limits:
             return
         maxima = {f.subject: f for f in self.rows(Row.REPORT, Section.NEURAL)}
@@ -426,8 +475,8 @@ class _Writer:
         rows: list[TableRow] = []
         for finding in limits:
             name, maximum = f"  {finding.metric}", ""
-            if finding.metric is None or str(finding.metric) == "D0.035cc":
-                name = self.voice.name(finding.roi or finding.subject)
+            if words_of(finding.metric) in (None, "D0.035cc"):
+                name = self.voice.name(_roi_of(finding))
                 maximum = self._number_if(maxima.get(finding.subject))
             cells = (
                 name,
@@ -442,21 +491,18 @@ class _Writer:
 
     def _number_if(self, finding: Finding | None) -> str:
         """Return the number of a finding; nothing where there is none."""
-        if finding is None:
-            return ""
-        return self._number(finding)
+        return text_of(told_of(finding, self._number))
 
     def _limit_cells(self, finding: Finding) -> tuple[str | Styled, ...]:
         """Return limit, basis, margin and outcome of a finding, as cells of a row."""
-        line = finding.line
-        unit, limit, basis, margin = "", "", "", ""
-        if line is not None:
-            unit = line.metric.unit
-            limit = f"{line.operator} {line.limit:g} {unit}"
-            basis = finding.basis.value
+        line, mark = finding.line, self.mark(finding.outcome)
+        if line is None:
+            return "", "", "", mark
+        unit, margin = line.metric.unit, ""
         if finding.margin is not None:
-            margin = f"{self._margin(finding, finding.margin)} {unit}"
-        return limit, basis, margin, self.mark(finding.outcome)
+            margin = f"{_margin(finding.number, finding.margin, unit)} {unit}"
+        limit = f"{line.operator} {line.limit:g} {unit}"
+        return limit, finding.basis.value, margin, mark
 
     def _words(self, finding: Finding) -> str:
         """Return what a finding says beyond its row."""
@@ -465,45 +511,45 @@ class _Writer:
         return self.voice.say(finding.message)
 
     def _sources(self, limits: list[Finding]) -> None:
-        if self.page.verbose:
-            for source in dict.fromkeys(f.source for f in limits if f.line is not None):
-                self.item(f"source: {source}")
+        if not self.page.verbose:
+            return
+        for source in dict.fromkeys(f.source for f in limits if f.line is not None):
+            self.item(f"source: {source}")
 
     def organs(self) -> None:
         """Show organs that are not clear passes; all of them with -v."""
-        sections = (Section.ORGAN, Section.STRUCTURE, Section.TARGET)
-        limits = [f for f in self.rows(Row.LIMIT, *sections) if f.value is not None]
+        limits = self.valued_limits(Section.ORGAN, Section.STRUCTURE, Section.TARGET)
+        if not limits:
+            return
         shown = [
             f for f in limits if self.page.verbose or f.outcome is not Outcome.PASS
         ]
-        if not limits:
-            return
-        if shown:
-            head = ("Organs", "", "", LOW_HIGH, "limit", "", "margin", "")
-            rows: list[TableRow] = [
-                (
-                    (
-                        self.voice.name(finding.roi or finding.subject),
-                        str(finding.metric),
-                        *self._numbers(finding),
-                        *self._limit_cells(finding),
-                    ),
-                    self._words(finding),
-                )
-                for finding in shown
-            ]
-            self.columns("llrlllrl", head, rows)
-            self._sources(shown)
-        else:
-            self.line("Organs", "bold")
-        if len(shown) < len(limits):
-            count = len(limits) - len(shown)
-            subjects = len({f.subject for f in limits if f not in shown})
+        self._organ_rows(shown)
+        hidden = [f for f in limits if f not in shown]
+        if hidden:
+            subjects = len({f.subject for f in hidden})
             self.line(
-                f"{self.mark(Outcome.PASS).plain}: {count} limits of {subjects} organs"
+                f"{self.mark(Outcome.PASS).plain}: {len(hidden)} limits of {subjects} organs"
                 " (-v lists them)"
             )
         self.line()
+
+    def _organ_rows(self, limits: list[Finding]) -> None:
+        if not limits:
+            self.line("Organs", "bold")
+            return
+        rows: list[TableRow] = []
+        for finding in limits:
+            cells = (
+                self.voice.name(_roi_of(finding)),
+                str(finding.metric),
+                *self._numbers(finding),
+                *self._limit_cells(finding),
+            )
+            rows.append((cells, self._words(finding)))
+        head = ("Organs", "", "", LOW_HIGH, "limit", "", "margin", "")
+        self.columns("llrlllrl", head, rows)
+        self._sources(limits)
 
     def legend(self) -> None:
         """Say once what the intervals above hold, and what not."""
@@ -514,63 +560,42 @@ class _Writer:
     def _number(self, finding: Finding) -> str:
         """Return the value of a finding where its interval is not shown."""
         value = finding.number
-        if value is None or finding.metric is None:
+        if value is None:
             return self._numbers(finding)[0]
-        return agreeing_number(
-            value, finding.line, decimals_for(value, finding.metric.unit)
-        )
+        return _end(value, finding.line, _unit_of(finding))
 
     def _numbers(self, finding: Finding) -> tuple[str, str]:
         """Return the value of a finding and its interval, where that says more."""
-        value, line, unit = finding.value, finding.line, "Gy"
-        if finding.metric is not None:
-            unit = finding.metric.unit
-        if value is None:
-            value = Value(None)
+        line, unit = finding.line, _unit_of(finding)
+        value = known_or(finding.value, Value(None))
         if value.value is not None:
             low, high = ends_about(value.value, value)
             decimals = decimals_for(value.value, unit)
             return number_and_interval(value.value, low, high, line, decimals)
         if finding.outcome is Outcome.PASS and line is not None:
             return _kept_by(value, line, unit), ""
-        if value.low is not None and value.high is not None:
-            return (
-                "not known",
-                f"({_end(value.low, line, unit)}-{_end(value.high, line, unit)})",
-            )
-        if value.low is None or value.low == 0:  # at least nothing says nothing
-            return "not known", ""
-        return f"≥ {_end(value.low, line, unit)}", ""
-
-    def _margin(self, finding: Finding, margin: float) -> str:
-        value, unit = finding.number, "Gy"
-        if value is None:
-            value = 0.0
-        if finding.line is not None:
-            unit = finding.line.metric.unit
-        for decimals in range(decimals_for(value, unit), 7):
-            text = f"{margin:+.{decimals}f}"
-            if float(text) or not margin:
-                return text
-        return f"{margin:+.1e}"
+        return _bounds(value, line, unit)
 
     def targets(self) -> None:
-        rows = [f for f in self.rows(Row.COVERAGE) if f.metric is not None]
+        rows = [
+            f for f in self.rows(Row.COVERAGE, Section.TARGET) if f.metric is not None
+        ]
         if not rows:
             return
         first, *rest = (f"{m} [{m.unit}]" for m in TARGET_COLUMNS)
+        reported = {
+            (f.subject, str(f.metric)): f for f in self.rows(Row.REPORT, Section.TARGET)
+        }
         table: list[TableRow] = []
         for finding in rows:
-            others = {
-                str(f.metric): f
-                for f in self.rows(Row.REPORT, Section.TARGET)
-                if f.subject == finding.subject
-            }
+            others = [
+                reported.get((finding.subject, str(m))) for m in TARGET_COLUMNS[1:]
+            ]
             cells: tuple[Cell, ...] = (
-                self.voice.name(finding.roi or finding.subject),
+                self.voice.name(_roi_of(finding)),
                 *self._numbers(finding),
                 self._limit_cells(finding)[0],
-                *(self._number_if(others.get(str(m))) for m in TARGET_COLUMNS[1:]),
+                *(self._number_if(other) for other in others),
                 self.mark(finding.outcome),
             )
             table.append((cells, self._words(finding)))
@@ -581,45 +606,47 @@ class _Writer:
 
     def _indices(self) -> None:
         """Print conformity, gradient and homogeneity of each target, or why they are not known."""
-        rows: dict[str, list[str]] = {}
-        unknown: dict[tuple[str, str], list[str]] = {}
+        indices: dict[str, list[Finding]] = {}
         for finding in self.rows(Row.REPORT, Section.TARGET):
-            if finding.metric is None or finding.metric.unit:
-                continue
-            name = finding.roi or finding.subject
-            known = rows.setdefault(name, [])
+            if not _unit_of(finding):
+                indices.setdefault(_roi_of(finding), []).append(finding)
+        for name, findings in indices.items():
+            self.item(f"{self.voice.name(name)}: {self._index_words(findings)}")
+
+    def _index_words(self, indices: list[Finding]) -> str:
+        """Return the indices of one target, those for one reason unknown together."""
+        known: list[str] = []
+        unknown: dict[str, list[str]] = {}
+        for finding in indices:
             if finding.number is not None:
                 known.append(f"{finding.metric} {finding.number:.2f}")
-            else:
-                why = text_of(self.voice.say_if(finding.reason))
-                unknown.setdefault((name, why), []).append(str(finding.metric))
-        for name, known in rows.items():
-            gaps = [
-                f"{', '.join(m)}: {why}" for (n, why), m in unknown.items() if n == name
-            ]
-            self.item(f"{self.voice.name(name)}: {'   '.join([*known, *gaps])}")
+                continue
+            why = text_of(self.voice.say_if(finding.reason))
+            unknown.setdefault(why, []).append(str(finding.metric))
+        gaps = [f"{', '.join(metrics)}: {why}" for why, metrics in unknown.items()]
+        return "   ".join([*known, *gaps])
 
     def checks(self) -> None:
         """Show the checks that are not clear passes; all of them with -v."""
         rows = [f for f in self.verdict.findings if _is_check(f)]
-        shown = [f for f in rows if self.page.verbose or _says_more(f)]
-        passed = sum(f.outcome is Outcome.PASS for f in rows)
         self.line("Checks", "bold")
         table = self.grid("l", "l")
-        for finding in shown:
-            mark = self.mark(finding.outcome)
-            if finding.outcome is None:
-                mark = Styled("  note")
-            table.add_row(
-                mark, self.plain(f"{finding.id}: {self.voice.say(finding.message)}")
-            )
+        for finding in rows:
+            if self.page.verbose or _says_more(finding):
+                told = f"{finding.id}: {self.voice.say(finding.message)}"
+                table.add_row(self.mark(finding.outcome, "  note"), self.plain(told))
         self.console.print(table)
         if not self.page.verbose:
-            absent = [f.id for f in rows if f.state is State.NOT_PROVIDED]
-            if absent:
-                self.item(f"not provided (case.toml): {', '.join(absent)}")
-            self.line(f"{self.mark(Outcome.PASS).plain}: {passed} more (-v lists them)")
+            self._unlisted(rows)
         self.line()
+
+    def _unlisted(self, rows: list[Finding]) -> None:
+        """Say what of the checks is only counted or named."""
+        absent = [f.id for f in rows if f.state is State.NOT_PROVIDED]
+        if absent:
+            self.item(f"not provided (case.toml): {', '.join(absent)}")
+        passed = sum(f.outcome is Outcome.PASS for f in rows)
+        self.line(f"{self.mark(Outcome.PASS).plain}: {passed} more (-v lists them)")
 
     def second_opinion(self, second: "CrossCheck") -> None:
         """Show what others say of the graded ROIs."""
@@ -638,62 +665,66 @@ class _Writer:
         rows = second_rows(second, self.voice, verbose=verbose)
         if rows:
             self.columns(JUSTIFY, HEAD, rows)
-        if rows and not second.unexplained:
-            self.item(
-                "every difference is explained by how contours and grid may be read"
-            )
+            self._explained(second)
         for sentence in warnings(second, self.voice):
             self.item(sentence, STYLES[Outcome.VARIATION])
         for sentence in remarks(second, self.voice, verbose=verbose):
             self.item(sentence)
         self.line()
 
+    def _explained(self, second: "CrossCheck") -> None:
+        if not second.unexplained:
+            self.item(
+                "every difference is explained by how contours and grid may be read"
+            )
+
     def notes(self) -> None:
         """Say what reading had to assume, mend or leave unused."""
         case = self.verdict.case
-        sentences: list[str] = [
-            self.voice.say(note)
-            for notes in (
-                case.notes,
-                case.plan.notes,
-                case.structure_set.notes,
-                case.dose.notes,
-                self.verdict.notes,
-                *(link.instance.notes for link in case.links),
-            )
-            for note in notes
-        ]
+        read = chain.from_iterable(link.instance.notes for link in case.links)
+        notes = (
+            *case.notes,
+            *case.plan.notes,
+            *case.structure_set.notes,
+            *case.dose.notes,
+            *self.verdict.notes,
+            *read,
+        )
+        sentences = [self.voice.say(note) for note in notes]
         for row in self.verdict.structures:
-            name = self.voice.name(row.match.roi.name)
-            if row.match.structure is not None or self.page.verbose:
-                sentences += [f"{name}: {self.voice.say(note)}" for note in row.notes]
-            if row.match.structure is None and (
-                self.page.verbose or looks_relevant(row.match)
-            ):
-                sentences.append(f"not used: {name} ({self.voice.say(row.match.how)})")
+            sentences += self._roi_notes(row)
         if sentences:
-            self.line("Notes", "bold")
-            for sentence in sentences:
-                self.item(sentence)
+            self.listing("Notes", sentences)
             self.line()
+
+    def _roi_notes(self, row: JudgedROI) -> list[str]:
+        """Return what is to be said of an ROI; of one that is not used, little without -v."""
+        name = self.voice.name(row.match.roi.name)
+        notes = [f"{name}: {self.voice.say(note)}" for note in row.notes]
+        if row.match.structure is not None:
+            return notes
+        unused = f"not used: {name} ({self.voice.say(row.match.how)})"
+        if self.page.verbose:
+            return [*notes, unused]
+        if looks_relevant(row.match):
+            return [unused]
+        return []
 
     def reasons(self) -> None:
         """Say each cause once, the worst outcome first; what settles an open question with it."""
+        causes = [f for f in self.verdict.findings if f.held_by is None]
         for outcome in (Outcome.FAIL, Outcome.UNDECIDED, Outcome.VARIATION):
-            causes = [
-                f
-                for f in self.verdict.findings
-                if f.outcome is outcome and f.held_by is None
-            ]
-            if not causes:
-                continue
-            is_worst = outcome is self.verdict.outcome
-            if outcome is Outcome.VARIATION and not (is_worst or self.page.quiet):
-                continue  # the tables show it, and there is nothing to do
-            self.line(f"Why {outcome.name}", "bold")
-            for finding in causes:
-                self.item(self._cause(finding), STYLES[outcome])
-            self.line()
+            told = [self._cause(f) for f in causes if f.outcome is outcome]
+            if told and self._tells_why(outcome):
+                self.listing(f"Why {outcome.name}", told, STYLES[outcome])
+                self.line()
+
+    def _tells_why(self, outcome: Outcome) -> bool:
+        """Tell whether an outcome is explained below the tables."""
+        if outcome is not Outcome.VARIATION or self.page.quiet:
+            return True
+        # Beside something worse the tables show it, and there is nothing to do.
+        return self.verdict.outcome is Outcome.VARIATION
 
     def _cause(self, finding: Finding) -> str:
         subject = ""
@@ -701,9 +732,7 @@ class _Writer:
             subject = f" {finding.subject}"
         told = f"{finding.id}{self.voice.name(subject)}{self._worst_value(finding)}"
         sentence = f"{told}: {self.voice.say(finding.message)}"
-        if finding.cure is None:
-            return sentence
-        return f"{sentence}; {self.voice.say(finding.cure)}"
+        return joined((sentence, self.voice.say_if(finding.cure)), "; ")
 
     def _worst_value(self, finding: Finding) -> str:
         if finding.metric is None:
@@ -714,9 +743,7 @@ class _Writer:
         return f" {finding.metric} = {number} {finding.metric.unit} {interval}".rstrip()
 
     def not_checked(self) -> None:
-        self.line("Not checked: these files cannot tell", "bold")
-        for row in NOT_CHECKED:
-            self.item(row)
+        self.listing("Not checked: these files cannot tell", NOT_CHECKED)
 
     def masks(self) -> None:
         """Say what stars stand for: an ordinary word may be the patient's name."""

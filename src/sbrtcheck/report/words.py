@@ -1,9 +1,11 @@
 """Words and numbers for people: sentences, masking, digits that agree with the verdict."""
 
 import unicodedata
+from collections.abc import Callable, Iterable
 from enum import Enum
+from typing import TypeVar
 
-from sbrtcheck.model import Patient, Text, Value
+from sbrtcheck.model import Instance, Patient, Text, Value
 from sbrtcheck.protocol.metric import Constraint
 
 DECIMALS = {"Gy": 2, "%": 1, "cc": 2, "": 2}
@@ -18,11 +20,27 @@ ESCAPED = (
 )  # categories of characters that a console might obey
 
 
+Known = TypeVar("Known")
+Told = TypeVar("Told")
+
+
+def told_of(known: Known | None, tell: Callable[[Known], Told]) -> Told | None:
+    """Return what is told of something, None where there is none."""
+    if known is None:
+        return None
+    return tell(known)
+
+
+def known_or(known: Known | None, otherwise: Known) -> Known:
+    """Return something, or what stands for it where there is none."""
+    if known is None:
+        return otherwise
+    return known
+
+
 def text_of(text: str | None) -> str:
     """Return a text, an empty one where there is none."""
-    if text is None:
-        return ""
-    return text
+    return known_or(text, "")
 
 
 def name_of(member: Enum | None) -> str | None:
@@ -34,9 +52,18 @@ def name_of(member: Enum | None) -> str | None:
 
 def words_of(value: object) -> str | None:
     """Return a metric or the like as text, None where there is none."""
-    if value is None:
-        return None
-    return str(value)
+    return told_of(value, str)
+
+
+def limit_of(constraint: Constraint) -> str:
+    """Return the bound of a constraint with its unit, without its metric."""
+    bound = f"{constraint.operator} {constraint.limit:g} {constraint.metric.unit}"
+    return bound.rstrip()
+
+
+def label_of(instance: Instance) -> str:
+    """Return the label of a plan as its file has it, or that it has none."""
+    return instance.label or "(no label)"
 
 
 def printable(text: str) -> str:
@@ -48,6 +75,16 @@ def _printable(character: str) -> str:
     if unicodedata.category(character) in ESCAPED:
         return character.encode("unicode_escape").decode("ascii")
     return character
+
+
+def ascii_of(text: str, signs: dict[int, str]) -> str:
+    """Return text for a console of ASCII: some signs in other words, the rest escaped."""
+    return text.translate(signs).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def joined(parts: Iterable[str | None], by: str = " ") -> str:
+    """Return parts as one text, those left out that say nothing."""
+    return by.join(part for part in parts if part)
 
 
 def decimals_for(value: float, unit: str) -> int:
@@ -79,11 +116,10 @@ def decided_number(value: float, constraint: Constraint | None) -> str:
 def agreeing_number(value: float, constraint: Constraint | None, decimals: int) -> str:
     """Print a value with at least `decimals`, more where rounding would contradict a limit."""
     text = f"{value:.{decimals}f}"
-    while (
-        constraint is not None
-        and decimals < MOST_DECIMALS
-        and constraint.holds(float(text)) != constraint.holds(value)
-    ):
+    if constraint is None:
+        return text
+    holds = constraint.holds(value)
+    while decimals < MOST_DECIMALS and constraint.holds(float(text)) != holds:
         decimals += 1
         text = f"{value:.{decimals}f}"
     return text
@@ -116,12 +152,7 @@ def number_and_interval(
 
 def ends_about(known: float, value: Value) -> tuple[float, float]:
     """Return the ends of the interval of a known value; each that it lacks is the value itself."""
-    low, high = value.low, value.high
-    if low is None:
-        low = known
-    if high is None:
-        high = known
-    return low, high
+    return known_or(value.low, known), known_or(value.high, known)
 
 
 def _with_one_precision(
@@ -150,15 +181,11 @@ class Voice:
 
     def name_if(self, text: str | None) -> str | None:
         """Return a string from a file, None where there is none."""
-        if text is None:
-            return None
-        return self.name(text)
+        return told_of(text, self.name)
 
     def say_if(self, sentence: Text | None) -> str | None:
         """Return a sentence in words, None where there is none."""
-        if sentence is None:
-            return None
-        return self.say(sentence)
+        return told_of(sentence, self.say)
 
     def say(self, sentence: Text) -> str:
         """Return a sentence in words; strings that fill it are masked, numbers kept."""
@@ -191,6 +218,6 @@ class Voice:
 
 def number(value: float) -> str:
     """Print a number of a sentence: at most two decimals, none that say nothing."""
-    if value and abs(value) < 0.1:
+    if 0 < abs(value) < 0.1:
         return f"{value:.3g}"
     return f"{value:.2f}".rstrip("0").rstrip(".")
