@@ -7,10 +7,14 @@ them both may be meant.
 """
 
 import re
+from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
+from itertools import chain, pairwise, product, starmap
+from math import inf
+from operator import attrgetter
+from typing import NamedTuple
 
 from sbrtcheck.contours import (
     between,
@@ -56,7 +60,7 @@ Subject = tuple[str, MatchedROI]
 
 
 class Zone(StrEnum):
-    """What may lie in the canal at a level."""
+    """What may lie in the canal at a level, from head to foot."""
 
     CORD = "cord"
     CONUS = "conus"
@@ -158,34 +162,44 @@ class Neural:
         """Tell whether neural contours pass every target."""
         return not any(extent.missing for extent in self.extents)
 
-    def part(self, subject: str) -> Part:
-        """Return the part of a subject."""
-        return next(part for part in self.parts if part.subject == subject)
-
 
 def zone_of(levels: Sequence[str], conus: str | None) -> Zone:
     """Return the zone of some levels: that of the highest; unknown levels may hold cord."""
-    if not levels:
-        return Zone.CORD
-    highest = min(LEVELS.index(level) for level in levels)
+    highest = min(levels, key=LEVELS.index, default=LEVELS[0])
+    begins = [FIRST_CONUS, FIRST_CAUDA]
     if conus is not None:
-        if highest <= LEVELS.index(conus):
-            return Zone.CORD
-        return Zone.CAUDA
-    if highest < FIRST_CONUS:
-        return Zone.CORD
-    if highest < FIRST_CAUDA:
-        return Zone.CONUS
-    return Zone.CAUDA
+        below_conus = LEVELS.index(conus) + 1
+        begins = [below_conus, below_conus]
+    return tuple(Zone)[bisect(begins, LEVELS.index(highest))]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Drawn:
-    """A neural ROI that encloses a volume, with the heights at which it is drawn."""
+class _Drawn(NamedTuple):
+    """A neural ROI with the name under which findings speak of it."""
 
     subject: str
     match: MatchedROI
-    intervals: tuple[Interval, ...]
+
+    @property
+    def intervals(self) -> tuple[Interval, ...]:
+        """Return the heights at which it is drawn, none where it encloses no volume."""
+        return build_region(self.match.roi).drawn_mm
+
+
+# What stands for the cord in a zone; of two that are equally near, the first is carried on.
+STANDS_IN = {
+    Zone.CORD: (Role.CORD, *STANDS_FOR_CORD),
+    Zone.CONUS: (Role.CORD, *STANDS_FOR_CORD, Role.CAUDA),
+    Zone.CAUDA: (Role.CORD, *STANDS_FOR_CORD, Role.CAUDA),
+}
+# Held to the limit of the cauda: below the conus, or called so far above it.
+AS_CAUDA = (
+    (Role.SAC, Zone.CAUDA),
+    (Role.CANAL, Zone.CAUDA),
+    (Role.CAUDA, Zone.CAUDA),
+    (Role.CAUDA, Zone.CORD),
+)
+# Said of what also has a limit of its own beside a cord.
+IN_PLACE: dict[Role | None, str] = {Role.CORD_PRV: " in place of the cord"}
 
 
 def read_neural(
@@ -208,17 +222,12 @@ def read_neural(
     dose
         Where a PRV that is made ends with the dose grid.
     """
-    drawn = [
-        _drawn(subject, match)
-        for subject, match in subjects
-        if match.role in NEURAL_ROLES
-    ]
-    known = [one for one in drawn if one.intervals]
+    named = starmap(_Drawn, subjects)
+    known = [one for one in _of(named, *NEURAL_ROLES) if one.intervals]
     cords = _of(known, Role.CORD)
     extents = tuple(_extent(span, known, rules.continued_mm) for span in spans)
-    held = tuple(
-        _held(cord, prv, spans) for prv in _of(known, Role.CORD_PRV) for cord in cords
-    )
+    pairs = product(_of(known, Role.CORD_PRV), cords)
+    held = tuple(_held(cord, prv, spans) for prv, cord in pairs)
     parts = [*_cord_parts(cords, spans)]
     parts += _stand_ins(known, cords, spans, rules.prv_widest_mm)
     parts += _continued_parts(extents, known, spans)
@@ -229,13 +238,7 @@ def read_neural(
         parts=tuple(parts),
         extents=extents,
         held=held,
-        drawn=tuple((one.subject, one.match) for one in known),
-    )
-
-
-def _drawn(subject: str, match: MatchedROI) -> _Drawn:
-    return _Drawn(
-        subject=subject, match=match, intervals=build_region(match.roi).drawn_mm
+        drawn=tuple(known),
     )
 
 
@@ -243,18 +246,24 @@ def _of(drawn: Iterable[_Drawn], *roles: Role) -> list[_Drawn]:
     return [one for one in drawn if one.match.role in roles]
 
 
+def _intervals_of(drawn: Iterable[_Drawn]) -> list[Interval]:
+    return list(chain.from_iterable(one.intervals for one in drawn))
+
+
 # --- Intervals of z -----------------------------------------------------------------------------
 
 
 def _merged(intervals: Iterable[Interval]) -> list[Interval]:
     """Return intervals in order, those that touch as one."""
-    merged: list[Interval] = []
+    nothing = (-inf, -inf)
+    merged = [nothing]
     for low_mm, high_mm in sorted(intervals):
-        if merged and low_mm - merged[-1][1] <= SAME_MM:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], high_mm))
-        else:
+        last_low_mm, last_high_mm = merged[-1]
+        if low_mm - last_high_mm > SAME_MM:
             merged.append((low_mm, high_mm))
-    return merged
+        else:
+            merged[-1] = (last_low_mm, max(last_high_mm, high_mm))
+    return merged[1:]
 
 
 def _without(
@@ -263,19 +272,24 @@ def _without(
     """Return what of some intervals others leave, but for rounding."""
     left = _merged(intervals)
     for low_mm, high_mm in _merged(taken):
-        pieces = []
-        for start_mm, end_mm in left:
-            pieces.append((start_mm, min(end_mm, low_mm)))
-            pieces.append((max(start_mm, high_mm), end_mm))
-        left = [piece for piece in pieces if piece[1] - piece[0] > SAME_MM]
+        left = _common(left, [(-inf, low_mm), (high_mm, inf)])
     return left
 
 
 def _common(one: Iterable[Interval], other: Iterable[Interval]) -> list[Interval]:
     """Return where intervals of both lie."""
-    pairs = ((a, b) for a in one for b in other)
-    found = [(max(a[0], b[0]), min(a[1], b[1])) for a, b in pairs]
+    pairs = product(one, other)
+    found = [
+        (max(low_mm, other_low_mm), min(high_mm, other_high_mm))
+        for (low_mm, high_mm), (other_low_mm, other_high_mm) in pairs
+    ]
     return [(low, high) for low, high in _merged(found) if high - low > SAME_MM]
+
+
+def _ends(intervals: Iterable[Interval]) -> Interval:
+    """Return where intervals begin and end, taken together."""
+    merged = _merged(intervals)
+    return merged[0][0], merged[-1][1]
 
 
 # --- Extent -------------------------------------------------------------------------------------
@@ -283,43 +297,41 @@ def _common(one: Iterable[Interval], other: Iterable[Interval]) -> list[Interval
 
 def _extent(span: Span, known: Sequence[_Drawn], continued_mm: float) -> Extent:
     """Tell what of a span is drawn by any neural ROI that may stand there."""
-    roles = [Role.CORD, *STANDS_FOR_CORD]
-    if span.zone is not Zone.CORD:
-        roles.append(Role.CAUDA)
-    near = [one for one in _of(known, *roles) if _common(one.intervals, [span.needed])]
-    drawn = _merged(interval for one in near for interval in one.intervals)
+    standing = _of(known, *STANDS_IN[span.zone])
+    near = [one for one in standing if _common(one.intervals, [span.needed])]
+    drawn = _merged(_intervals_of(near))
     missing = _without([span.needed], drawn)
-    filled = []
-    if _common(drawn, [(span.low_mm, span.high_mm)]):
-        filled = [
-            gap
-            for gap in missing
-            if _is_short_end(gap, span, continued_mm) and not _goes_on(gap, span, drawn)
-        ]
+    filled = _short_ends(missing, span, drawn, continued_mm)
     return Extent(
         span=span,
         rois=tuple(one.match.roi.name for one in near),
-        missing=tuple(gap for gap in missing if gap not in filled),
+        missing=tuple(sorted(set(missing) - set(filled))),
         continued=tuple(filled),
     )
 
 
-def _is_short_end(gap: Interval, span: Span, continued_mm: float) -> bool:
-    """Tell whether a gap lies at an end of a span, beyond the target, and is short."""
+def _short_ends(
+    missing: Sequence[Interval],
+    span: Span,
+    drawn: Sequence[Interval],
+    continued_mm: float,
+) -> list[Interval]:
+    """Return the gaps over which an outline may be carried on, if any is drawn at the target."""
+    if not _common(drawn, [(span.low_mm, span.high_mm)]):
+        return []
+    short = [gap for gap in missing if gap[1] - gap[0] <= continued_mm + SAME_MM]
+    return [gap for gap in short if _is_end(gap, span, drawn)]
+
+
+def _is_end(gap: Interval, span: Span, drawn: Sequence[Interval]) -> bool:
+    """Tell whether a gap lies beyond the target and all contours; among them, it is a hole."""
     low_mm, high_mm = gap
-    needed_low_mm, needed_high_mm = span.needed
-    at_low_end = low_mm <= needed_low_mm + SAME_MM and high_mm <= span.low_mm + SAME_MM
-    at_high_end = (
-        high_mm >= needed_high_mm - SAME_MM and low_mm >= span.high_mm - SAME_MM
-    )
-    return (at_low_end or at_high_end) and high_mm - low_mm <= continued_mm + SAME_MM
-
-
-def _goes_on(gap: Interval, span: Span, drawn: Sequence[Interval]) -> bool:
-    """Tell whether contours go on beyond a gap, which is a hole then, and no end."""
-    if gap[1] <= span.low_mm + SAME_MM:
-        return any(low_mm < gap[0] for low_mm, _ in drawn)
-    return any(high_mm > gap[1] for _, high_mm in drawn)
+    first_mm, last_mm = _ends(drawn)
+    is_below_target = high_mm <= span.low_mm + SAME_MM
+    is_above_target = low_mm >= span.high_mm - SAME_MM
+    if is_below_target:
+        return low_mm <= first_mm
+    return is_above_target and high_mm >= last_mm
 
 
 def _continued_parts(
@@ -327,10 +339,10 @@ def _continued_parts(
 ) -> list[Part]:
     """Carry the outline at each end on that is a little short, grown by what is missing."""
     parts = []
-    gaps = dict.fromkeys(
-        (gap, extent.span.zone) for extent in extents for gap in extent.continued
+    gaps = chain.from_iterable(
+        product(extent.continued, [extent.span.zone]) for extent in extents
     )
-    for number, (gap, zone) in enumerate(gaps, start=1):
+    for number, (gap, zone) in enumerate(dict.fromkeys(gaps), start=1):
         nearest = _nearest(known, gap, zone)
         subject = f"{nearest.subject} (carried on)"
         if number > 1:
@@ -352,52 +364,55 @@ def _continued_parts(
 
 def _nearest(known: Sequence[_Drawn], gap: Interval, zone: Zone) -> _Drawn:
     """Return the ROI whose drawn part ends nearest to a gap; the cord before others."""
-    order = [Role.CORD, *STANDS_FOR_CORD]
-    if zone is not Zone.CORD:
-        order.append(Role.CAUDA)
-    candidates = _of(known, *order)
+    order = STANDS_IN[zone]
 
     def distance(one: _Drawn) -> tuple[float, int]:
-        ends = [
-            abs(end - side) for pair in one.intervals for end in pair for side in gap
-        ]
-        role = one.match.role
-        rank = order.index(role) if role in order else len(order)
-        return round(min(ends), 1), rank
+        ends = chain.from_iterable(one.intervals)
+        away_mm = min(abs(end - side) for end, side in product(ends, gap))
+        return round(away_mm, 1), order.index(one.match.role)
 
-    return min(candidates, key=distance)
+    return min(_of(known, *order), key=distance)
 
 
 def _zone_at(interval: Interval, spans: Sequence[Span]) -> Zone:
     """Return the zone of the span that holds a height, of two the higher level; else of the nearest."""
-    middle_mm = (interval[0] + interval[1]) / 2
     if not spans:
         return Zone.CORD
-    holding = [span for span in spans if span.needed[0] <= middle_mm <= span.needed[1]]
-    if holding:
-        order = list(Zone)
-        return min((span.zone for span in holding), key=order.index)
+    middle_mm = (interval[0] + interval[1]) / 2
 
-    def away(span: Span) -> float:
+    def away_mm(span: Span) -> float:
         low_mm, high_mm = span.needed
         return max(low_mm - middle_mm, middle_mm - high_mm)
 
-    return min(spans, key=away).zone
+    holding = [span.zone for span in spans if away_mm(span) <= 0]
+    nearest = min(spans, key=away_mm)
+    return min(holding, key=list(Zone).index, default=nearest.zone)
 
 
 def _by_zone(
     intervals: Sequence[Interval], spans: Sequence[Span]
 ) -> dict[Zone, list[Interval]]:
-    """Part intervals by zone: cut at the ends of all spans and half-way between them."""
-    cuts = sorted({end for span in spans for end in span.needed})
-    ends = sorted(spans, key=lambda span: span.low_mm)
-    cuts += [(one.needed[1] + two.needed[0]) / 2 for one, two in pairwise(ends)]
+    """Part intervals by zone, in pieces that lie in one each."""
+    cuts_mm = _cuts_mm(spans)
     zones: dict[Zone, list[Interval]] = {}
     for interval in intervals:
-        inside = sorted(cut for cut in cuts if interval[0] < cut < interval[1])
-        for piece in pairwise([interval[0], *inside, interval[1]]):
-            zones.setdefault(_zone_at(piece, spans), []).append(piece)
-    return {zone: _merged(pieces) for zone, pieces in zones.items()}
+        for piece in _cut(interval, cuts_mm):
+            zone = _zone_at(piece, spans)
+            zones.setdefault(zone, []).append(piece)
+    return zones
+
+
+def _cuts_mm(spans: Sequence[Span]) -> list[float]:
+    """Return where zones may change: at the ends of all spans and half-way between them."""
+    needed = [span.needed for span in sorted(spans, key=attrgetter("low_mm"))]
+    half_way = [(one[1] + two[0]) / 2 for one, two in pairwise(needed)]
+    return sorted([*set(chain.from_iterable(needed)), *half_way])
+
+
+def _cut(interval: Interval, cuts_mm: Sequence[float]) -> Iterable[Interval]:
+    low_mm, high_mm = interval
+    inside_mm = [cut_mm for cut_mm in cuts_mm if low_mm < cut_mm < high_mm]
+    return pairwise([low_mm, *inside_mm, high_mm])
 
 
 # --- What is judged as what ---------------------------------------------------------------------
@@ -405,34 +420,38 @@ def _by_zone(
 
 def _cord_parts(cords: Sequence[_Drawn], spans: Sequence[Span]) -> list[Part]:
     """Return each ROI called cord, and all of them as one solid where there are several."""
-    zone = Zone.CORD
-    if spans and all(span.cord_zone is Zone.CAUDA for span in spans):
-        zone = Zone.CAUDA
+    zone = _zone_of_cords(spans)
     parts = [
         Part(subject=one.subject, match=one.match, kind=Kind.CORD, zone=zone)
         for one in cords
     ]
     if len(cords) < 2:
         return parts
-    name = " + ".join(one.match.roi.name for one in cords)
-    first = cords[0].match
+    rois = [one.match.roi for one in cords]
+    structure = cords[0].match.structure
     whole = MatchedROI(
-        roi=union_of([one.match.roi for one in cords], name),
-        structure=first.structure,
+        roi=union_of(rois, " + ".join(roi.name for roi in rois)),
+        structure=structure,
         role=Role.CORD,
         how=Text("all ROIs called cord, as one solid"),
         is_made=True,
     )
-    subject = f"{first.structure}: all together"
+    subject = f"{structure}: all together"
     return [*parts, Part(subject=subject, match=whole, kind=Kind.ALL_CORDS, zone=zone)]
+
+
+def _zone_of_cords(spans: Sequence[Span]) -> Zone:
+    """Return the zone of what is called cord: that of the cauda where every target lies there."""
+    if {span.cord_zone for span in spans} == {Zone.CAUDA}:
+        return Zone.CAUDA
+    return Zone.CORD
 
 
 def _beyond_ends(intervals: Sequence[Interval], margin_mm: float) -> list[Interval]:
     """Return where the margin of a PRV lies beyond the ends of its cord: it stands for nothing there."""
     if not intervals:
         return []
-    low_mm = min(low for low, _ in intervals)
-    high_mm = max(high for _, high in intervals)
+    low_mm, high_mm = _ends(intervals)
     return [(low_mm - margin_mm, low_mm), (high_mm, high_mm + margin_mm)]
 
 
@@ -443,23 +462,22 @@ def _stand_ins(
     margin_mm: float,
 ) -> list[Part]:
     """Return what stands for the cord where none is drawn, and what lies beside it."""
-    taken = [interval for cord in cords for interval in cord.intervals]
+    taken = _intervals_of(cords)
     margins = _beyond_ends(taken, margin_mm)
     parts: list[Part] = []
-    pieces = [cord.match.roi for cord in cords]
     for one in _of(known, *STANDS_FOR_CORD, Role.CAUDA):
-        zones = _by_zone(one.intervals, spans)
-        covered = taken
-        if one.match.role is Role.CORD_PRV:
-            covered = [*taken, *margins]
-        own = _parts_of(one, zones, covered)
-        parts += own
-        stands = [part for part in own if part.kind is Kind.STAND_IN]
-        pieces += [part.match.roi for part in stands]
+        # A cauda has a limit of its own, also where another ROI is drawn.
+        covers: dict[Role | None, list[Interval]] = {
+            Role.CORD_PRV: [*taken, *margins],
+            Role.CAUDA: [],
+        }
+        covered = covers.get(one.match.role, taken)
+        parts += _parts_of(one, _by_zone(one.intervals, spans), covered)
         if one.match.role in STANDS_FOR_CORD:
             taken += one.intervals
-    if len(pieces) > 1 and len(pieces) > len(cords):
-        parts.append(_together(pieces, cords, parts))
+    stands = [part for part in parts if part.kind is Kind.STAND_IN]
+    if len(cords) + len(stands) > max(len(cords), 1):
+        parts.append(_together(cords, stands))
     return parts
 
 
@@ -468,37 +486,38 @@ def _parts_of(
 ) -> list[Part]:
     """Part one ROI by what it is judged as: at L3-L5 cauda, elsewhere where no cord is drawn."""
     parts: list[tuple[Kind, Zone, list[Interval]]] = []
-    for zone, intervals in zones.items():
-        if _is_cauda(one, zone):
-            parts.append((Kind.CAUDA, zone, intervals))
-            continue
-        free = intervals
-        if one.match.role is not Role.CAUDA:
-            free = _without(intervals, taken)
-        if free:
-            parts.append((Kind.STAND_IN, zone, free))
+    for zone, pieces in zones.items():
+        kind, judged = _judged_in(zone, one, pieces, taken)
+        if judged:
+            parts.append((kind, zone, judged))
     named = len(parts) > 1
     made = [
-        _cut_part(one, kind, zone, pieces, named=named) for kind, zone, pieces in parts
+        _cut_part(one, kind, zone, judged, named=named) for kind, zone, judged in parts
     ]
-    if not made and one.match.role is not Role.CORD_PRV:
-        zone = next(iter(zones), Zone.CORD)
-        beside = Part(
-            subject=one.subject,
-            match=one.match,
-            kind=Kind.BESIDE,
-            zone=zone,
-            is_graded=False,
-        )
-        return [beside]
-    return made
+    return made or _beside(one, next(iter(zones)))
 
 
-def _is_cauda(one: _Drawn, zone: Zone) -> bool:
-    """Tell whether an ROI is held to the cauda's limit: below the conus, or called so far above it."""
-    if one.match.role is Role.CAUDA:
-        return zone is not Zone.CONUS
-    return zone is Zone.CAUDA and one.match.role is not Role.CORD_PRV
+def _judged_in(
+    zone: Zone, one: _Drawn, pieces: Sequence[Interval], taken: Sequence[Interval]
+) -> tuple[Kind, list[Interval]]:
+    """Return as what an ROI is judged in a zone, and where."""
+    if (one.match.role, zone) in AS_CAUDA:
+        return Kind.CAUDA, _merged(pieces)
+    return Kind.STAND_IN, _without(pieces, taken)
+
+
+def _beside(one: _Drawn, zone: Zone) -> list[Part]:
+    """Return what lies beside a cord and is only reported; a PRV has a limit of its own there."""
+    if one.match.role is Role.CORD_PRV:
+        return []
+    beside = Part(
+        subject=one.subject,
+        match=one.match,
+        kind=Kind.BESIDE,
+        zone=zone,
+        is_graded=False,
+    )
+    return [beside]
 
 
 def _cut_part(
@@ -506,8 +525,7 @@ def _cut_part(
 ) -> Part:
     """Return the part of an ROI at some heights; all of it where that is all that is drawn."""
     subject = f"{one.subject} ({zone.value})" if named else one.subject
-    if one.match.role is Role.CORD_PRV:
-        subject = f"{subject} in place of the cord"
+    subject += IN_PLACE.get(one.match.role, "")
     match = one.match
     if _without(one.intervals, intervals):
         match = MatchedROI(
@@ -520,27 +538,34 @@ def _cut_part(
     return Part(subject=subject, match=match, kind=kind, zone=zone)
 
 
-def _together(
-    pieces: Sequence[ROI], cords: Sequence[_Drawn], parts: Sequence[Part]
-) -> Part:
+def _together(cords: Sequence[_Drawn], stands: Sequence[Part]) -> Part:
     """Return cord and all that stands for it as one solid, under the limit of the cord."""
-    stands = [part for part in parts if part.kind is Kind.STAND_IN]
-    zone = Zone.CONUS
-    if cords or any(part.zone is Zone.CORD for part in stands):
-        zone = Zone.CORD
-    if any(part.zone is Zone.CONUS for part in stands):
-        zone = Zone.CONUS
-    name = " + ".join(dict.fromkeys(roi.name for roi in pieces))
+    together: list[_Drawn | Part] = [*cords, *stands]
+    rois = [one.match.roi for one in together]
+    name = " + ".join(dict.fromkeys(roi.name for roi in rois))
     match = MatchedROI(
-        roi=union_of(pieces, name),
+        roi=union_of(rois, name),
         structure=None,
         role=Role.CORD,
         how=Text("the cord and what stands for it, as one solid"),
         is_made=True,
     )
     return Part(
-        subject="cord, put together", match=match, kind=Kind.TOGETHER, zone=zone
+        subject="cord, put together",
+        match=match,
+        kind=Kind.TOGETHER,
+        zone=_zone_together(cords, stands),
     )
+
+
+def _zone_together(cords: Sequence[_Drawn], stands: Sequence[Part]) -> Zone:
+    """Return the zone of cord only where none of it may be conus, and some is no cauda."""
+    zones = {part.zone for part in stands}
+    if cords:
+        zones.add(Zone.CORD)
+    if zones - {Zone.CAUDA} == {Zone.CORD}:
+        return Zone.CORD
+    return Zone.CONUS
 
 
 # --- PRV ----------------------------------------------------------------------------------------
@@ -578,25 +603,21 @@ def _prv_parts(
     """Return the PRVs beside a cord: drawn ones, and one made where none serves."""
     if not cords:
         return []
-    parts = []
-    serves = False
-    for one in _of(known, Role.CORD_PRV):
-        wide = _is_wide(one.match.roi, cords, rules.prv_widest_mm)
-        own = [row for row in held if row.subject == one.subject]
-        holds = any(row.holds for row in own)
-        serves = serves or (holds and not wide)
-        parts.append(
-            Part(
-                subject=one.subject,
-                match=one.match,
-                kind=Kind.PRV,
-                zone=Zone.CORD,
-                is_graded=not wide,
-            )
+    parts = [
+        Part(
+            subject=one.subject,
+            match=one.match,
+            kind=Kind.PRV,
+            zone=Zone.CORD,
+            is_graded=not _is_wide(one.match.roi, cords, rules.prv_widest_mm),
         )
-    if serves:
+        for one in _of(known, Role.CORD_PRV)
+    ]
+    holding = {row.subject for row in held if row.holds}
+    graded = {part.subject for part in parts if part.is_graded}
+    if holding & graded:
         return parts
-    fails_to_hold = any(part.is_graded for part in parts)
+    fails_to_hold = bool(graded)
     return parts + [
         _made_prv(cord, rules.prv_margin_mm, structure, dose, is_graded=fails_to_hold)
         for cord in cords
@@ -616,7 +637,9 @@ def _is_wide(prv: ROI, cords: Sequence[_Drawn], widest_mm: float) -> bool:
         volume_within_cc(grown(cord.match.roi, widest_mm), region.drawn_mm)
         for cord in cords
     )
-    return region.volume_cc is not None and region.volume_cc > largest_cc
+    if region.volume_cc is None:
+        return False
+    return region.volume_cc > largest_cc
 
 
 def margin_in_name_mm(name: str) -> float | None:
@@ -661,11 +684,14 @@ def _ending_with(dose: DoseGrid, prv: ROI, cord: ROI) -> ROI:
     """Let a margin end where the dose grid does, if the cord itself lies on it along z."""
     low_mm, high_mm = float(dose.z_mm[0]), float(dose.z_mm[-1])
     region = build_region(prv)
-    if region.low_mm is None or region.high_mm is None or region.spacing_mm is None:
+    if region.spacing_mm is None:
         return prv
-    if cord.z_mm[0] < low_mm or cord.z_mm[-1] > high_mm:
+    first, last = region.slabs[0], region.slabs[-1]
+    cord_is_on_grid = low_mm <= cord.z_mm[0] <= cord.z_mm[-1] <= high_mm
+    if not cord_is_on_grid:
         return prv
-    if low_mm <= region.low_mm and region.high_mm <= high_mm:
+    prv_is_on_grid = low_mm <= first.low_mm <= last.high_mm <= high_mm
+    if prv_is_on_grid:
         return prv
     half_mm = region.spacing_mm / 2
     return between(prv, [(low_mm + half_mm, high_mm - half_mm)])

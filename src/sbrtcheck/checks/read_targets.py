@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
+from sbrtcheck.checks.read_levels import level_order
 from sbrtcheck.contours import share_of_within, union_of
 from sbrtcheck.model import ROI, DoseReference, Plan, StructureSet, Text
 from sbrtcheck.protocol.names import MatchedROI, normalise, read_levels
@@ -26,7 +27,6 @@ WITHIN = (
 SHARED = (
     0.5  # of an ROI that looks like a target: less of it in known ones, and it is asked
 )
-TARGET_ROLES = (Role.PTV, Role.CTV, Role.GTV)
 
 
 EXPORT = Text(
@@ -50,6 +50,11 @@ class Standing(StrEnum):
     LEFT_OUT = "left out"  # the declared levels leave it out
 
 
+GRADED = (Standing.OWN, Standing.UNNAMED)
+# What looks like a target: by its role, or by the role whose name it holds without having it.
+LIKE_TARGETS = ((Role.CTV, None), (Role.GTV, None), (None, Role.PTV))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Targets:
     """The PTVs of a plan by what they are to it, and what is not judged though it may be one.
@@ -70,13 +75,21 @@ class Targets:
 
     def graded(self, name: str) -> bool:
         """Tell whether the coverage of a PTV is graded."""
-        return self.standing.get(name, Standing.OWN) in (Standing.OWN, Standing.UNNAMED)
+        return self.standing.get(name, Standing.OWN) in GRADED
 
 
 def states_target_dose(row: DoseReference) -> bool:
     """Tell whether a dose reference prescribes to a target."""
+    if not _is_of_target(row):
+        return False
     dose_gy = row.target_prescription_dose_gy
-    return row.type.upper() == "TARGET" and dose_gy is not None and dose_gy > 0
+    if dose_gy is None:
+        return False
+    return dose_gy > 0
+
+
+def _is_of_target(row: DoseReference) -> bool:
+    return row.type.upper() == "TARGET"
 
 
 def named_targets(
@@ -86,13 +99,14 @@ def named_targets(
 
     Numbers say something in the plan's own structure set only.
     """
-    references = [row for row in plan.dose_references if row.type.upper() == "TARGET"]
+    references = [row for row in plan.dose_references if _is_of_target(row)]
     numbers = {row.referenced_roi_number for row in references if by_number} - {None}
     names = {normalise(row.description) for row in references if row.description}
+    named = {*numbers, *names}
     return {
         roi.name
         for roi in structures.rois
-        if roi.number in numbers or normalise(roi.name) in names
+        if not named.isdisjoint((roi.number, normalise(roi.name)))
     }
 
 
@@ -100,12 +114,15 @@ def plan_targets(
     plan: Plan, structures: StructureSet, matches: Iterable[MatchedROI]
 ) -> list[MatchedROI]:
     """Return the targets of a plan: those it names, or else all that look like one."""
-    drawn = [
-        match for match in matches if match.role is Role.PTV and match.roi.contours
-    ]
+    drawn = _drawn_ptvs(matches)
     named = named_targets(plan, structures)
     own = [match for match in drawn if match.roi.name in named]
     return own or drawn
+
+
+def _drawn_ptvs(matches: Iterable[MatchedROI]) -> list[MatchedROI]:
+    ptvs = [match for match in matches if match.role is Role.PTV]
+    return [match for match in ptvs if match.roi.contours]
 
 
 def read_targets(
@@ -125,39 +142,44 @@ def read_targets(
         The levels that the user declares; a PTV of others, which the plan does not name, is left
         out by them.
     """
-    drawn = [
-        match for match in matches if match.role is Role.PTV and match.roi.contours
-    ]
-    own = named_targets(plan, structures) & {match.roi.name for match in drawn}
+    drawn = [match.roi for match in _drawn_ptvs(matches)]
+    own = {match.roi.name for match in plan_targets(plan, structures, matches)}
     standing = {
-        match.roi.name: _standing(match.roi, own, named_by_others, declared_levels)
-        for match in drawn
+        roi.name: _standing(roi.name, own, named_by_others, declared_levels)
+        for roi in drawn
     }
-    graded = [
-        match.roi
-        for match in drawn
-        if standing[match.roi.name] in (Standing.OWN, Standing.UNNAMED)
-    ]
+    graded = [roi for roi in drawn if standing[roi.name] in GRADED]
+    not_judged = _not_judged(plan, structures, graded, declared_levels)
     return Targets(
         standing=standing,
-        prescribed_elsewhere=tuple(
-            _not_judged(plan, structures, graded, declared_levels)
-        ),
-        unclear=tuple(_unclear(matches, [match.roi for match in drawn])),
+        prescribed_elsewhere=tuple(not_judged),
+        unclear=tuple(_unclear(matches, drawn)),
     )
 
 
 def _standing(
-    roi: ROI, own: set[str], named_by_others: set[str], declared_levels: tuple[str, ...]
+    name: str,
+    own: set[str],
+    named_by_others: set[str],
+    declared_levels: tuple[str, ...],
 ) -> Standing:
-    if not own or roi.name in own:
+    if name in own:
         return Standing.OWN
-    if roi.name in named_by_others:
+    if name in named_by_others:
         return Standing.FOREIGN
-    levels = read_levels(roi.name, Role.PTV).stated
-    if declared_levels and levels and not set(levels) & set(declared_levels):
+    if _leave_out(declared_levels, name):
         return Standing.LEFT_OUT
     return Standing.UNNAMED
+
+
+def _leave_out(declared_levels: tuple[str, ...], name: str) -> bool:
+    """Tell whether levels are declared, and a target is called after others."""
+    stated = read_levels(name, Role.PTV).stated
+    if not stated:
+        return False
+    if not declared_levels:
+        return False
+    return set(stated).isdisjoint(declared_levels)
 
 
 def _not_judged(
@@ -167,30 +189,31 @@ def _not_judged(
     declared_levels: tuple[str, ...],
 ) -> Iterable[Elsewhere]:
     """Yield each prescription to something that is not judged."""
-    by_number = {roi.number: roi for roi in structures.rois if roi.number is not None}
     by_name = {roi.name: roi for roi in structures.rois}
-    levels = {
-        level for roi in graded for level in read_levels(roi.name, Role.PTV).stated
+    by_number: dict[int | None, ROI] = {
+        roi.number: roi for roi in structures.rois if roi.number is not None
     }
-    levels |= set(declared_levels)
+    named = (read_levels(roi.name, Role.PTV).stated for roi in graded)
+    levels = set(declared_levels).union(*named)
     for row in plan.dose_references:
         if not states_target_dose(row):
             continue
-        roi = by_name.get(row.description)
-        if row.referenced_roi_number is not None:
-            roi = by_number.get(row.referenced_roi_number, roi)
+        roi = by_number.get(row.referenced_roi_number, by_name.get(row.description))
         if roi is not None and not _is_judged(roi, graded):
             yield _to_roi(roi)
             continue
-        stated = read_levels(row.description, Role.PTV).stated
-        others = [level for level in stated if level not in levels]
+        others = set(read_levels(row.description, Role.PTV).stated) - levels
         if others and levels:
-            why = Text(
-                "the plan prescribes to '{target}', and no target of {levels} is judged",
-                target=row.description,
-                levels=", ".join(others),
-            )
-            yield Elsewhere(why, EXPORT)
+            yield _to_levels(row.description, others)
+
+
+def _to_levels(target: str, levels: Iterable[str]) -> Elsewhere:
+    why = Text(
+        "the plan prescribes to '{target}', and no target of {levels} is judged",
+        target=target,
+        levels=", ".join(level_order(levels)),
+    )
+    return Elsewhere(why, EXPORT)
 
 
 def _to_roi(roi: ROI) -> Elsewhere:
@@ -204,32 +227,37 @@ def _to_roi(roi: ROI) -> Elsewhere:
 
 def _is_judged(roi: ROI, graded: Sequence[ROI]) -> bool:
     """Tell whether an ROI is a graded PTV, or lies in the graded ones; what has no volume may be a point."""
-    if any(roi is target for target in graded):
+    if roi in graded:
         return True
     if not roi.contours:
         return roi.problem is None
     if not graded:
         return False
-    share = share_of_within(roi, union_of(graded, "all targets"))
-    return share is None or share >= WITHIN
+    return _lies_within(roi, union_of(graded, "all targets"), WITHIN)
+
+
+def _lies_within(roi: ROI, targets: ROI, least: float) -> bool:
+    """Tell whether so much of an ROI lies in targets; what has no volume lies nowhere else."""
+    share = share_of_within(roi, targets)
+    if share is None:
+        return True
+    return share >= least
 
 
 def _unclear(
     matches: Sequence[MatchedROI], known: Sequence[ROI]
 ) -> Iterable[MatchedROI]:
     """Yield what looks like a target, is not derived from one, and lies elsewhere."""
-    union = union_of(known, "all targets") if known else None
-    for match in matches:
-        if not _looks_like_target(match) or union is None:
-            continue
-        share = share_of_within(match.roi, union)
-        if share is not None and share < SHARED:
+    if not known:
+        return
+    targets = union_of(known, "all targets")
+    alike = [match for match in matches if _looks_like_target(match)]
+    for match in alike:
+        if not _lies_within(match.roi, targets, SHARED):
             yield replace(match)
 
 
 def _looks_like_target(match: MatchedROI) -> bool:
-    if match.is_derived or not match.roi.contours:
+    if match.is_derived:
         return False
-    if match.role in (Role.CTV, Role.GTV):
-        return True
-    return match.structure is None and match.alike is Role.PTV
+    return (match.role, match.alike) in LIKE_TARGETS
