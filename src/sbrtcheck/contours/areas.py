@@ -31,35 +31,29 @@ class Areas(NamedTuple):
 
 
 def parabolas(
-    area_mm2: FloatArray, z_mm: FloatArray, others: Sequence[tuple[int, ...]]
+    area_mm2: FloatArray, z_mm: FloatArray, others: Sequence[Sequence[int]]
 ) -> Areas:
     """Fit a parabola to the areas of each row and its others."""
     rows = np.arange(len(area_mm2))
+    heights_mm = z_mm.tolist()
     below, above = np.full((2, rows.size), -1)
     near = np.zeros(rows.size, dtype=np.intp)
-    three = []
     for row, two in enumerate(others):
-        for other in two:
-            if z_mm[other] < z_mm[row] and (
-                below[row] < 0 or z_mm[other] > z_mm[below[row]]
-            ):
-                below[row] = other
-            if z_mm[other] > z_mm[row] and (
-                above[row] < 0 or z_mm[other] < z_mm[above[row]]
-            ):
-                above[row] = other
-        if len(two) == 2:
-            three.append((row, *two))
-        near[row] = two[0] if two else row
+        row_mm = heights_mm[row]
+        lower = [other for other in two if heights_mm[other] < row_mm]
+        higher = [other for other in two if heights_mm[other] > row_mm]
+        below[row] = max(lower, key=heights_mm.__getitem__, default=-1)
+        above[row] = min(higher, key=heights_mm.__getitem__, default=-1)
+        near[row] = next(iter(two), row)
     curvature = np.zeros(rows.size)
-    if three:
-        # The second divided difference of three areas, doubled.
-        at = np.array(three)
-        x, y = z_mm[at].T, area_mm2[at].T
-        curvature[at[:, 0]] = 2 * sum(
-            y[i] / ((x[i] - x[j]) * (x[i] - x[k]))
-            for i, j, k in ((0, 1, 2), (1, 0, 2), (2, 0, 1))
-        )
+    three = [(row, *two) for row, two in enumerate(others) if len(two) == 2]
+    # The second divided difference of three areas, doubled.
+    at = np.array(three, dtype=np.intp).reshape(-1, 3)
+    x, y = z_mm[at].T, area_mm2[at].T
+    curvature[at[:, 0]] = 2 * sum(
+        y[i] / ((x[i] - x[j]) * (x[i] - x[k]))
+        for i, j, k in ((0, 1, 2), (1, 0, 2), (2, 0, 1))
+    )
     gap_mm = np.where(near == rows, 1.0, np.abs(z_mm[near] - z_mm))
     slope = (area_mm2 - area_mm2[near]) / gap_mm + curvature / 2 * gap_mm
     slope[near == rows] = 0.0

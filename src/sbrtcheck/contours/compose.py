@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import shapely
@@ -48,7 +48,7 @@ def union_of(rois: Sequence[ROI], name: str) -> ROI:
     """
     regions = [build_region(roi) for roi in rois]
     solids = [region for region in regions if region.slabs]
-    notes = tuple(dict.fromkeys(note for region in regions for note in region.notes))
+    notes = dict.fromkeys(chain.from_iterable(region.notes for region in regions))
     made = Text("made of {count} ROIs", count=len(rois))
     empty = ROI(
         name=name,
@@ -63,11 +63,9 @@ def union_of(rois: Sequence[ROI], name: str) -> ROI:
     else:
         planes_mm, spacing_mm = _layers_mm(solids)
         half_mm = spacing_mm / 2 - WHOLE
-    contours = (
-        contour
-        for z_mm in planes_mm.tolist()
-        for contour in _contours(_all_at(solids, z_mm, half_mm), z_mm)
-    )
+    contours: list[Contour] = []
+    for z_mm in planes_mm.tolist():
+        contours += _contours(_all_at(solids, z_mm, half_mm), z_mm)
     return replace(empty, contours=tuple(contours), plane_spacing_mm=spacing_mm)
 
 
@@ -75,16 +73,7 @@ def between(roi: ROI, intervals_mm: Sequence[tuple[float, float]]) -> ROI:
     """Return the ROI on those of its planes that lie in an interval, its ends included."""
     region = build_region(roi)
     kept = [slab for slab in region.slabs if _is_in(slab.z_mm, intervals_mm)]
-    steps_mm = np.diff([slab.z_mm for slab in kept])
-    shifts_mm = [0.0]
-    spacing_mm = region.spacing_mm
-    if (
-        spacing_mm is not None
-        and steps_mm.size
-        and steps_mm.min() > NEXT_PLANE * spacing_mm
-    ):
-        # Single planes far apart would not tell their spacing: each is drawn twice.
-        shifts_mm = [-spacing_mm / 4, spacing_mm / 4]
+    shifts_mm = _shifts_mm([slab.z_mm for slab in kept], region.spacing_mm)
     contours = (
         Contour(points_mm=ring, z_mm=slab.z_mm + shift_mm)
         for slab in kept
@@ -108,7 +97,7 @@ def continued(roi: ROI, low_mm: float, high_mm: float) -> ROI:
     """
     region = build_region(roi)
     contours: tuple[Contour, ...] = ()
-    if region.slabs and region.spacing_mm is not None:
+    if region.spacing_mm is not None:
         first, last = region.slabs[0], region.slabs[-1]
         contours = (
             *_carried_on(first, first.low_mm - low_mm, -region.spacing_mm),
@@ -195,7 +184,7 @@ def _all_at(solids: Sequence[Region], z_mm: float, half_mm: float) -> shapely.Ge
         outline_of(slab)
         for region in solids
         for slab in region.slabs
-        if slab.low_mm < z_mm + half_mm and slab.high_mm > z_mm - half_mm
+        if slab.meets(z_mm - half_mm, z_mm + half_mm)
     ]
     return shapely.union_all(met)
 
@@ -206,6 +195,18 @@ def _contours(outline: shapely.Geometry, z_mm: float) -> Iterator[Contour]:
 
 
 # --- Parts --------------------------------------------------------------------------------------
+
+
+def _shifts_mm(
+    planes_mm: Sequence[float], spacing_mm: float | None
+) -> tuple[float, ...]:
+    """Return where each plane of a part is drawn, from its own height."""
+    if spacing_mm is None or len(planes_mm) < 2:
+        return (0.0,)
+    if np.diff(planes_mm).min() <= NEXT_PLANE * spacing_mm:
+        return (0.0,)
+    # Single planes far apart would not tell their spacing: each is drawn twice.
+    return -spacing_mm / 4, spacing_mm / 4
 
 
 def _is_in(z_mm: float, intervals_mm: Sequence[tuple[float, float]]) -> bool:
@@ -225,11 +226,11 @@ def _volume_cc(part: Region) -> float:
 
 def _part(region: Region, intervals_mm: Sequence[tuple[float, float]]) -> Region:
     """Return the part of a solid in intervals, whatever is in several of them once."""
-    edges_mm = sorted({edge for interval in intervals_mm for edge in interval})
+    edges_mm = sorted(set(chain.from_iterable(intervals_mm)))
     pieces = [
         (low, high)
         for low, high in pairwise(edges_mm)
-        if any(start <= low and high <= end for start, end in intervals_mm)
+        if any(start <= low < high <= end for start, end in intervals_mm)
     ]
     slabs = (
         replace(slab, low_mm=max(slab.low_mm, low), high_mm=min(slab.high_mm, high))

@@ -9,7 +9,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from sbrtcheck.contours.rings import canonical, ring_areas_mm2, signed_area_mm2
+from sbrtcheck.contours.rings import (
+    canonical,
+    corner_counts,
+    ring_areas_mm2,
+    signed_area_mm2,
+)
 from sbrtcheck.model import (
     ONE_PLANE,
     ROI,
@@ -114,14 +119,13 @@ def _mended(rings: list[_Ring], areas_mm2: FloatArray) -> _Mended:
 
 def _by_plane(rings: list[_Ring]) -> list[tuple[float, list[int]]]:
     """Return the height of each plane, ascending, and which rings lie in it."""
-    levels = distinct(ring.z_mm for ring in rings)
-    owner = np.abs(np.subtract.outer([ring.z_mm for ring in rings], levels)).argmin(
-        axis=1
-    )
-    members: list[list[int]] = [[] for _ in levels]
-    for index, plane in enumerate(owner.tolist()):
-        members[plane].append(index)
-    return list(zip(levels.tolist(), members, strict=True))
+    heights_mm = np.array([ring.z_mm for ring in rings])
+    levels_mm = distinct(heights_mm)
+    owner = np.abs(np.subtract.outer(heights_mm, levels_mm)).argmin(axis=1)
+    return [
+        (z_mm, np.flatnonzero(owner == plane).tolist())
+        for plane, z_mm in enumerate(levels_mm.tolist())
+    ]
 
 
 def _resolved(
@@ -132,23 +136,16 @@ def _resolved(
     indices: list[int],
 ) -> tuple[tuple[Plane, ...], tuple[Text, ...]]:
     """Return what some rings enclose together as one plane, none where they cancel, with notes."""
-    polygons = whole.polygons[indices]
-    depth = (
-        _depths(polygons, whole.bounds_mm[indices])
-        if whole.intact[indices].all()
-        else None
-    )
+    depth = _depths(whole, indices)
     if depth is not None:
         # As drawn: a ring inside an odd number of others is a hole.
         backwards = (areas_mm2[indices] < 0) != (depth % 2 == 1)
-        turned = zip(indices, backwards.tolist(), strict=True)
-        drawn = (
-            _turned(rings[i].points_mm) if turn else rings[i].points_mm
-            for i, turn in turned
-        )
+        drawn = [rings[index].points_mm for index in indices]
+        for place in np.flatnonzero(backwards).tolist():
+            drawn[place] = _turned(drawn[place])
         return (Plane(z_mm, tuple(drawn)),), ()
     xor = any(rings[index].xor for index in indices)
-    outline, notes = _combine(list(polygons), xor=xor)
+    outline, notes = _combine(list(whole.polygons[indices]), xor=xor)
     if _area_mm2(outline) > MIN_AREA_MM2:
         return (Plane(z_mm, oriented_rings(outline)),), notes
     return (), (*notes, Text("the contours at z = {z_mm} mm cancel out", z_mm=z_mm))
@@ -159,14 +156,12 @@ def _without_copies(plane: Plane) -> Plane:
     if len(plane.rings) == 1:
         return plane
     parts = shapely.get_parts(outline_of_rings(plane.rings))
-    solid = [shapely.Polygon(part.exterior) for part in parts]
-    thin = [
-        _area_mm2(part) < THIN * _area_mm2(filled)
-        for part, filled in zip(parts, solid, strict=True)
-    ]
-    if not any(thin):
+    made = shapely.polygons(shapely.get_exterior_ring(parts))
+    filled = np.asarray(made, dtype=object)
+    is_copy = shapely.area(parts) < THIN * shapely.area(filled)
+    if not is_copy.any():
         return plane
-    kept = [solid[at] if copied else parts[at] for at, copied in enumerate(thin)]
+    kept = np.where(is_copy, filled, parts)
     return Plane(plane.z_mm, oriented_rings(shapely.union_all(kept)))
 
 
@@ -176,13 +171,12 @@ def joined(planes: Sequence[Plane], spacing_mm: float) -> tuple[Plane, ...]:
 
 
 def _groups(planes: Sequence[Plane], spacing_mm: float) -> list[list[Plane]]:
-    chains: list[list[Plane]] = [[planes[0]]]
-    for below, above in pairwise(planes):
-        if above.z_mm - below.z_mm < ONE_PLANE * spacing_mm:
-            chains[-1].append(above)
-        else:
-            chains.append([above])
-    return [group for chain in chains for group in _cut_chain(chain, spacing_mm)]
+    steps_mm = np.diff([plane.z_mm for plane in planes])
+    apart = np.flatnonzero(steps_mm >= ONE_PLANE * spacing_mm) + 1
+    groups: list[list[Plane]] = []
+    for first, last in pairwise((0, *apart.tolist(), len(planes))):
+        groups.extend(_cut_chain(list(planes[first:last]), spacing_mm))
+    return groups
 
 
 def _cut_chain(chain: list[Plane], spacing_mm: float) -> list[list[Plane]]:
@@ -212,13 +206,14 @@ def outline_of_rings(rings: Sequence[FloatArray]) -> shapely.Geometry:
     return outline
 
 
-def _depths(
-    polygons: NDArray[np.object_], bounds_mm: FloatArray
-) -> NDArray[np.intp] | None:
-    """Return how many other rings each ring lies inside of; None where any two meet.
+def _depths(whole: _Mended, indices: list[int]) -> NDArray[np.intp] | None:
+    """Return how many others each of some rings lies inside of; None where any two meet.
 
-    `bounds_mm` are least x and y and largest x and y of each.
+    None, too, where one of them had to be mended.
     """
+    if not whole.intact[indices].all():
+        return None
+    polygons, bounds_mm = whole.polygons[indices], whole.bounds_mm[indices]
     depth = np.zeros(len(polygons), dtype=np.intp)
     if depth.size == 1:
         return depth
@@ -244,20 +239,25 @@ def _with_area(contours: Sequence[Contour]) -> tuple[list[_Ring], FloatArray]:
     if not closed:
         return [], np.empty(0)
     areas_mm2 = ring_areas_mm2([contour.points_mm for contour in closed])
-    # A bow tie of equal lobes has no net area; its extent tells it from a line.
     kept = [
         index
-        for index, area_mm2 in enumerate(np.abs(areas_mm2).tolist())
-        if area_mm2 > MIN_AREA_MM2 or _width_mm(closed[index].points_mm) > SAME_PLANE_MM
+        for index, area_mm2 in enumerate(areas_mm2.tolist())
+        if _encloses_area(closed[index].points_mm, area_mm2)
     ]
-    if not kept:
-        return [], np.empty(0)
     points_mm = canonical([closed[index].points_mm for index in kept])
     rings = [
         _Ring(points, closed[index].z_mm, closed[index].xor)
         for index, points in zip(kept, points_mm, strict=True)
     ]
     return rings, areas_mm2[kept]
+
+
+def _encloses_area(points_mm: FloatArray, net_mm2: float) -> bool:
+    """Tell whether a ring of some net area encloses any."""
+    if abs(net_mm2) > MIN_AREA_MM2:
+        return True
+    # A bow tie of equal lobes has no net area; its extent tells it from a line.
+    return _width_mm(points_mm) > SAME_PLANE_MM
 
 
 def _turned(points_mm: FloatArray) -> FloatArray:
@@ -277,8 +277,9 @@ def _area_mm2(geometry: shapely.Geometry) -> float:
 
 
 def _polygons(rings: list[_Ring]) -> NDArray[np.object_]:
-    points = np.concatenate([ring.points_mm for ring in rings])
-    owner = np.repeat(np.arange(len(rings)), [len(ring.points_mm) for ring in rings])
+    corners = [ring.points_mm for ring in rings]
+    points = np.concatenate(corners)
+    owner = np.repeat(np.arange(len(rings)), corner_counts(corners))
     made = shapely.polygons(shapely.linearrings(points, indices=owner))
     return np.atleast_1d(np.asarray(made, dtype=object))
 
@@ -328,15 +329,13 @@ def _counter_clockwise(points_mm: FloatArray) -> FloatArray:
 
 def oriented_rings(outline: shapely.Geometry) -> tuple[FloatArray, ...]:
     """Return the rings of polygons: outlines counter-clockwise, holes clockwise."""
+    parts = shapely.get_parts(outline)
+    is_area = shapely.get_dimensions(parts) == 2
     rings = []
-    for part in shapely.get_parts(outline):
-        if part.geom_type != "Polygon" or part.is_empty:
-            continue
+    for part in parts[is_area & ~shapely.is_empty(parts)]:
         rings.append(_counter_clockwise(shapely.get_coordinates(part.exterior)[:-1]))
         rings.extend(
             _counter_clockwise(shapely.get_coordinates(hole)[:-1])[::-1]
             for hole in part.interiors
         )
-    if not rings:
-        return ()
     return tuple(frozen_array(ring, ndim=2) for ring in canonical(rings))

@@ -1,6 +1,6 @@
 """Outlines that move between planes by signed distances, and keep to the areas of their layers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from sbrtcheck.contours.areas import CLOSED, Areas, mean_area, parabolas
 from sbrtcheck.contours.planes import Layers, Planes, match_of
-from sbrtcheck.contours.region import Slab
-from sbrtcheck.contours.rings import ring_areas_mm2
+from sbrtcheck.contours.region import Slab, rings_of
+from sbrtcheck.contours.rings import corner_counts, ring_areas_mm2
 from sbrtcheck.model import FloatArray
 
 __all__ = ["outlines_of"]
@@ -36,46 +36,54 @@ class _Rings(NamedTuple):
 def outlines_of(planes: Planes, layers: Layers) -> list[tuple[FloatArray, ...]]:
     """Return the rings of each layer, moved and scaled to the areas of the layer."""
     rings = _dense(planes.slabs)
-    first = rings.of_plane
-    others: list[tuple[int, ...]] = [() for _ in rings.start]
-    for plane, near in enumerate(planes.others):
-        matched = [match_of(planes, plane, other) for other in near]
-        for own in range(len(planes.slabs[plane].rings)):
-            others[first[plane] + own] = tuple(
-                int(first[other]) + theirs[own]
-                for other, theirs in zip(near, matched, strict=True)
-            )
-    z_mm = np.repeat(planes.z_mm, np.diff(first))
+    others = _other_rings(planes, rings)
     areas = parabolas(
-        np.abs(ring_areas_mm2([ring for slab in planes.slabs for ring in slab.rings])),
-        z_mm,
+        np.abs(ring_areas_mm2(rings_of(planes.slabs))),
+        np.repeat(planes.z_mm, np.diff(rings.of_plane)),
         others,
     )
-    moving = [
-        ring
-        for plane in layers.of_plane
-        for ring in range(first[plane], first[plane + 1])
-    ]
+    moving = _rings_on(rings, layers.of_plane).tolist()
     distance_mm = np.zeros((2, len(rings.points_mm)))
     for slot in (0, 1):
-        measured = [ring for ring in moving if len(others[ring]) > slot]
-        against = [others[ring][slot] for ring in measured]
-        _measure(rings, measured, against, distance_mm[slot])
+        pairs = [
+            (ring, others[ring][slot]) for ring in moving if len(others[ring]) > slot
+        ]
+        _measure(rings, pairs, distance_mm[slot])
     return _moved(planes, layers, rings, areas, distance_mm)
+
+
+def _other_rings(planes: Planes, rings: _Rings) -> list[list[int]]:
+    """Return for each ring those that it becomes on the other planes of its plane."""
+    others: list[list[int]] = []
+    for plane, near in enumerate(planes.others):
+        matched = [
+            rings.of_plane[other] + np.array(match_of(planes, plane, other))
+            for other in near
+        ]
+        count = len(planes.slabs[plane].rings)
+        of_ring = np.array(matched, dtype=np.intp).reshape(len(near), count).T
+        others.extend(of_ring.tolist())
+    return others
+
+
+def _rings_on(rings: _Rings, planes: Iterable[int]) -> NDArray[np.intp]:
+    """Return which rings lie on planes, plane after plane."""
+    first = rings.of_plane
+    return np.concatenate(
+        [np.arange(first[plane], first[plane + 1]) for plane in planes]
+    )
 
 
 def _dense(slabs: Sequence[Slab]) -> _Rings:
     """Put the rings of slabs end to end, their long edges cut."""
     # Areas come from the outlines themselves; to move, some of very many corners are enough.
     rings = [
-        ring[:: int(np.ceil(len(ring) / MOST_CORNERS))]
-        for slab in slabs
-        for ring in slab.rings
+        ring[:: int(np.ceil(len(ring) / MOST_CORNERS))] for ring in rings_of(slabs)
     ]
     of_plane = np.cumsum([0, *(len(slab.rings) for slab in slabs)])
-    given = np.array([len(ring) for ring in rings])
+    given = corner_counts(rings)
     start = np.cumsum(given) - given
-    points = np.concatenate(list(rings))
+    points = np.concatenate(rings)
     following = np.arange(len(points)) + 1
     following[start + given - 1] = start
     edge = points[following] - points
@@ -103,10 +111,10 @@ def _dense(slabs: Sequence[Slab]) -> _Rings:
 
 
 def _measure(
-    rings: _Rings, own: Sequence[int], theirs: Sequence[int], distance_mm: FloatArray
+    rings: _Rings, own_and_theirs: Sequence[tuple[int, int]], distance_mm: FloatArray
 ) -> None:
     """Measure the corners of some rings against others, ring by ring, into `distance_mm`."""
-    pairs = np.array([own, theirs], dtype=np.intp).reshape(2, -1)
+    pairs = np.array(own_and_theirs, dtype=np.intp).reshape(-1, 2).T
     size = rings.corners[pairs]
     order = np.argsort(size.max(axis=0), kind="stable")
     first = 0
@@ -265,17 +273,13 @@ def _extents_mm(
     of: np.ufunc,
 ) -> FloatArray:
     """Return a corner of the box around the outlines that each layer lies between, shape (n, 2)."""
-    drawn = [ring for slab in planes.slabs for ring in slab.rings]
-    count = np.array([len(ring) for ring in drawn])
+    drawn = rings_of(planes.slabs)
+    count = corner_counts(drawn)
     of_ring = of.reduceat(np.concatenate(drawn), np.cumsum(count) - count)
     reach_mm = np.zeros((len(planes.slabs), 2))
     for plane in layers.of_plane:
-        at = [
-            rings.of_plane[near] + ring
-            for near in (plane, *planes.others[plane])
-            for ring in range(len(planes.slabs[near].rings))
-        ]
-        reach_mm[plane] = of.reduce(of_ring[at])
+        near = _rings_on(rings, (plane, *planes.others[plane]))
+        reach_mm[plane] = of.reduce(of_ring[near])
     return reach_mm[layers.plane]
 
 

@@ -1,13 +1,15 @@
 """Contour planes with what their neighbours say, and the layers that their slabs are cut into."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sbrtcheck.contours.region import Region, Slab
+from sbrtcheck.contours.region import Region, Slab, follows, piece_ends
 from sbrtcheck.contours.rings import signed_area_mm2
-from sbrtcheck.model import SAME_PLANE_MM, FloatArray
+from sbrtcheck.model import FloatArray
 
 __all__ = ["Layers", "Planes", "match_of", "planes_of"]
 
@@ -16,13 +18,13 @@ class Planes(NamedTuple):
     """Planes with what their neighbours say: for each plane, up to two others of its piece.
 
     `others` are the planes whose parabola an outline follows: below and above, or at the end of
-    a piece the two next to it. `linked` tells whether a plane goes over into the next one,
-    `match` which of its rings each ring becomes there.
+    a piece the two next to it. `ends` are the sides on which a plane goes over into no other
+    one, -1 below and 1 above; `match` tells which ring of another plane each ring becomes there.
     """
 
     slabs: tuple[Slab, ...]
     z_mm: FloatArray
-    linked: list[bool]
+    ends: list[tuple[int, ...]]
     others: list[tuple[int, ...]]
     match: dict[tuple[int, int], tuple[int, ...]]
 
@@ -39,61 +41,57 @@ class Layers(NamedTuple):
 def planes_of(region: Region) -> Planes:
     """Return the planes of a solid, and which of them go over into each other."""
     slabs = region.slabs
-    count = len(slabs)
     match: dict[tuple[int, int], tuple[int, ...]] = {}
     linked = []
-    for low in range(count - 1):
-        below, above = slabs[low], slabs[low + 1]
-        pairs = None
-        if above.low_mm - below.high_mm <= SAME_PLANE_MM:
-            pairs = _matched(below.rings, above.rings)
+    for low, (below, above) in enumerate(pairwise(slabs)):
+        pairs = _matched(below, above)
         linked.append(pairs is not None)
         if pairs is not None:
             match[low, low + 1] = pairs
-            match[low + 1, low] = tuple(int(at) for at in np.argsort(pairs))
+            match[low + 1, low] = tuple(np.argsort(pairs).tolist())
+    parted = np.flatnonzero(np.logical_not(linked)) + 1
     others: list[tuple[int, ...]] = []
-    for plane in range(count):
-        up = plane + 1 < count and linked[plane]
-        down = plane > 0 and linked[plane - 1]
-        if up and down:
-            others.append((plane - 1, plane + 1))
-        elif up or down:
-            step = 1 if up else -1
-            further = plane + 2 * step
-            if 0 <= further < count and linked[min(plane + step, further)]:
-                others.append((plane + step, further))
-            else:
-                others.append((plane + step,))
-        else:
-            others.append(())
-    return Planes(slabs, np.array([slab.z_mm for slab in slabs]), linked, others, match)
+    for piece in np.split(np.arange(len(slabs)), parted):
+        planes = piece.tolist()
+        others.extend(_others(planes, place) for place in range(len(planes)))
+    z_mm = np.array([slab.z_mm for slab in slabs])
+    return Planes(slabs, z_mm, piece_ends(linked), others, match)
 
 
-def _matched(
-    below: tuple[FloatArray, ...], above: tuple[FloatArray, ...]
-) -> tuple[int, ...] | None:
+def _others(piece: Sequence[int], place: int) -> tuple[int, ...]:
+    """Return the planes beside one of a piece, at its ends the two next to it; nearest first."""
+    lowest = max(min(place - 1, len(piece) - 3), 0)
+    plane = piece[place]
+    beside = [other for other in piece[lowest : lowest + 3] if other != plane]
+    return tuple(sorted(beside, key=lambda other: abs(other - plane)))
+
+
+def _matched(below: Slab, above: Slab) -> tuple[int, ...] | None:
     """Return which ring above each ring below becomes, or None where that is not clear."""
-    if len(below) != len(above):
+    if not follows(below, above):
         return None
-    if len(below) == 1:
+    count = len(below.rings)
+    if len(above.rings) != count:
+        return None
+    if count == 1:
         return (0,)
-    middles, signs = (
-        [np.array([ring.mean(axis=0) for ring in rings]) for rings in (below, above)],
-        [
-            np.array([signed_area_mm2(ring) > 0 for ring in rings])
-            for rings in (below, above)
-        ],
-    )
-    distance = np.linalg.norm(middles[0][:, None] - middles[1], axis=2)
-    distance[signs[0][:, None] != signs[1]] = np.inf
-    nearest = distance.argmin(axis=1)
-    clear = (
-        len(set(nearest.tolist())) == len(below)
-        and np.isfinite(distance.min(axis=1)).all()
-    )
-    if not clear:
+    middles_below, is_outline_below = _middles(below.rings)
+    middles_above, is_outline_above = _middles(above.rings)
+    distance = np.linalg.norm(middles_below[:, None] - middles_above, axis=2)
+    distance[is_outline_below[:, None] != is_outline_above] = np.inf
+    nearest = distance.argmin(axis=1).tolist()
+    if len(set(nearest)) != count:
         return None
-    return tuple(nearest.tolist())
+    if not np.isfinite(distance.min(axis=1)).all():
+        return None
+    return tuple(nearest)
+
+
+def _middles(rings: Sequence[FloatArray]) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Return the mean corner of each ring, shape (n, 2), and whether it is an outline."""
+    middles = np.array([ring.mean(axis=0) for ring in rings])
+    is_outline = np.array([signed_area_mm2(ring) > 0 for ring in rings])
+    return middles, is_outline
 
 
 def match_of(planes: Planes, plane: int, other: int) -> tuple[int, ...]:

@@ -1,9 +1,9 @@
 """From the planes of an ROI to the solid they stand for: slabs and gaps."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,12 @@ from sbrtcheck.contours.drawn import (
     oriented_rings,
     outline_of_rings,
 )
-from sbrtcheck.contours.rings import edges, ring_areas_mm2, signed_area_mm2
+from sbrtcheck.contours.rings import (
+    corner_counts,
+    edges,
+    ring_areas_mm2,
+    signed_area_mm2,
+)
 from sbrtcheck.model import (
     NEXT_PLANE,
     ONE_PLANE,
@@ -34,6 +39,13 @@ MOST_MISSING_PLANES = (
     2  # a larger gap is filled only if it lacks no more planes than this
 )
 REMEMBERED = 256  # solids: as many as the ROIs of some structure sets
+# On which sides a piece ends at a plane, by whether it goes on below and above.
+ENDS = {
+    (True, True): (),
+    (True, False): (1,),
+    (False, True): (-1,),
+    (False, False): (-1, 1),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,6 +71,10 @@ class Slab:
     def area_mm2(self) -> float:
         """Return the area inside the outlines and outside the holes."""
         return sum(signed_area_mm2(ring) for ring in self.rings)
+
+    def meets(self, low_mm: float, high_mm: float) -> bool:
+        """Tell whether some of the slab lies between two heights."""
+        return self.low_mm < high_mm and self.high_mm > low_mm
 
 
 class Gap(NamedTuple):
@@ -114,23 +130,31 @@ class Region:
         """Return the volume of all slabs, or None without any."""
         if not self.slabs:
             return None
-        thickness_mm = np.array([slab.thickness_mm for slab in self.slabs])
-        return float(areas_mm2(self.slabs) @ thickness_mm) / 1000
+        return float(areas_mm2(self.slabs) @ _thicknesses_mm(self.slabs)) / 1000
+
+
+def rings_of(slabs: Sequence[Slab]) -> list[FloatArray]:
+    """Return the rings of all slabs, slab after slab."""
+    return list(chain.from_iterable(slab.rings for slab in slabs))
 
 
 def areas_mm2(slabs: Sequence[Slab]) -> FloatArray:
     """Return the area of each slab, shape (n,)."""
     slab = np.repeat(np.arange(len(slabs)), [len(slab.rings) for slab in slabs])
-    rings = [ring for slab in slabs for ring in slab.rings]
     return np.asarray(
-        np.bincount(slab, ring_areas_mm2(rings), len(slabs)), dtype=np.float64
+        np.bincount(slab, ring_areas_mm2(rings_of(slabs)), len(slabs)),
+        dtype=np.float64,
     )
+
+
+def _thicknesses_mm(slabs: Sequence[Slab]) -> FloatArray:
+    return np.array([slab.thickness_mm for slab in slabs])
 
 
 def wall_area_mm2(region: Region) -> float:
     """Return the area of all walls, end faces left out."""
     starts, ends, slab = edges([slab.rings for slab in region.slabs])
-    thickness_mm = np.array([slab.thickness_mm for slab in region.slabs])
+    thickness_mm = _thicknesses_mm(region.slabs)
     return float((np.hypot(*(ends - starts).T) * thickness_mm[slab]).sum())
 
 
@@ -143,7 +167,7 @@ def arc_height_mm(region: Region) -> float:
     starts, ends, _ = edges([slab.rings for slab in region.slabs])
     edge = ends - starts
     length_mm = np.hypot(edge[:, 0], edge[:, 1])
-    count = [len(ring) for slab in region.slabs for ring in slab.rings]
+    count = corner_counts(rings_of(region.slabs))
     last = np.cumsum(count) - 1
     following, before = np.arange(len(edge)) + 1, np.arange(len(edge)) - 1
     following[last] = last + 1 - count
@@ -191,14 +215,14 @@ def _built(roi: ROI, end_caps: bool, fill_gaps: bool) -> Region:
     if spacing_mm is None:
         return Region(slabs=(), notes=notes, planes_mm=planes_mm)
     low_mm, high_mm, gaps = _slab_limits(planes, spacing_mm, fill_gaps=fill_gaps)
-    if not end_caps:
-        _leave_out_caps(planes, low_mm, high_mm)
-    slabs = tuple(
+    slabs = [
         Slab(z_mm=plane.z_mm, low_mm=low, high_mm=high, rings=plane.rings)
         for plane, low, high in zip(planes, low_mm, high_mm, strict=True)
-    )
+    ]
+    if not end_caps:
+        slabs = _without_caps(slabs)
     return Region(
-        slabs=slabs,
+        slabs=tuple(slabs),
         gaps=tuple(gaps),
         notes=(*notes, *(_gap_note(gap) for gap in gaps)),
         planes_mm=planes_mm,
@@ -213,41 +237,38 @@ def _spaced(
     """Return planes, those too close as one, their spacing, and what there is to say of it."""
     first_mm = _spacing_mm(found, usual_mm)
     if first_mm is None:
-        return (
-            found,
-            None,
-            (Text("the ROI has a single contour plane and no known plane spacing"),),
-        )
+        unknown = Text("the ROI has a single contour plane and no known plane spacing")
+        return found, None, (unknown,)
     planes = joined(found, first_mm)
-    notes: tuple[Text, ...] = ()
-    if len(planes) < len(found):
-        notes = (_joined_note(len(found) - len(planes), first_mm),)
+    # That of planes which are one now is the usual one.
     spacing_mm = _spacing_mm(planes, usual_mm) or first_mm
+    notes = []
+    if len(planes) < len(found):
+        notes.append(_joined_note(len(found) - len(planes), first_mm))
     if len(planes) == 1:
-        return (
-            planes,
-            usual_mm or first_mm,
-            (*notes, _single_note(usual_mm or first_mm)),
-        )
-    if usual_mm is not None and spacing_mm > NEXT_PLANE * usual_mm:
+        notes.append(_single_note(spacing_mm))
+    elif usual_mm is not None and spacing_mm > NEXT_PLANE * usual_mm:
         sentence = "the contour planes lie {spacing_mm} mm apart, those of other ROIs {usual_mm} mm"
-        notes = (*notes, Text(sentence, spacing_mm=spacing_mm, usual_mm=usual_mm))
-    return planes, spacing_mm, notes
+        notes.append(Text(sentence, spacing_mm=spacing_mm, usual_mm=usual_mm))
+    return planes, spacing_mm, tuple(notes)
 
 
 def _spacing_mm(planes: Sequence[Plane], usual_mm: float | None) -> float | None:
     """Return the spacing of planes; where there is a choice, one that fits the usual one."""
-    steps_mm = np.diff([plane.z_mm for plane in planes])
+    heights_mm = np.array([plane.z_mm for plane in planes])
+    steps_mm = np.diff(heights_mm)
     spacing_mm = main_spacing_mm(steps_mm)
-    if spacing_mm is None or usual_mm is None:
-        return spacing_mm or usual_mm
-    if (
-        steps_mm.max() < ONE_PLANE * usual_mm
-        and np.ptp([p.z_mm for p in planes]) < usual_mm / 2
-    ):
+    if spacing_mm is None:
         return usual_mm
+    if usual_mm is None:
+        return spacing_mm
+    are_close = steps_mm.max() < ONE_PLANE * usual_mm
+    if are_close and np.ptp(heights_mm) < usual_mm / 2:
+        return usual_mm
+    if spacing_mm <= NEXT_PLANE * usual_mm:
+        return spacing_mm
     near = steps_mm[steps_mm <= NEXT_PLANE * usual_mm + SAME_PLANE_MM]
-    if spacing_mm > NEXT_PLANE * usual_mm and (near >= ONE_PLANE * usual_mm).any():
+    if (near >= ONE_PLANE * usual_mm).any():
         return main_spacing_mm(near)
     return spacing_mm
 
@@ -293,16 +314,13 @@ def encloses_box(
     roi: ROI, low_mm: tuple[float, float, float], high_mm: tuple[float, float, float]
 ) -> bool:
     """Tell whether a box, given by two corners (x, y, z), lies wholly inside an ROI."""
-    slabs = [
-        slab
-        for slab in build_region(roi).slabs
-        if slab.high_mm > low_mm[2] and slab.low_mm < high_mm[2]
-    ]
-    if not slabs or slabs[0].low_mm > low_mm[2] or slabs[-1].high_mm < high_mm[2]:
+    bottom_mm, top_mm = low_mm[2], high_mm[2]
+    slabs = [slab for slab in build_region(roi).slabs if slab.meets(bottom_mm, top_mm)]
+    if not slabs:
         return False
-    if any(
-        above.low_mm - below.high_mm > SAME_PLANE_MM for below, above in pairwise(slabs)
-    ):
+    if slabs[0].low_mm > bottom_mm or slabs[-1].high_mm < top_mm:
+        return False
+    if not all(follows(below, above) for below, above in pairwise(slabs)):
         return False
     box = shapely.box(low_mm[0], low_mm[1], high_mm[0], high_mm[1])
     return all(bool(shapely.covers(outline_of(slab), box)) for slab in slabs)
@@ -324,11 +342,10 @@ def clipped(
         bottom_mm, top_mm = max(slab.low_mm, low_mm[2]), min(slab.high_mm, high_mm[2])
         if bottom_mm >= top_mm:
             continue
-        corners = np.concatenate(slab.rings)
         rings = slab.rings
-        if (corners.min(axis=0) < low_mm[:2]).any() or (
-            corners.max(axis=0) > high_mm[:2]
-        ).any():
+        least_mm, most_mm = _bounds_mm(slab)
+        sticks_out = (least_mm < low_mm[:2]) | (most_mm > high_mm[:2])
+        if sticks_out.any():
             outline = shapely.clip_by_rect(outline_of(slab), *low_mm[:2], *high_mm[:2])
             rings = oriented_rings(outline)
         if rings:
@@ -339,89 +356,113 @@ def clipped(
 def overlap_cc(one: Region, other: Region) -> float:
     """Return the volume that two solids share."""
     first, second, height_mm = _meeting(one.slabs, other.slabs)
-    if not height_mm.size:
-        return 0.0
-    mine = {at: outline_of(one.slabs[at]) for at in set(first.tolist())}
-    theirs = {at: outline_of(other.slabs[at]) for at in set(second.tolist())}
     common = shapely.intersection(
-        np.array([mine[at] for at in first.tolist()], dtype=object),
-        np.array([theirs[at] for at in second.tolist()], dtype=object),
+        _outlines(one.slabs, first), _outlines(other.slabs, second)
     )
     return float(shapely.area(common) @ height_mm) / 1000
+
+
+def _outlines(slabs: Sequence[Slab], chosen: NDArray[np.intp]) -> NDArray[np.object_]:
+    """Return the cross-sections of chosen slabs, each made once however often it is chosen."""
+    once, place = np.unique(chosen, return_inverse=True)
+    outlines = np.array([outline_of(slabs[at]) for at in once.tolist()], dtype=object)
+    return outlines[place]
 
 
 def _meeting(
     one: Sequence[Slab], other: Sequence[Slab]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], FloatArray]:
     """Return which slabs of two solids may share a volume, and the height that they share."""
-    low_mm, high_mm = (
-        np.array([getattr(b, end) for b in other]) for end in ("low_mm", "high_mm")
-    )
-    start = np.searchsorted(high_mm, [a.low_mm for a in one], side="right")
-    count = np.maximum(np.searchsorted(low_mm, [a.high_mm for a in one]) - start, 0)
+    low_mm, high_mm = _faces_mm(one)
+    other_low_mm, other_high_mm = _faces_mm(other)
+    start = np.searchsorted(other_high_mm, low_mm, side="right")
+    count = np.maximum(np.searchsorted(other_low_mm, high_mm) - start, 0)
     first = np.repeat(np.arange(len(one)), count)
     second = np.arange(first.size) - np.repeat(np.cumsum(count) - count - start, count)
     apart = np.zeros(first.size, dtype=bool)
     if first.size:
-        (low_a, high_a), (low_b, high_b) = _bounds_mm(one), _bounds_mm(other)
-        apart = (
-            (low_a[first] >= high_b[second]) | (low_b[second] >= high_a[first])
-        ).any(axis=1)
+        least, most = np.array([_bounds_mm(slab) for slab in one]).swapaxes(0, 1)
+        other_least, other_most = np.array(
+            [_bounds_mm(slab) for slab in other]
+        ).swapaxes(0, 1)
+        beyond = least[first] >= other_most[second]
+        before = other_least[second] >= most[first]
+        apart = (beyond | before).any(axis=1)
     first, second = first[~apart].astype(np.intp), second[~apart].astype(np.intp)
-    top_mm = np.minimum(high_mm[second], np.array([a.high_mm for a in one])[first])
-    return (
-        first,
-        second,
-        top_mm - np.maximum(low_mm[second], np.array([a.low_mm for a in one])[first]),
-    )
+    top_mm = np.minimum(other_high_mm[second], high_mm[first])
+    bottom_mm = np.maximum(other_low_mm[second], low_mm[first])
+    return first, second, top_mm - bottom_mm
 
 
-def _bounds_mm(slabs: Sequence[Slab]) -> tuple[FloatArray, FloatArray]:
-    """Return the least and the largest x and y of each slab, shape (n, 2)."""
-    corners = [np.concatenate(slab.rings) for slab in slabs]
-    low = np.array([points.min(axis=0) for points in corners])
-    return low, np.array([points.max(axis=0) for points in corners])
+def _faces_mm(slabs: Sequence[Slab]) -> tuple[FloatArray, FloatArray]:
+    """Return the heights of the lower and the upper face of each slab."""
+    faces_mm = np.array([(slab.low_mm, slab.high_mm) for slab in slabs]).reshape(-1, 2)
+    return faces_mm[:, 0], faces_mm[:, 1]
 
 
-def _leave_out_caps(
-    planes: Sequence[Plane], low_mm: list[float], high_mm: list[float]
-) -> None:
-    """End pieces of several planes at their end planes."""
-    starts = [
-        True,
-        *(high < low for high, low in zip(high_mm[:-1], low_mm[1:], strict=True)),
+def _bounds_mm(slab: Slab) -> tuple[FloatArray, FloatArray]:
+    """Return the least and the largest x and y of a slab."""
+    corners = np.concatenate(slab.rings)
+    return corners.min(axis=0), corners.max(axis=0)
+
+
+def follows(below: Slab, above: Slab) -> bool:
+    """Tell whether a slab goes on without a gap from the one before it."""
+    return above.low_mm - below.high_mm <= SAME_PLANE_MM
+
+
+def piece_ends(goes_on: Sequence[bool]) -> list[tuple[int, ...]]:
+    """Return for each plane on which sides its piece ends: -1 below, 1 above.
+
+    `goes_on` tells of each plane but the last whether its piece goes on to the next one.
+    """
+    return [ENDS[down, up] for down, up in pairwise((False, *goes_on, False))]
+
+
+def _ends(slabs: Sequence[Slab]) -> list[tuple[int, ...]]:
+    """Return for each slab on which sides no other follows it."""
+    return piece_ends([follows(below, above) for below, above in pairwise(slabs)])
+
+
+def _without_caps(slabs: Sequence[Slab]) -> list[Slab]:
+    """Return slabs that end pieces of several planes at their end planes."""
+    return [
+        _up_to_plane(slab, ends) for slab, ends in zip(slabs, _ends(slabs), strict=True)
     ]
-    ends = [*starts[1:], True]
-    for plane, (first, last) in enumerate(zip(starts, ends, strict=True)):
-        if first and not last:
-            low_mm[plane] = planes[plane].z_mm
-        if last and not first:
-            high_mm[plane] = planes[plane].z_mm
+
+
+def _up_to_plane(slab: Slab, ends: tuple[int, ...]) -> Slab:
+    """Return the slab of an end plane up to that plane; a single plane keeps its thickness."""
+    if ends == (-1,):
+        return replace(slab, low_mm=slab.z_mm)
+    if ends == (1,):
+        return replace(slab, high_mm=slab.z_mm)
+    return slab
 
 
 def with_caps_apart(region: Region) -> Region:
     """Return the same solid, what lies beyond the end planes of each piece as slabs of its own."""
+    ends = _ends(region.slabs)
     slabs: list[Slab] = []
     for place, slab in enumerate(region.slabs):
-        below, above = (
-            region.slabs[place - 1 : place],
-            region.slabs[place + 1 : place + 2],
-        )
-        starts = not below or slab.low_mm - below[0].high_mm > SAME_PLANE_MM
-        ends = not above or above[0].low_mm - slab.high_mm > SAME_PLANE_MM
-        slabs.extend(split_at_plane(slab, starts=starts, ends=ends))
+        slabs.extend(split_at_plane(slab, ends[place]))
     return replace(region, slabs=tuple(slabs))
 
 
-def split_at_plane(slab: Slab, *, starts: bool, ends: bool) -> list[Slab]:
-    """Cut a slab that starts or ends a piece at its contour plane."""
-    if slab.cap or not (starts or ends):
+def split_at_plane(slab: Slab, ends: Collection[int]) -> list[Slab]:
+    """Cut a slab at its contour plane if its piece ends there: -1 below it, 1 above it."""
+    if slab.cap or not ends:
         return [slab]
-    parts = [
-        replace(slab, high_mm=slab.z_mm, cap=-1 if starts else 0),
-        replace(slab, low_mm=slab.z_mm, cap=1 if ends else 0),
-    ]
-    return [part for part in parts if part.thickness_mm > 0]
+    below = replace(slab, high_mm=slab.z_mm, cap=cap_of(-1, ends))
+    above = replace(slab, low_mm=slab.z_mm, cap=cap_of(1, ends))
+    return [part for part in (below, above) if part.thickness_mm > 0]
+
+
+def cap_of(side: int, ends: Collection[int]) -> int:
+    """Return the cap of what lies on a side of a plane: the side, if the piece ends there."""
+    if side in ends:
+        return side
+    return 0
 
 
 def _slab_limits(

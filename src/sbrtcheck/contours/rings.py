@@ -1,13 +1,14 @@
 """Rings as arrays of corners: their areas and their edges."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sbrtcheck.model import FloatArray
 
-__all__ = ["canonical", "edges", "ring_areas_mm2", "signed_area_mm2"]
+__all__ = ["canonical", "corner_counts", "edges", "ring_areas_mm2", "signed_area_mm2"]
 
 STRAIGHT = 1e-9  # the tangent of a turn that is none
 
@@ -22,10 +23,15 @@ def signed_area_mm2(points_mm: FloatArray) -> float:
     )  # the closing edge ends at the origin
 
 
+def corner_counts(rings: Sequence[FloatArray]) -> NDArray[np.intp]:
+    """Return how many corners each ring has."""
+    return np.array([len(ring) for ring in rings], dtype=np.intp)
+
+
 def ring_areas_mm2(rings: Sequence[FloatArray]) -> FloatArray:
     """Return the signed area of each ring, positive when it runs counter-clockwise."""
-    count = np.array([len(ring) for ring in rings])
-    start = np.cumsum(count) - count
+    count = corner_counts(rings)
+    start = _starts(count)
     points = np.concatenate(rings)
     points = points - np.repeat(
         points[start], count, axis=0
@@ -39,19 +45,14 @@ def edges(
     planes: Sequence[Sequence[FloatArray]],
 ) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
     """Return the start and end of every edge of closed rings, shape (n, 2), and its plane."""
-    rings = [(index, ring) for index, plane in enumerate(planes) for ring in plane]
+    rings = list(chain.from_iterable(planes))
     if not rings:
         return np.empty((0, 2)), np.empty((0, 2)), np.empty(0, dtype=np.intp)
-    lengths = [len(ring) for _, ring in rings]
-    starts = np.concatenate([ring for _, ring in rings])
-    ends = np.roll(starts, -1, axis=0)
-    last = np.cumsum(lengths) - 1
-    ends[last] = starts[last + 1 - np.array(lengths)]
-    return (
-        starts,
-        ends,
-        np.repeat([index for index, _ in rings], lengths).astype(np.intp),
-    )
+    count = corner_counts(rings)
+    starts = np.concatenate(rings)
+    ends = starts[_following(count)]
+    of_ring = np.repeat(np.arange(len(planes)), [len(plane) for plane in planes])
+    return starts, ends, np.repeat(of_ring, count).astype(np.intp)
 
 
 def canonical(rings: Sequence[FloatArray]) -> list[FloatArray]:
@@ -60,7 +61,9 @@ def canonical(rings: Sequence[FloatArray]) -> list[FloatArray]:
     So the same ring is the same array, wherever its list of corners starts, and however many of
     them repeat one another or lie on a straight edge. Each ring must enclose an area.
     """
-    count = np.array([len(ring) for ring in rings])
+    if not rings:
+        return []
+    count = corner_counts(rings)
     points = np.concatenate(rings)
     for is_corner in (_differs, _turns):
         kept = is_corner(points, count)

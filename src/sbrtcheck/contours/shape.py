@@ -13,9 +13,9 @@ any direction), where distances alone would round corners off. Where the areas r
 one spacing, the end of the piece is that point instead of half a slice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -26,9 +26,11 @@ from sbrtcheck.contours.region import (
     Region,
     Slab,
     areas_mm2,
+    cap_of,
     split_at_plane,
     with_caps_apart,
 )
+from sbrtcheck.model import FloatArray
 
 __all__ = ["closing_ends", "shaped"]
 
@@ -51,47 +53,57 @@ def shaped(region: Region, finest_mm: float, layer_mm: float = LAYER_MM) -> Regi
     if not moves:
         return with_caps_apart(region)
     layers = _layers(planes, moves, layer_mm)
-    outlines = outlines_of(planes, layers)
-    thin: list[Slab] = []
-    first = 0
+    outlines = iter(outlines_of(planes, layers))
+    slabs: list[Slab] = []
     for plane, slab in enumerate(planes.slabs):
-        starts, ends = _is_end(planes, plane, -1), _is_end(planes, plane, 1)
-        if plane not in layers.of_plane:
-            thin.extend(split_at_plane(slab, starts=starts, ends=ends))
+        ends = planes.ends[plane]
+        if plane in layers.of_plane:
+            slabs.extend(_thin(slab, ends, layers.of_plane[plane], outlines))
+        else:
+            slabs.extend(split_at_plane(slab, ends))
+    return replace(region, slabs=tuple(slabs))
+
+
+def _thin(
+    slab: Slab,
+    ends: Sequence[int],
+    limits_mm: Sequence[tuple[float, float]],
+    outlines: Iterator[tuple[FloatArray, ...]],
+) -> Iterator[Slab]:
+    """Yield the layers of a slab with the next outlines; where nothing is left, none."""
+    for low_mm, high_mm in limits_mm:
+        rings = next(outlines)
+        if not rings:
             continue
-        for low_mm, high_mm in layers.of_plane[plane]:
-            rings = outlines[first]
-            first += 1
-            if rings:
-                middle_mm = (low_mm + high_mm) / 2
-                cap = 0
-                if starts and middle_mm < slab.z_mm:
-                    cap = -1
-                if ends and middle_mm > slab.z_mm:
-                    cap = 1
-                thin.append(
-                    Slab(
-                        z_mm=middle_mm,
-                        low_mm=low_mm,
-                        high_mm=high_mm,
-                        rings=rings,
-                        cap=cap,
-                    )
-                )
-    return replace(region, slabs=tuple(thin))
+        middle_mm = (low_mm + high_mm) / 2
+        side = int(np.sign(middle_mm - slab.z_mm))
+        yield Slab(
+            z_mm=middle_mm,
+            low_mm=low_mm,
+            high_mm=high_mm,
+            rings=rings,
+            cap=cap_of(side, ends),
+        )
 
 
 def _moves(planes: Planes, plane: int, finest_mm: float) -> bool:
     """Tell whether the outline of a plane changes within its slab."""
     slab = planes.slabs[plane]
-    if not planes.others[plane] or slab.thickness_mm <= finest_mm:
+    if slab.thickness_mm <= finest_mm:
         return False
-    near = (planes.slabs[other].rings for other in planes.others[plane])
-    return not all(
-        len(mine) == len(theirs) and np.abs(mine - theirs).max() <= STILL_MM
-        for rings in near
-        for mine, theirs in zip(slab.rings, rings, strict=True)
+    return any(
+        _differ(mine, theirs)
+        for other in planes.others[plane]
+        for mine, theirs in zip(slab.rings, planes.slabs[other].rings, strict=True)
     )
+
+
+def _differ(mine: FloatArray, theirs: FloatArray) -> bool:
+    """Tell whether two rings differ by more than outlines that do not move."""
+    if len(mine) != len(theirs):
+        return True
+    away_mm = np.abs(mine - theirs)
+    return bool(away_mm.max() > STILL_MM)
 
 
 def _plane_areas(planes: Planes) -> Areas:
@@ -104,26 +116,20 @@ def closing_ends(region: Region) -> tuple[bool, bool]:
         return False, False
     planes = planes_of(region)
     areas = _plane_areas(planes)
-    every = range(len(region.slabs))
     below, above = (
         all(
-            _closes_mm(planes, areas, plane, side) is not None
-            for plane in every
-            if _is_end(planes, plane, side)
+            _closes_mm(planes, areas, plane) is not None
+            for plane, ends in enumerate(planes.ends)
+            if side in ends
         )
         for side in (-1, 1)
     )
     return below, above
 
 
-def _is_end(planes: Planes, plane: int, side: int) -> bool:
-    other = plane + side
-    return not (0 <= other < len(planes.slabs) and planes.linked[min(plane, other)])
-
-
-def _closes_mm(planes: Planes, areas: Areas, plane: int, side: int) -> float | None:
-    """Return how far beyond a plane its piece ends as areas run out; None for any other end."""
-    if not planes.others[plane] or not _is_end(planes, plane, side):
+def _closes_mm(planes: Planes, areas: Areas, plane: int) -> float | None:
+    """Return how far beyond an end plane its piece ends as areas run out; None if they do not."""
+    if not planes.others[plane]:
         return None
     found_mm = closing_mm(areas, plane)
     spacing_mm = abs(planes.z_mm[planes.others[plane][0]] - planes.z_mm[plane])
@@ -138,23 +144,35 @@ def _layers(planes: Planes, moves: Sequence[int], layer_mm: float) -> Layers:
     of_plane: dict[int, list[tuple[float, float]]] = {}
     for plane in moves:
         slab = planes.slabs[plane]
-        ends_mm = [slab.low_mm, slab.high_mm]
-        for end, side in enumerate((-1, 1)):
-            capped = abs(ends_mm[end] - slab.z_mm) > 0  # end caps may be left out
-            end_mm = _closes_mm(planes, areas, plane, side) if capped else None
-            if end_mm is not None:
-                ends_mm[end] = slab.z_mm + side * end_mm
+        low_mm = _end_mm(planes, areas, plane, -1, slab.low_mm)
+        high_mm = _end_mm(planes, areas, plane, 1, slab.high_mm)
         of_plane[plane] = [
-            *_cut(ends_mm[0], slab.z_mm, layer_mm),
-            *_cut(slab.z_mm, ends_mm[1], layer_mm),
+            *_cut(low_mm, slab.z_mm, layer_mm),
+            *_cut(slab.z_mm, high_mm, layer_mm),
         ]
-    owner = np.repeat(list(moves), [len(of_plane[plane]) for plane in moves]).astype(
-        np.intp
-    )
-    low_mm, high_mm = np.array([ends for plane in moves for ends in of_plane[plane]]).T
+    owner = np.repeat(list(moves), [len(limits) for limits in of_plane.values()])
+    lows_mm, highs_mm = np.array(list(chain.from_iterable(of_plane.values()))).T
     return Layers(
-        of_plane, owner, (low_mm + high_mm) / 2 - planes.z_mm[owner], high_mm - low_mm
+        of_plane,
+        owner.astype(np.intp),
+        (lows_mm + highs_mm) / 2 - planes.z_mm[owner],
+        highs_mm - lows_mm,
     )
+
+
+def _end_mm(
+    planes: Planes, areas: Areas, plane: int, side: int, face_mm: float
+) -> float:
+    """Return where layers end on a side: at the slab's face, or where the areas run out."""
+    z_mm = planes.slabs[plane].z_mm
+    is_end = side in planes.ends[plane]
+    is_capped = face_mm != z_mm  # end caps may be left out
+    if not (is_end and is_capped):
+        return face_mm
+    beyond_mm = _closes_mm(planes, areas, plane)
+    if beyond_mm is None:
+        return face_mm
+    return z_mm + side * beyond_mm
 
 
 def _cut(low_mm: float, high_mm: float, layer_mm: float) -> list[tuple[float, float]]:

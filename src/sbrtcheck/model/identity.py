@@ -29,12 +29,13 @@ class Patient:
         Labels and ROI names are free text; people write names and record numbers into them.
         """
         patterns: set[str] = set()
-        if self.patient_id is not None:
-            patterns |= _id_patterns(self.patient_id)
-        if self.name is not None:
-            patterns |= _name_patterns(self.name)
-        if self.birth_date is not None:
-            patterns |= _date_patterns(self.birth_date)
+        for stated, patterns_of in (
+            (self.patient_id, _id_patterns),
+            (self.name, _name_patterns),
+            (self.birth_date, _date_patterns),
+        ):
+            if stated is not None:
+                patterns |= patterns_of(stated)
         if not patterns:
             return text
         pattern = re.compile(
@@ -62,10 +63,9 @@ def _name_patterns(name: str) -> set[str]:
     """Return what a name looks like in a text: its parts, and all together either way round."""
     patterns = set()
     for group in name.split("="):
-        parts = [part for part in re.split(r"[\s^,]+", group) if part]
-        patterns |= {
-            re.escape(word) for word in (*parts, "".join(parts)) if _is_telling(word)
-        }
+        parts = re.findall(r"[^\s^,]+", group)
+        words = (*parts, "".join(parts))
+        patterns |= {re.escape(word) for word in words if _is_telling(word)}
         if len(parts) > 1:  # short parts tell a patient together
             for order in (parts, parts[::-1]):
                 patterns.add(r"[\s^_.,-]*".join(map(re.escape, order)))
@@ -112,15 +112,21 @@ def names_agree(one: Patient, other: Patient) -> bool:
 
     Family, given and middle name count, in each script that a name is written in (PS3.5 6.2.1).
     """
-    if one.name is None or other.name is None:
-        return True
     first, second = _spellings(one.name), _spellings(other.name)
     if not first or not second:
         return True
     return bool(first & second)
 
 
-def _spellings(name: str) -> set[tuple[str, ...]]:
-    scripts = [script.split("^")[:3] for script in name.casefold().split("=")]
-    words = [tuple(re.findall(r"[^\s^,.]+", " ".join(script))) for script in scripts]
-    return {spelling for spelling in words if spelling}
+def _spellings(name: str | None) -> set[tuple[str, ...]]:
+    """Return the words of a name in each script that it is written in, none if not stated."""
+    if name is None:
+        return set()
+    scripts = name.casefold().split("=")
+    return {_words(script) for script in scripts} - {()}
+
+
+def _words(script: str) -> tuple[str, ...]:
+    """Return the words of family, given and middle name."""
+    counted = script.split("^")[:3]
+    return tuple(re.findall(r"[^\s^,.]+", " ".join(counted)))

@@ -15,6 +15,7 @@ FaceBounds = (
     FloatArray  # shape (3, 2): the most dose beyond the low and high face along x, y, z
 )
 SAME_POINT_MM = 1e-3  # grids whose points differ by less are one grid
+AXES = ("x_mm", "y_mm", "z_mm")
 
 
 def sum_doses(doses: Sequence[DoseGrid]) -> DoseGrid:
@@ -43,14 +44,11 @@ def sum_doses(doses: Sequence[DoseGrid]) -> DoseGrid:
     20.0
     """
     finest = min(doses, key=_voxel_mm3)
-    if all(_same_grid(finest, dose) for dose in doses):
+    if _on_one_grid(doses, finest):
         total_gy = np.sum([dose.dose_gy for dose in doses], axis=0)
         note = Text("dose is the sum of {count} doses on one grid", count=len(doses))
         return replace(finest, dose_gy=total_gy, notes=(*finest.notes, note))
-    x_mm, y_mm, z_mm = (
-        _common([getattr(dose, axis) for dose in doses], getattr(finest, axis))
-        for axis in ("x_mm", "y_mm", "z_mm")
-    )
+    x_mm, y_mm, z_mm = (_common(doses, finest, axis) for axis in AXES)
     total_gy = np.sum([_read_at(dose, x_mm, y_mm, z_mm) for dose in doses], axis=0)
     note = Text(
         "dose is the sum of {count} doses, read at the points of the finest grid, in the box that"
@@ -75,17 +73,35 @@ def _voxel_mm3(dose: DoseGrid) -> float:
     )
 
 
-def _same_grid(one: DoseGrid, other: DoseGrid) -> bool:
-    axes = ((one.x_mm, other.x_mm), (one.y_mm, other.y_mm), (one.z_mm, other.z_mm))
+def _on_one_grid(doses: Sequence[DoseGrid], finest: DoseGrid) -> bool:
+    """Tell whether all doses have the points of the finest grid."""
     return all(
-        a.size == b.size and np.abs(a - b).max() <= SAME_POINT_MM for a, b in axes
+        _same_points(getattr(finest, axis), getattr(dose, axis))
+        for dose in doses
+        for axis in AXES
     )
 
 
-def _common(axes_mm: Sequence[FloatArray], finest_mm: FloatArray) -> FloatArray:
-    """Return the points of the finest axis that lie on all axes."""
-    low_mm = max(axis[0] for axis in axes_mm) - SAME_POINT_MM
-    high_mm = min(axis[-1] for axis in axes_mm) + SAME_POINT_MM
+def _same_points(one_mm: FloatArray, other_mm: FloatArray) -> bool:
+    """Tell whether two axes have the same points."""
+    if one_mm.size != other_mm.size:
+        return False
+    away_mm = np.abs(one_mm - other_mm)
+    return bool(away_mm.max() <= SAME_POINT_MM)
+
+
+def _ends_mm(doses: Sequence[DoseGrid], axis: str) -> tuple[FloatArray, FloatArray]:
+    """Return where each dose begins and ends along an axis."""
+    ends_mm = np.array([getattr(dose, axis)[[0, -1]] for dose in doses])
+    return ends_mm[:, 0], ends_mm[:, 1]
+
+
+def _common(doses: Sequence[DoseGrid], finest: DoseGrid, axis: str) -> FloatArray:
+    """Return the points of the finest grid along an axis that all doses reach."""
+    begin_mm, end_mm = _ends_mm(doses, axis)
+    low_mm = begin_mm.max() - SAME_POINT_MM
+    high_mm = end_mm.min() + SAME_POINT_MM
+    finest_mm = getattr(finest, axis)
     kept: FloatArray = finest_mm[(finest_mm >= low_mm) & (finest_mm <= high_mm)]
     if kept.size < 2:
         raise ValueError("the dose grids do not overlap")
@@ -102,10 +118,11 @@ def _read_at(
     ):
         place = np.interp(points_mm, grid_mm, np.arange(grid_mm.size))
         below = np.minimum(place.astype(np.intp), grid_mm.size - 2)
-        share = np.expand_dims(
-            place - below, [other for other in range(3) if other != axis]
-        )
-        low_gy, high_gy = (np.take(values_gy, at, axis) for at in (below, below + 1))
+        shape = [1, 1, 1]
+        shape[axis] = points_mm.size
+        share = (place - below).reshape(shape)
+        low_gy = np.take(values_gy, below, axis)
+        high_gy = np.take(values_gy, below + 1, axis)
         values_gy = low_gy + share * (high_gy - low_gy)
     return values_gy
 
@@ -137,13 +154,10 @@ def sum_of_courses(doses: Sequence[DoseGrid], bounds_gy: Sequence[FaceBounds]) -
     Twice the same grid where all grids hold one another.
     """
     finest = min(doses, key=_voxel_mm3)
-    if all(_same_grid(finest, dose) for dose in doses):
+    if _on_one_grid(doses, finest):
         total = sum_doses(doses)
         return Sums(total, total)
-    x_mm, y_mm, z_mm = (
-        _over_all([getattr(dose, axis) for dose in doses], getattr(finest, axis))
-        for axis in ("x_mm", "y_mm", "z_mm")
-    )
+    x_mm, y_mm, z_mm = (_over_all(doses, finest, axis) for axis in AXES)
     lowest_gy = np.zeros((z_mm.size, y_mm.size, x_mm.size))
     highest_gy = np.zeros_like(lowest_gy)
     for dose, bound_gy in zip(doses, bounds_gy, strict=True):
@@ -157,21 +171,24 @@ def sum_of_courses(doses: Sequence[DoseGrid], bounds_gy: Sequence[FaceBounds]) -
         " a plan its faces bound what it adds",
         count=len(doses),
     )
-    notes = (*finest.notes, note)
-    grids = (
-        replace(finest, dose_gy=total_gy, x_mm=x_mm, y_mm=y_mm, z_mm=z_mm, notes=notes)
-        for total_gy in (lowest_gy, highest_gy)
+    lowest = replace(
+        finest,
+        dose_gy=lowest_gy,
+        x_mm=x_mm,
+        y_mm=y_mm,
+        z_mm=z_mm,
+        notes=(*finest.notes, note),
     )
-    return Sums(*grids)
+    return Sums(lowest, replace(lowest, dose_gy=highest_gy))
 
 
-def _over_all(axes_mm: Sequence[FloatArray], finest_mm: FloatArray) -> FloatArray:
-    """Return the points of an axis, carried on with its own step to where any axis ends."""
+def _over_all(doses: Sequence[DoseGrid], finest: DoseGrid, axis: str) -> FloatArray:
+    """Return the points of the finest grid, carried on with its own step to where any dose ends."""
+    begin_mm, end_mm = _ends_mm(doses, axis)
+    finest_mm = getattr(finest, axis)
     step_mm = float(np.median(np.diff(finest_mm)))
-    low_mm = min(axis[0] for axis in axes_mm)
-    high_mm = max(axis[-1] for axis in axes_mm)
-    below = int(np.ceil((finest_mm[0] - low_mm) / step_mm - SAME_POINT_MM))
-    above = int(np.ceil((high_mm - finest_mm[-1]) / step_mm - SAME_POINT_MM))
+    below = int(np.ceil((finest_mm[0] - begin_mm.min()) / step_mm - SAME_POINT_MM))
+    above = int(np.ceil((end_mm.max() - finest_mm[-1]) / step_mm - SAME_POINT_MM))
     before_mm = finest_mm[0] - step_mm * np.arange(below, 0, -1)
     after_mm = finest_mm[-1] + step_mm * np.arange(1, above + 1)
     return np.concatenate([before_mm, finest_mm, after_mm])

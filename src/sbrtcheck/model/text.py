@@ -9,7 +9,9 @@ __all__ = ["Text"]
 
 def _plain(value: object) -> str:
     """Print a value in a sentence; floats to four significant digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
 
 
 @dataclass(frozen=True, slots=True, init=False)

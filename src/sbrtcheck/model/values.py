@@ -40,14 +40,16 @@ def frozen_array(values: ArrayLike, *, ndim: int) -> FloatArray:
 
 def _is_frozen(values: ArrayLike) -> TypeGuard[FloatArray]:
     """Tell whether these are float64 in C order that nobody can write, through no other array."""
-    if type(values) is not np.ndarray or values.dtype != np.float64:
+    if type(values) is not np.ndarray:
+        return False
+    if values.dtype != np.float64:
         return False
     owner: object = values
     while isinstance(owner, np.ndarray):
         if owner.flags.writeable:
             return False
         owner = owner.base
-    return values.flags.c_contiguous and (owner is None or isinstance(owner, bytes))
+    return values.flags.c_contiguous and isinstance(owner, bytes | None)
 
 
 class Rebuilt:
@@ -337,7 +339,9 @@ def main_spacing_mm(steps_mm: ArrayLike) -> float | None:
         (ordered * NEXT_PLANE >= step_mm) & (ordered <= NEXT_PLANE * step_mm)
     ]
     same = np.ptp(main) <= SAME_PLANE_MM and 2 * main.sum() >= alike.sum()
-    return step_mm if same else float(alike.mean())
+    if same:
+        return step_mm
+    return float(alike.mean())
 
 
 def _is_gap(group: FloatArray, steps_mm: FloatArray) -> bool:
@@ -354,10 +358,8 @@ def _is_gap(group: FloatArray, steps_mm: FloatArray) -> bool:
 def distinct(values: Iterable[float]) -> FloatArray:
     """Return the distinct values, ascending; those within `SAME_PLANE_MM` count as one."""
     ordered = np.sort(np.fromiter(values, dtype=np.float64))
-    if ordered.size == 0:
-        return ordered
-    first = np.concatenate([[True], np.diff(ordered) > SAME_PLANE_MM])
-    return np.asarray(ordered[first], dtype=np.float64)
+    step = np.diff(ordered, prepend=-np.inf)
+    return np.asarray(ordered[step > SAME_PLANE_MM], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -506,6 +508,7 @@ def same_patient(one: Instance, other: Instance) -> bool:
     keys = [patient_key(instance.patient.patient_id) for instance in (one, other)]
     if all(keys):
         return keys[0] == keys[1]
-    studies = {one.study_instance_uid, other.study_instance_uid}
-    frames = {one.frame_of_reference_uid, other.frame_of_reference_uid}
-    return any(len(uids) == 1 and None not in uids for uids in (studies, frames))
+    study = {one.study_instance_uid} & {other.study_instance_uid}
+    frame = {one.frame_of_reference_uid} & {other.frame_of_reference_uid}
+    stated = (study | frame) - {None}
+    return bool(stated)
