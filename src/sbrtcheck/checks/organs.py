@@ -20,7 +20,7 @@ from sbrtcheck.checks.read_levels import level_order
 from sbrtcheck.checks.rule import Outcome, Row, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.contours import build_region
-from sbrtcheck.dvh import DVH, compute_band
+from sbrtcheck.dvh import DVHResult, compute_band
 from sbrtcheck.model import ROI, Text
 from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
 from sbrtcheck.protocol.metric import Constraint, Metric
@@ -141,7 +141,7 @@ def _small(
     )
 
 
-def _holds_less(dvh: DVH, metric: Metric) -> bool:
+def _holds_less(dvh: DVHResult, metric: Metric) -> bool:
     """Tell whether an ROI, all of it in the dose grid, is smaller than the volume asked for."""
     if not dvh.is_complete:
         return False
