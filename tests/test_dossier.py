@@ -26,6 +26,7 @@ from sbrtcheck import (
 )
 from sbrtcheck.dicom import RT_ION_PLAN
 from sbrtcheck.dicom.write import save_plan
+from sbrtcheck.dossier.places import Listing, Root, list_files
 from sbrtcheck.model import Patient
 from test_case import OTHER_UID, WHOLE, other_plan, uids, write_small_case
 from test_cli import PASS_PLAN, SAMPLES, assert_refused, run
@@ -346,3 +347,12 @@ def test_a_pass_with_variations_says_how_many() -> None:
 
     assert done.returncode == 0
     assert "PASS WITH 1 VARIATION" in done.stdout
+
+
+def test_the_topmost_folder_can_be_looked_at() -> None:
+    """A plan's surroundings may be the root of the file system, which has no name."""
+    top = Path(Path.cwd().anchor)
+
+    listing = list_files([Root(top, deep=False)])
+
+    assert isinstance(listing, Listing)

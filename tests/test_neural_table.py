@@ -316,3 +316,17 @@ def test_a_prv_wider_than_3_5_mm_by_name_or_measure_is_reported(
     finding = found(verdict, "limit.cord_prv", "SpinalCord_PRV")
     assert (finding.outcome is not None) is is_graded
     assert ("this wide" in str(finding.message)) is not is_graded
+
+
+@pytest.mark.parametrize("name", ["ThecalSac", "SpinalCanal", "SpinalCord_PRV02"])
+@pytest.mark.parametrize("hot_first", [True, False])
+def test_of_two_rois_that_stand_for_the_cord_the_worse_one_counts(
+    name: str, *, hot_first: bool
+) -> None:
+    """None is drawn as the cord, and neither takes the other's place."""
+    cool, hot = in_zone("sac", f"{name}"), in_zone("cauda", f"{name} ")
+    both = [hot, cool] if hot_first else [cool, hot]
+
+    verdict = judge(*both, sac=10.0, cauda=30.0)
+
+    assert verdict.outcome is Outcome.FAIL

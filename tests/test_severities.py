@@ -1,15 +1,19 @@
 """What a protocol may make of a check, and what it may not silence."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from builders import plan
-from sbrtcheck import Outcome, ProtocolError, Verdict
+from sbrtcheck import Outcome, ProtocolError, Verdict, check, load_case
+from sbrtcheck.protocol.metric import parse_constraint
 from sbrtcheck.protocol.rules import Protocol, Severity
 from test_checks import CORD, PROTOCOL, found, in_zone, judge
 
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
+SAMPLES = Path(__file__).parents[1] / "sample_dicom"
 
 
 def with_checks(**severities: Severity) -> Protocol:
@@ -121,3 +125,32 @@ def test_the_lines_of_a_limit_are_not_a_matter_of_severity(
 ) -> None:
     with pytest.raises(ProtocolError, match="its lines decide"):
         judge(CORD, protocol=with_checks(**{name: severity}))
+
+
+def with_row_of_1_cc(protocol: Protocol) -> Protocol:
+    """Add a row on another metric of the cord to each that it has."""
+    rows = [row for row in protocol.limits if row.structure == "SpinalCord"]
+    more = [
+        replace(
+            row, goal=replace(row.goal, constraint=parse_constraint("D1cc <= 60Gy"))
+        )
+        for row in rows
+    ]
+    return replace(protocol, limits=(*protocol.limits, *more))
+
+
+@pytest.mark.parametrize("severity", ["ask", "warning"])
+def test_a_course_that_is_not_asked_holds_back_no_row(
+    severity: Severity, tmp_path: Path
+) -> None:
+    """The other plan of the patient lies there without its dose."""
+    shutil.copytree(SAMPLES / "pair_sum_pass_t7", tmp_path / "one")
+    shutil.copy(SAMPLES / "pair_sum_pass_t9" / "RP.dcm", tmp_path / "other.dcm")
+    case = load_case(tmp_path / "one" / "RP.dcm")
+    protocol = with_row_of_1_cc(with_checks(course__unseen=severity))
+
+    verdict = check(case, protocol)
+
+    held = {str(f.metric) for f in verdict.findings if f.held_by == "course.unseen"}
+    asked = {"D0.035cc", "D1cc"} & held
+    assert asked == ({"D0.035cc", "D1cc"} if severity == "ask" else set())

@@ -19,6 +19,9 @@ NAMED = (
     ("remove high planes of neural, target too cold", 21),
     ("remove high planes of neural, level outside", 21),
     ("remove high planes of all that is neural", 21),
+    # Of sac and canal the first one of the file stood for the cord.
+    ("reorder", 73),
+    ("reorder", 93),
     # The union of two targets was asked where no dose was known of one.
     ("trim 45 % at the foot, level outside", 3),
 )

@@ -701,6 +701,8 @@ def _as_written(
     finding = kept_by_all_of_it(evidence, finding)
     if finding.outcome is Outcome.FAIL or not evidence.course.open:
         return finding
+    if not evidence.holds_back(OTHER_PLANS):
+        return finding
     return _open(finding, OTHER_PLANS, COURSE_UNKNOWN)
 
 

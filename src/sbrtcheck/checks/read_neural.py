@@ -44,13 +44,10 @@ __all__ = [
 NEURAL_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL)
 STANDS_FOR_CORD = (Role.CORD_PRV, Role.SAC, Role.CANAL)
 SAME_MM = 0.05  # rounding of plane positions, twice
-OUTSIDE_PART, OUTSIDE_CC = (
-    0.01,
-    0.02,
-)  # of a cord outside its PRV: more, and it is not held
-HELD_PART = (
-    0.95  # of a cord in its PRV: less, and one of the two is not what it is called
-)
+# Of a cord outside its PRV: more, and it is not held.
+OUTSIDE_PART, OUTSIDE_CC = 0.01, 0.02
+# Of a cord in its PRV: less, and one of the two is not what it is called.
+HELD_PART = 0.95
 FIRST_CONUS, FIRST_CAUDA = LEVELS.index("T12"), LEVELS.index("L3")
 
 MARGIN = re.compile(r"(?<![\d.])0?(\d(?:\.\d)?)\s*(?:mm)?\s*$", re.IGNORECASE)
@@ -465,20 +462,28 @@ def _stand_ins(
     taken = _intervals_of(cords)
     margins = _beyond_ends(taken, margin_mm)
     parts: list[Part] = []
-    for one in _of(known, *STANDS_FOR_CORD, Role.CAUDA):
+    for role in (*STANDS_FOR_CORD, Role.CAUDA):
         # A cauda has a limit of its own, also where another ROI is drawn.
-        covers: dict[Role | None, list[Interval]] = {
+        covers: dict[Role, list[Interval]] = {
             Role.CORD_PRV: [*taken, *margins],
             Role.CAUDA: [],
         }
-        covered = covers.get(one.match.role, taken)
-        parts += _parts_of(one, _by_zone(one.intervals, spans), covered)
-        if one.match.role in STANDS_FOR_CORD:
-            taken += one.intervals
+        covered = covers.get(role, taken)
+        # What is called alike is graded alike: one does not stand in for another.
+        alike = sorted(_of(known, role), key=_listed)
+        for one in alike:
+            parts += _parts_of(one, _by_zone(one.intervals, spans), covered)
+        if role in STANDS_FOR_CORD:
+            taken = [*taken, *_intervals_of(alike)]
     stands = [part for part in parts if part.kind is Kind.STAND_IN]
     if len(cords) + len(stands) > max(len(cords), 1):
         parts.append(_together(cords, stands))
     return parts
+
+
+def _listed(one: _Drawn) -> tuple[str, str]:
+    """Return the place of an ROI among those of its role, whatever the order of the file."""
+    return one.match.roi.name, str(one.match.roi.number)
 
 
 def _parts_of(

@@ -245,8 +245,8 @@ def _written(folder: Path, names: set[str]) -> set[str]:
 
 def _is_beside_records(folder: Path) -> bool:
     """Tell whether a folder lies beside the records of a batch, which keeps its verdicts there."""
-    run, records = folder.with_name(RUN), folder.with_name(RECORDS)
-    return run.is_file() and records.is_dir()
+    beside = folder.parent  # of the topmost folder it is that folder itself
+    return (beside / RUN).is_file() and (beside / RECORDS).is_dir()
 
 
 # --- Archives -----------------------------------------------------------------------------------
