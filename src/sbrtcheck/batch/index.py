@@ -22,9 +22,8 @@ __all__ = ["Index", "Kept"]
 
 FILE_NAME = "index.sqlite"
 VERSION = f"3 {__version__}"  # what another version read may be read otherwise now
-SETTLED_NS = (
-    2_000_000_000  # a file changed so shortly before it was read may change unseen
-)
+# A file changed so shortly before it was read may change unseen.
+SETTLED_NS = 2_000_000_000
 SETTLED = (
     "SELECT path, size, mtime_ns, ctime_ns, contents FROM files"
     " WHERE max(mtime_ns, ctime_ns) + ? <= read_ns"

@@ -36,9 +36,8 @@ from sbrtcheck.protocol.rules import Limit, Line, Role
 
 NEAR_MAXIMUM = parse_metric("D0.035cc")
 ROUNDING_MM = 1e-6
-KNOWN_PLACE = (
-    0.9  # of an ROI, in another one: so much of it, and it is no structure of its own
-)
+# Of an ROI, in another one: so much of it, and it is no structure of its own.
+KNOWN_PLACE = 0.9
 SURROGATES = (
     "Redmond 2017, PMC5551391, Table 5: the limits apply to the cord or a surrogate"
 )

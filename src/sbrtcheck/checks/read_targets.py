@@ -21,12 +21,10 @@ __all__ = [
     "states_target_dose",
 ]
 
-WITHIN = (
-    0.95  # of an ROI: so much of it in the graded targets, and it is judged with them
-)
-SHARED = (
-    0.5  # of an ROI that looks like a target: less of it in known ones, and it is asked
-)
+# Of an ROI: so much of it in the graded targets, and it is judged with them.
+WITHIN = 0.95
+# Of an ROI that looks like a target: less of it in known ones, and it is asked.
+SHARED = 0.5
 
 
 EXPORT = Text(

@@ -10,9 +10,8 @@ from sbrtcheck.model import FloatArray
 
 __all__ = ["Areas", "closing_mm", "mean_area", "parabolas"]
 
-CLOSED = (
-    0.1  # of an end's area: a parabola that comes as near to nothing as this has an end
-)
+# Of an end's area: a parabola that comes as near to nothing as this has an end.
+CLOSED = 0.1
 
 
 class Areas(NamedTuple):

@@ -28,9 +28,8 @@ __all__ = [
     "volume_within_cc",
 ]
 
-SAME_SPACING = (
-    0.05  # spacings that differ by less than this part may be of the same planes
-)
+# Spacings that differ by less than this part may be of the same planes.
+SAME_SPACING = 0.05
 PARTS = 4  # of the finest spacing: layers of ROIs that are drawn on different planes
 LEAST_GROWTH_MM = 2.0  # what is carried on into the unknown is at least this much wider
 QUARTER = 8  # corners of a quarter of a circle

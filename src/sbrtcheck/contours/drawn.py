@@ -36,12 +36,10 @@ __all__ = [
 ]
 
 MIN_AREA_MM2 = 1e-4  # below this a ring is a line or a point
-DUPLICATE = (
-    1e-4  # rings that differ by less than this part of their area are the same ring
-)
-NESTED = (
-    0.01  # a ring counts as inside another if no more than this part of it sticks out
-)
+# Rings that differ by less than this part of their area are the same ring.
+DUPLICATE = 1e-4
+# A ring counts as inside another if no more than this part of it sticks out.
+NESTED = 0.01
 THIN = 0.1  # of a ring: holes that leave less of it are copies of the ring
 LONGEST_CHAIN = (
     2 / 3

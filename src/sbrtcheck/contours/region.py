@@ -35,9 +35,8 @@ from sbrtcheck.model import (
 )
 
 FINE_MM = 2.0  # AAPM TG-101: 1 to 3 mm
-MOST_MISSING_PLANES = (
-    2  # a larger gap is filled only if it lacks no more planes than this
-)
+# A larger gap is filled only if it lacks no more planes than this.
+MOST_MISSING_PLANES = 2
 REMEMBERED = 256  # solids: as many as the ROIs of some structure sets
 # On which sides a piece ends at a plane, by whether it goes on below and above.
 ENDS = {

@@ -46,9 +46,8 @@ T = TypeVar("T")
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PLAIN_VRS = ("CS", "DA", "DS", "IS", "UI")  # plain ASCII
 TEXT_VRS = ("LO", "SH", "PN", "ST", "LT", "UT", "UC")  # in the stated character set
-TAG_BYTES = (
-    8  # tag, VR and length, or tag and length: what pydicom reads of an element first
-)
+# Tag, VR and length, or tag and length: what pydicom reads of an element first.
+TAG_BYTES = 8
 
 
 @contextmanager

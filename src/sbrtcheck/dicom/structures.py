@@ -27,9 +27,8 @@ from sbrtcheck.model import (
     main_spacing_mm,
 )
 
-OBLIQUE_MM = (
-    0.05  # more than rounding: a ring that leaves its plane by this is not axial
-)
+# More than rounding: a ring that leaves its plane by this is not axial.
+OBLIQUE_MM = 0.05
 FARTHEST_MM = 1e5  # 100 m from the origin is damage, not anatomy
 COUNT = "NumberOfContourPoints"
 FRAMES = "ReferencedFrameOfReferenceSequence"

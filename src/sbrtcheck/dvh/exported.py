@@ -14,13 +14,11 @@ from sbrtcheck.model import ExportedDVH, FloatArray, Text, frozen_array
 
 __all__ = ["dvh_of_exported"]
 
-WHOLE_PERCENT = (
-    0.5  # a percent curve that starts this near to 100 % is one of the whole ROI
-)
+# A percent curve that starts this near to 100 % is one of the whole ROI.
+WHOLE_PERCENT = 0.5
 RISE = 1e-3  # of its volume: a cumulative curve that rises by less is rounded
-MOST_MULTIPLES = (
-    3.0  # no dose in a plan is a larger multiple of its normalisation dose,
-)
+# No dose in a plan is a larger multiple of its normalisation dose.
+MOST_MULTIPLES = 3.0
 LEAST_PERCENT = 20.0  # and none of interest a smaller percentage of it
 SAME_DOSE = 0.05  # stated and own mean or maximum that differ by less are one
 

@@ -14,9 +14,8 @@ from sbrtcheck.model import ROI, DoseGrid, FloatArray, Text
 
 __all__ = ["Isodose", "IsodoseVolume", "Isodoses", "compute_isodoses"]
 
-COLUMNS = (
-    4  # along each side of a crossed cell: an octahedron of 5 mm in 2 mm cells to 0.1 %
-)
+# Along each side of a crossed cell: an octahedron of 5 mm in 2 mm cells to 0.1 %.
+COLUMNS = 4
 
 Axes = tuple[FloatArray, FloatArray, FloatArray]  # grid points along z, y and x in mm
 
@@ -186,7 +185,8 @@ def _surface(
     # Rare, a target near the skin: the body's own DVH knows what lies inside it.
     body = compute_dvh(external, dose)
     if not isinstance(body, DVH):
-        return _Surface(level_gy, np.zeros(1), nothing, body.reason)
+        reason = Text("the body contour has no volume")
+        return _Surface(level_gy, np.zeros(1), nothing, reason)
     return _Surface(
         level_gy, np.array([body.volume_inside_cc(level_gy)]), of_target, None
     )

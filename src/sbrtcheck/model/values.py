@@ -292,15 +292,13 @@ class ROI:
         return distinct(contour.z_mm for contour in self.contours)
 
 
-SAME_PLANE_MM = (
-    0.02  # contours closer than this lie in one plane; the finest CT has 0.1 mm
-)
+# Contours closer than this lie in one plane; the finest CT has 0.1 mm.
+SAME_PLANE_MM = 0.02
 
 
 ONE_PLANE = 1 / 3  # of the spacing: planes closer than this are one plane
-SCATTER_MM = (
-    0.65  # as far apart at most lie the rings of one plane that scatter around it
-)
+# As far apart at most lie the rings of one plane that scatter around it.
+SCATTER_MM = 0.65
 NEXT_PLANE = 1.5  # neighbouring planes are at most this many spacings apart
 
 

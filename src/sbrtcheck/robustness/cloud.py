@@ -17,9 +17,8 @@ __all__ = ["Cloud", "averaged", "cloud_of", "quick_dvh"]
 POINTS = 3_000  # of a solid, roughly
 FLAT = 0.75  # of a cell's width is its height at most: slabs leave few heights to choose from
 BINS = 2_000  # of its curve
-PLANE_CELLS = (
-    40_000  # at most in a plane: small pieces far apart must not ask for millions
-)
+# At most in a plane: small pieces far apart must not ask for millions.
+PLANE_CELLS = 40_000
 
 
 class Cloud(NamedTuple):

@@ -12,9 +12,8 @@ from sbrtcheck.robustness.poses import Rotation, Shift
 
 __all__ = ["Field", "dose_at", "shifted", "turned"]
 
-FINER = (
-    3  # points of a turned grid for one of the dose grid, across the axis of rotation
-)
+# Points of a turned grid for one of the dose grid, across the axis of rotation.
+FINER = 3
 EVEN = 1e-9  # of a step: steps that differ by no more are even
 AXES: tuple[Axis, ...] = ("x", "y", "z")
 

@@ -11,14 +11,12 @@ from sbrtcheck.selftest.truth import Known
 
 __all__ = ["INTERVAL", "OUTSIDE", "Allowed", "Phantom", "Truth", "truths"]
 
-OUTSIDE = (
-    "outside the grid"  # asked like a metric: the volume beyond the dose grid in cc
-)
+# Asked like a metric: the volume beyond the dose grid in cc.
+OUTSIDE = "outside the grid"
 INTERVAL = " interval"  # behind a metric: its interval has to hold the truth
 STORED = 2e-5  # of a dose or a volume: digits of contours and dose in the files
-COUNTED = (
-    1e-4  # of the range of dose: sub-cells hold intervals of dose, not single doses
-)
+# Of the range of dose: sub-cells hold intervals of dose, not single doses.
+COUNTED = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,8 @@ HALVINGS = 14
 ROUNDS = 3
 DEEPEST = 0.9
 MADE_PRV_MM = 2.0
-SHOULDER_MM = (
-    0.5  # and half a step of the grid: how far outside the PTVs the dose begins to fall
-)
+# And half a step of the grid: how far outside the PTVs the dose begins to fall.
+SHOULDER_MM = 0.5
 Rings = tuple[tuple[Part, tuple[Contour, ...]], ...]
 
 
