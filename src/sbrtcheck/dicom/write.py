@@ -20,8 +20,10 @@ from sbrtcheck.model import (
     ROI,
     Beam,
     DoseGrid,
+    DoseHeader,
     DoseReference,
     ExportedDVH,
+    FloatArray,
     FractionGroup,
     Instance,
     Plan,
@@ -172,6 +174,23 @@ def save_dose(
     dataset = _root(header.instance, "RTDOSE", character_set)
     dataset.InstanceNumber = 1
     dose_gy = _place(dataset, dose, position, offsets)
+    _put_pixels(dataset, dose_gy, bits, transfer_syntax)
+    dataset.DoseUnits = header.units or "GY"
+    dataset.DoseType = header.type or "PHYSICAL"
+    dataset.DoseSummationType = header.summation_type or "PLAN"
+    dataset.TissueHeterogeneityCorrection = header.heterogeneity_correction or "IMAGE"
+    _put_references(dataset, header)
+    if dvhs:
+        dataset.DVHSequence = [_dvh(row) for row in dvhs]
+        if dvhs[0].normalisation_dose_gy is not None:
+            dataset.DVHNormalizationDoseValue = dvhs[0].normalisation_dose_gy
+    _save(dataset, path, transfer_syntax)
+
+
+def _put_pixels(
+    dataset: Dataset, dose_gy: FloatArray, bits: int, transfer_syntax: str
+) -> None:
+    """Write doses as integers of the scaling that the dataset states (PS3.3 C.8.8.3)."""
     dataset.SliceThickness = ""
     dataset.FrameIncrementPointer = 0x3004000C
     dataset.SamplesPerPixel = 1
@@ -187,10 +206,10 @@ def save_dose(
     order = "<" if UID(transfer_syntax).is_little_endian else ">"
     dataset.PixelData = stored.astype(f"{order}u{bits // 8}").tobytes()
     dataset["PixelData"].VR = "OW"
-    dataset.DoseUnits = header.units or "GY"
-    dataset.DoseType = header.type or "PHYSICAL"
-    dataset.DoseSummationType = header.summation_type or "PLAN"
-    dataset.TissueHeterogeneityCorrection = header.heterogeneity_correction or "IMAGE"
+
+
+def _put_references(dataset: Dataset, header: DoseHeader) -> None:
+    """Name the plans, their fraction groups and beams, and the structure set of a dose."""
     groups = [
         _item(ReferencedFractionGroupNumber=n) for n in header.fraction_group_numbers
     ]
@@ -207,11 +226,6 @@ def save_dose(
         dataset.ReferencedStructureSetSequence = [
             _reference(RT_STRUCTURE_SET, header.referenced_structure_set_uid)
         ]
-    if dvhs:
-        dataset.DVHSequence = [_dvh(row) for row in dvhs]
-        if dvhs[0].normalisation_dose_gy is not None:
-            dataset.DVHNormalizationDoseValue = dvhs[0].normalisation_dose_gy
-    _save(dataset, path, transfer_syntax)
 
 
 def _place(
