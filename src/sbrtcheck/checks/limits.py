@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from sbrtcheck.checks.evidence import Evidence
+from sbrtcheck.checks.findings import not_asked
 from sbrtcheck.checks.rule import Outcome, Rule, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.model import Text, Value
@@ -15,11 +16,13 @@ __all__ = [
     "Ladder",
     "Step",
     "grade",
+    "graded_as_written",
     "graded_finding",
     "kept_by_all_of_it",
     "known_ends",
     "ladder_of",
     "limit_place",
+    "row_without_roi",
     "unknown_fractions_ladder",
 ]
 
@@ -304,3 +307,25 @@ def kept_by_all_of_it(evidence: Evidence, finding: Finding) -> Finding:
     return replace(
         finding, outcome=Outcome.PASS, message=message, state=State.BOUNDED, cure=None
     )
+
+
+def graded_as_written(
+    evidence: Evidence, rule: Rule, limit: Limit, subject: str, match: MatchedROI
+) -> Finding:
+    """Hold an ROI to a row of the protocol."""
+    finding = graded_finding(
+        evidence,
+        rule,
+        ladder_of(limit),
+        subject=subject,
+        match=match,
+        place=limit_place(evidence, limit),
+    )
+    return kept_by_all_of_it(evidence, finding)
+
+
+def row_without_roi(evidence: Evidence, rule: Rule, limit: Limit, why: Text) -> Finding:
+    """Answer a row of the protocol of whose structure nothing is drawn."""
+    place = limit_place(evidence, limit)
+    found = not_asked(rule, why, subject=limit.structure, place=place)
+    return replace(found, metric=limit.goal.constraint.metric)

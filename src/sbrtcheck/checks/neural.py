@@ -11,16 +11,17 @@ from typing import NamedTuple
 from sbrtcheck.checks.course import OTHER_PLANS
 from sbrtcheck.checks.dose import COVERS, GRID
 from sbrtcheck.checks.evidence import Evidence, is_drawn
-from sbrtcheck.checks.findings import answer, asked, by_severity, not_asked, reported
+from sbrtcheck.checks.findings import answer, asked, by_severity, reported
 from sbrtcheck.checks.limits import (
     DMAX,
     Ladder,
     Step,
+    graded_as_written,
     graded_finding,
-    kept_by_all_of_it,
     known_ends,
     ladder_of,
     limit_place,
+    row_without_roi,
     unknown_fractions_ladder,
 )
 from sbrtcheck.checks.read_neural import NEURAL_ROLES, Extent, Held, Kind, Part, Zone
@@ -666,7 +667,8 @@ def _rows_of(
             in_table = 1
         rule = numbered(LIMITS[role], limit, rows, before=in_table)
         if not drawn:
-            yield _not_drawn(evidence, rule, limit)
+            why = Text("no {structure} is drawn", structure=structure)
+            yield row_without_roi(evidence, rule, limit, why)
         answered = set[str]()
         if limit in (lines.cord, lines.cauda):
             answered = by_table
@@ -675,29 +677,11 @@ def _rows_of(
                 yield _as_written(evidence, rule, limit, subject, match)
 
 
-def _not_drawn(evidence: Evidence, rule: Rule, limit: Limit) -> Finding:
-    found = not_asked(
-        rule,
-        Text("no {structure} is drawn", structure=limit.structure),
-        subject=limit.structure,
-        place=limit_place(evidence, limit),
-    )
-    return replace(found, metric=limit.goal.constraint.metric)
-
-
 def _as_written(
     evidence: Evidence, rule: Rule, limit: Limit, subject: str, match: MatchedROI
 ) -> Finding:
     """Hold one ROI to a row as it stands; open, unless it fails, where the course is not known."""
-    finding = graded_finding(
-        evidence,
-        rule,
-        ladder_of(limit),
-        subject=subject,
-        match=match,
-        place=limit_place(evidence, limit),
-    )
-    finding = kept_by_all_of_it(evidence, finding)
+    finding = graded_as_written(evidence, rule, limit, subject, match)
     if finding.outcome is Outcome.FAIL or not evidence.course.open:
         return finding
     if not evidence.holds_back(OTHER_PLANS):

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from sbrtcheck.checks.course import OTHER_PLANS
 from sbrtcheck.checks.evidence import WHOLE_BODY, Evidence, is_summed
-from sbrtcheck.checks.findings import asked, not_asked, reported
+from sbrtcheck.checks.findings import asked, reported
 from sbrtcheck.checks.limits import (
+    graded_as_written,
     graded_finding,
-    kept_by_all_of_it,
     ladder_of,
-    limit_place,
+    row_without_roi,
     unknown_fractions_ladder,
 )
 from sbrtcheck.checks.neural import numbered
@@ -77,34 +77,17 @@ def check_organs(evidence: Evidence) -> Iterator[Finding]:
         for limit in rows:
             rule = numbered(LIMIT, limit, rows)
             if not drawn:
-                yield _not_drawn(evidence, rule, limit)
+                why = Text("{organ} is not drawn", organ=name)
+                yield row_without_roi(evidence, rule, limit, why)
             for subject, match in drawn:
                 yield _limit(evidence, rule, limit, rules, (subject, match))
-
-
-def _not_drawn(evidence: Evidence, rule: Rule, limit: Limit) -> Finding:
-    found = not_asked(
-        rule,
-        Text("{organ} is not drawn", organ=limit.structure),
-        subject=limit.structure,
-        place=limit_place(evidence, limit),
-    )
-    return replace(found, metric=limit.goal.constraint.metric)
 
 
 def _limit(
     evidence: Evidence, rule: Rule, limit: Limit, rules: OrganRules, pair: Subject
 ) -> Finding:
     subject, match = pair
-    finding = graded_finding(
-        evidence,
-        rule,
-        ladder_of(limit),
-        subject=subject,
-        match=match,
-        place=limit_place(evidence, limit),
-    )
-    finding = kept_by_all_of_it(evidence, finding)
+    finding = graded_as_written(evidence, rule, limit, subject, match)
     finding = _spared_whole(evidence, finding, limit)
     finding = _small(evidence, finding, rules, limit)
     finding = _by_severity(rules, finding)

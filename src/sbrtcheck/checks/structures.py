@@ -6,10 +6,8 @@ from dataclasses import replace
 from sbrtcheck.checks.evidence import Evidence
 from sbrtcheck.checks.findings import not_asked
 from sbrtcheck.checks.limits import (
-    graded_finding,
-    kept_by_all_of_it,
-    ladder_of,
-    limit_place,
+    graded_as_written,
+    row_without_roi,
 )
 from sbrtcheck.checks.neural import numbered
 from sbrtcheck.checks.read_neural import NEURAL_ROLES
@@ -60,12 +58,10 @@ def check_structures(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _answers(evidence: Evidence, rule: Rule, limit: Limit) -> Iterator[Finding]:
-    place = limit_place(evidence, limit)
     drawn = evidence.of_structure(limit.structure)
     if not drawn:
-        message = Text("no {structure} is drawn", structure=limit.structure)
-        found = not_asked(rule, message, subject=limit.structure, place=place)
-        yield replace(found, metric=limit.goal.constraint.metric)
+        why = Text("no {structure} is drawn", structure=limit.structure)
+        yield row_without_roi(evidence, rule, limit, why)
     for subject, match in drawn:
         yield _answer(evidence, rule, limit, subject, match)
 
@@ -73,15 +69,7 @@ def _answers(evidence: Evidence, rule: Rule, limit: Limit) -> Iterator[Finding]:
 def _answer(
     evidence: Evidence, rule: Rule, limit: Limit, subject: str, match: MatchedROI
 ) -> Finding:
-    finding = graded_finding(
-        evidence,
-        rule,
-        ladder_of(limit),
-        subject=subject,
-        match=match,
-        place=limit_place(evidence, limit),
-    )
-    finding = kept_by_all_of_it(evidence, finding)
+    finding = graded_as_written(evidence, rule, limit, subject, match)
     if match.role is not Role.PTV or evidence.targets.graded(match.roi.name):
         return finding
     if finding.outcome is Outcome.PASS:
