@@ -219,3 +219,14 @@ def test_all_targets_are_told_together_unless_some_overlap_in_part(
 
     subjects = {f.subject for f in verdict.findings if f.id == "report.target"}
     assert ("all targets" in subjects) is are_told
+
+
+@pytest.mark.parametrize(("low_mm", "are_told"), [(16.0, True), (900.0, False)])
+def test_all_targets_are_told_together_where_the_dose_of_each_is_known(
+    low_mm: float, *, are_told: bool
+) -> None:
+    other = in_zone("target", "PTV_T9", low_mm, low_mm + 12)
+
+    subjects = {finding.subject for finding in judge(CORD, other).findings}
+
+    assert ("all targets" in subjects) is are_told

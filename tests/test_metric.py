@@ -771,3 +771,16 @@ def test_a_target_without_a_median_dose_has_no_homogeneity() -> None:
 
 def test_a_uniform_dose_is_homogeneous() -> None:
     assert answer("HI.icru83", uniform(30.0)).value == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("text", ["D0.035cc", "Dmax", "Dmean"])
+def test_an_roi_outside_the_grid_has_no_value_between_its_bounds(text: str) -> None:
+    """It has at most the dose of the faces, and perhaps none: neither end is the answer."""
+    far = Box(size_mm=(5, 5, 6), centre_mm=(300, 0, 0)).roi("far", spacing_mm=2)
+    dosimetry = Dosimetry(
+        dvhs={"cord": compute_dvh(far, rising())}, beyond={"cord": Bound(5.0)}
+    )
+
+    value = evaluate(parse_metric(text), "cord", dosimetry)
+
+    assert (value.value, value.low, value.high) == (None, 0.0, 5.0)

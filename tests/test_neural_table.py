@@ -330,3 +330,15 @@ def test_of_two_rois_that_stand_for_the_cord_the_worse_one_counts(
     verdict = judge(*both, sac=10.0, cauda=30.0)
 
     assert verdict.outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize("canal_first", [True, False])
+def test_the_sac_stands_for_the_cord_before_the_canal(*, canal_first: bool) -> None:
+    """Whatever comes first in the file; the canal is reported beside it."""
+    sac, canal = in_zone("sac", "ThecalSac"), in_zone("cauda", "SpinalCanal")
+    both = [canal, sac] if canal_first else [sac, canal]
+
+    verdict = judge(*both, sac=10.0, cauda=30.0)
+
+    assert found(verdict, "limit.sac").outcome is Outcome.PASS
+    assert found(verdict, "limit.canal").outcome is None

@@ -470,7 +470,7 @@ def _stand_ins(
         }
         covered = covers.get(role, taken)
         # What is called alike is graded alike: one does not stand in for another.
-        alike = sorted(_of(known, role), key=_listed)
+        alike = _of(known, role)
         for one in alike:
             parts += _parts_of(one, _by_zone(one.intervals, spans), covered)
         if role in STANDS_FOR_CORD:
@@ -479,11 +479,6 @@ def _stand_ins(
     if len(cords) + len(stands) > max(len(cords), 1):
         parts.append(_together(cords, stands))
     return parts
-
-
-def _listed(one: _Drawn) -> tuple[str, str]:
-    """Return the place of an ROI among those of its role, whatever the order of the file."""
-    return one.match.roi.name, str(one.match.roi.number)
 
 
 def _parts_of(
