@@ -221,3 +221,13 @@ def test_the_dose_of_a_scheme_given_each_day_has_its_own_sentence(
 
     assert finding.outcome is FAIL
     assert "PER FRACTION" in str(finding.message)
+
+
+def test_a_cord_beyond_the_largest_line_is_told_which_line_that_is() -> None:
+    verdict = without_fractions(CORD, in_zone("sac", "Stomach"), cord=30.0, sac=50.0)
+
+    told = [str(f.message) for f in verdict.findings if f.outcome is FAIL]
+    assert told
+    for message in told:
+        assert "the largest line of any fraction number" in message
+        assert "the fraction number is not known" in message

@@ -15,6 +15,7 @@ __all__ = [
     "Graded",
     "Ladder",
     "Step",
+    "beyond_largest",
     "grade",
     "graded_as_written",
     "graded_finding",
@@ -105,6 +106,16 @@ def ladder_of(limit: Limit) -> Ladder:
 def unknown_fractions_ladder(line: Line) -> Ladder:
     """Return the ladder where the fraction number is not known, or has no rows."""
     return Ladder(steps=(Step(line, Outcome.UNDECIDED),))
+
+
+def beyond_largest(finding: Finding, why: Text) -> Finding:
+    """Say why a value was held to this line: it breaks that of every fraction number."""
+    message = Text(
+        "{m}, the largest line of any fraction number; {why}",
+        m=finding.message,
+        why=why,
+    )
+    return replace(finding, message=message, is_plain=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from sbrtcheck.checks.limits import (
     DMAX,
     Ladder,
     Step,
+    beyond_largest,
     graded_as_written,
     graded_finding,
     known_ends,
@@ -465,16 +466,17 @@ def _without_line(
         place=place,
     )
     if finding.outcome is not Outcome.UNDECIDED:
-        return finding
+        return beyond_largest(finding, why)
+    held_by = "trial.scheme"
+    if evidence.reading.prescription is None:
+        held_by = "prescription"
     return replace(
         finding,
         message=why,
         reason=why,
         state=State.MISSING,
         cure=cure,
-        held_by="prescription"
-        if evidence.reading.prescription is None
-        else "trial.scheme",
+        held_by=held_by,
         is_plain=False,
     )
 

@@ -9,6 +9,7 @@ from sbrtcheck.checks.course import OTHER_PLANS
 from sbrtcheck.checks.evidence import WHOLE_BODY, Evidence, is_summed
 from sbrtcheck.checks.findings import asked, reported
 from sbrtcheck.checks.limits import (
+    beyond_largest,
     graded_as_written,
     graded_finding,
     ladder_of,
@@ -221,9 +222,9 @@ def _without_fractions(
 
 
 def _open_fractions(evidence: Evidence, finding: Finding) -> Finding:
-    if finding.outcome is not Outcome.UNDECIDED:
-        return finding
     why = Text("the fraction number is not known")
+    if finding.outcome is not Outcome.UNDECIDED:
+        return beyond_largest(finding, why)
     return replace(
         finding,
         message=why,
