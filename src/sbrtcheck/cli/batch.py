@@ -15,6 +15,7 @@ from sbrtcheck.cli import options
 from sbrtcheck.cli.common import COULD_NOT_RUN, app, page_width, refuse, usage
 
 if TYPE_CHECKING:
+    from sbrtcheck.batch.pseudonyms import Pseudonyms
     from sbrtcheck.batch.run import BatchResult
     from sbrtcheck.batch.runners import Runner
 
@@ -110,12 +111,7 @@ def batch(
     """
     from sbrtcheck.batch.options import BatchOptions
     from sbrtcheck.batch.page import render_batch
-    from sbrtcheck.batch.pseudonyms import (
-        KEY_FILE,
-        Pseudonyms,
-        load_key,
-        private_folder,
-    )
+    from sbrtcheck.batch.pseudonyms import private_folder
     from sbrtcheck.batch.run import run_batch
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol.load import load_protocol
@@ -127,20 +123,17 @@ def batch(
     _require_all(roots)
     try:
         folder = private_folder(private)
-        secret, notes = load_key(key or folder / KEY_FILE)
         asked = BatchOptions(
             roots=tuple(roots),
             out=out,
             private=folder,
-            pseudonyms=Pseudonyms(secret),
+            pseudonyms=_pseudonyms(key, folder),
             protocol=load_protocol(protocol),
             cases=cases,
             seconds=time_limit,
             resume=resume,
             phi=phi,
         )
-        for note in notes:
-            sys.stderr.write(f"sbrtcheck: {key or folder / KEY_FILE}: {note}\n")
         with (
             _interruptible(out),
             _runner(scheduler, jobs or _cores(), memory_limit) as runner,
@@ -165,6 +158,16 @@ def _require_all(roots: list[Path]) -> None:
     for root in roots:
         if not root.exists():
             usage(f"there is no folder or file {root}; nothing was judged")
+
+
+def _pseudonyms(key: Path | None, folder: Path) -> "Pseudonyms":
+    """Return pseudonyms by the key asked for, and say what there is to say of the key."""
+    from sbrtcheck.batch.pseudonyms import KEY_FILE, Pseudonyms, load_key
+
+    file = key or folder / KEY_FILE
+    secret, notes = load_key(file)
+    sys.stderr.writelines(f"sbrtcheck: {file}: {note}\n" for note in notes)
+    return Pseudonyms(secret)
 
 
 def exit_code(result: "BatchResult", fail_on: FailOn) -> int:

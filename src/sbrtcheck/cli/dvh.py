@@ -19,7 +19,8 @@ from sbrtcheck.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from sbrtcheck.model import ROI, Declared, Plan, Prescription
+    from sbrtcheck.dvh import Band
+    from sbrtcheck.model import ROI, Declared, DoseGrid, Plan, Prescription
     from sbrtcheck.protocol.metric import Metric
     from sbrtcheck.protocol.names import MatchedROI
     from sbrtcheck.protocol.rules import Protocol
@@ -66,12 +67,10 @@ def dvh(
     Metrics come with an interval: what other readings of contours and grid would say.
     """
     from sbrtcheck.dossier import Options, load_contours_and_dose
-    from sbrtcheck.dvh import compute_band, compute_dvh
-    from sbrtcheck.dvh.beyond import bound_beyond_gy
+    from sbrtcheck.dvh import compute_dvh
     from sbrtcheck.errors import SbrtCheckError
     from sbrtcheck.protocol.load import load_protocol
     from sbrtcheck.protocol.names import match_rois
-    from sbrtcheck.protocol.rules import Role
     from sbrtcheck.report.dvhs import (
         curves_csv,
         metrics_csv,
@@ -94,14 +93,7 @@ def dvh(
     voice = Voice(*case.patients, phi=phi)
     width = page_width()
     if metrics:
-        targets = [match.roi for match in matches if match.role is Role.PTV]
-        bands = [
-            replace(
-                compute_band(roi, case.dose),
-                beyond=bound_beyond_gy(roi, case.dose, targets),
-            )
-            for roi in rois
-        ]
+        bands = _bands(rois, case.dose, matches)
         page = render_metrics(
             bands, metrics, prescription, voice, width=width, ascii_only=ascii_only
         )
@@ -116,6 +108,21 @@ def dvh(
     if csv_file is not None:
         write_whole(Path(csv_file), BYTE_ORDER_MARK + rows, option="--csv")
     sys.stdout.write(page)
+
+
+def _bands(
+    rois: "Sequence[ROI]", dose: "DoseGrid", matches: "Sequence[MatchedROI]"
+) -> "list[Band]":
+    """Return DVHs with their intervals, bounded by the targets' fall-off beyond the grid."""
+    from sbrtcheck.dvh import compute_band
+    from sbrtcheck.dvh.beyond import bound_beyond_gy
+    from sbrtcheck.protocol.rules import Role
+
+    targets = [match.roi for match in matches if match.role is Role.PTV]
+    return [
+        replace(compute_band(roi, dose), beyond=bound_beyond_gy(roi, dose, targets))
+        for roi in rois
+    ]
 
 
 def _prescription(

@@ -17,7 +17,7 @@ the interval holds the truth in 97 % of answers, and checked on others. It speak
 contours and grid only, not of dose calculation, set-up or contouring.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -275,20 +275,21 @@ def compute_band(
     parts_cc = kept(coarse.curves_cc())
     caps = [_cap(solid, parts_cc[end], end, whole=whole) for end in (BELOW, ABOVE)]
     open_caps = [cap for cap, closes in zip(caps, closing, strict=True) if not closes]
-    between_cc = float(
-        parts_cc[0, 0]
-    )  # a single plane keeps its thickness without caps
-    if open_caps and between_cc > 0 and convention.end_caps == "half-slice":
-        inside_cc = np.sum([cap[0] for cap in open_caps], axis=0)
-        members["no end caps"] = _changed(
-            nominal, inside_cc, sum(cap[1] for cap in open_caps)
-        )
+    # A single plane keeps its thickness without caps.
+    if parts_cc[0, 0] > 0 and convention.end_caps == "half-slice" and open_caps:
+        members["no end caps"] = _without(nominal, open_caps)
     nudges = [Nudge(dvh=_with_wall_moved(nominal, varied, found.walls), weight=1.0)]
     nudges += [
         Nudge(dvh=_changed(nominal, *cap), weight=_cap_weight(closes=closes))
         for cap, closes in zip(caps, closing, strict=True)
     ]
     return Band(nominal=nominal, members=members, nudges=tuple(nudges))
+
+
+def _without(nominal: DVH, caps: Sequence[tuple[FloatArray, float]]) -> DVH:
+    """Return the DVH of the solid without some of its caps."""
+    inside_cc = np.sum([cap[0] for cap in caps], axis=0)
+    return _changed(nominal, inside_cc, sum(cap[1] for cap in caps))
 
 
 def _cap_weight(*, closes: bool) -> float:

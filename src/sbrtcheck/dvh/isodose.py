@@ -142,15 +142,7 @@ def _surface(
 ) -> _Surface:
     above = dose.dose_gy >= level_gy
     nothing = dict.fromkeys(targets, frozenset[int]())
-    sides = (
-        above[0],
-        above[-1],
-        above[:, 0],
-        above[:, -1],
-        above[:, :, 0],
-        above[:, :, -1],
-    )
-    if any(side.any() for side in sides):
+    if _reaches_border(above):
         reason = Text(
             "the isodose of {dose_gy} Gy leaves the dose grid", dose_gy=level_gy
         )
@@ -190,6 +182,12 @@ def _surface(
     return _Surface(
         level_gy, np.array([body.volume_inside_cc(level_gy)]), of_target, None
     )
+
+
+def _reaches_border(above: NDArray[np.bool_]) -> bool:
+    """Return whether any of the points lies on one of the six sides of the grid."""
+    ends = (above.take((0, -1), axis=axis) for axis in range(3))
+    return any(end.any() for end in ends)
 
 
 def _pieces(above: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -126,22 +126,23 @@ def occupancy(planes: Sequence[Sequence[FloatArray]], lattice: Lattice) -> Occup
     filled = np.flatnonzero(area > SLIVER)
     fraction = area[filled]
     fraction[fraction > 1 - ROUNDING] = 1.0  # sums of many pieces miss 1 by rounding
-    border = np.flatnonzero(fraction < 1)
-    reach = (
-        1 - fraction[border]
-    ) / 2  # the part inside cannot be centred further out than this
-    offsets = np.zeros((2, filled.size))
-    for offset, moment in zip(offsets, (x_moment, y_moment), strict=True):
-        offset[border] = np.clip(
-            moment[filled[border]] / fraction[border], -reach, reach
-        )
-    cell = (
-        filled
-        + np.repeat(rows.shift(lattice.nx, lattice.ny), rows.end - rows.first)[filled]
-    )
+    x_offset = _offset(np.asarray(x_moment[filled], dtype=np.float64), fraction)
+    y_offset = _offset(y_moment[filled], fraction)
+    shift = np.repeat(rows.shift(lattice.nx, lattice.ny), rows.end - rows.first)
+    cell = filled + shift[filled]
     ends_of_planes = rows.end[lattice.ny - 1 :: lattice.ny]
     counts = np.diff(np.searchsorted(filled, ends_of_planes), prepend=0)
-    return Occupancy(fraction, offsets[0], offsets[1], cell, counts)
+    return Occupancy(fraction, x_offset, y_offset, cell, counts)
+
+
+def _offset(moment: FloatArray, fraction: FloatArray) -> FloatArray:
+    """Return where the centroid of the part inside lies from the centre of each cell."""
+    border = np.flatnonzero(fraction < 1)
+    part = fraction[border]
+    reach = (1 - part) / 2  # it cannot be centred further out than this
+    offset = np.zeros(fraction.size)
+    offset[border] = np.clip(moment[border] / part, -reach, reach)
+    return offset
 
 
 class _Rows(NamedTuple):
