@@ -11,6 +11,7 @@ import pytest
 from builders import box
 from sbrtcheck import Declared, Outcome, Verdict, check, load_protocol
 from sbrtcheck.checks.rule import State
+from sbrtcheck.protocol.metric import parse_constraint
 from sbrtcheck.protocol.rules import Basis, Limit, Protocol
 from test_checks import CORD, PROTOCOL, falling, found, in_zone, judge, judge_in
 
@@ -241,6 +242,45 @@ def test_one_of_bowel_stomach_and_duodenum_is_enough_at_t11_and_t12(
     subject = "Bowel_Small or Stomach or Duodenum"
     assert any(f.subject == subject for f in none.findings) is expected
     assert not any(f.subject == subject for f in one.findings)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "outcome"),
+    [
+        ("D0.035cc <= 33.1Gy", PASS),  # the grid holds 33 Gy at most
+        ("Dmax <= 33.1Gy", PASS),
+        ("Dmean <= 33.1Gy", PASS),
+        ("D50% <= 33.1Gy", PASS),
+        ("D500cc <= 32.9Gy", PASS),  # of the body: the target zone has less
+        ("D0.035cc <= 32.9Gy", UNDECIDED),
+        ("Dmax <= 32.9Gy", UNDECIDED),
+        # A part of the body may have more of these than the whole.
+        ("Dmean <= 32.9Gy", UNDECIDED),
+        ("D50% <= 32.9Gy", UNDECIDED),
+        ("D0.035cc[%] <= 150%", UNDECIDED),
+        ("V20Gy <= 99%", UNDECIDED),
+        ("CV5Gy >= 1cc", UNDECIDED),
+        ("EQD2[ab=3] D0.035cc <= 33.1Gy", UNDECIDED),  # 33 Gy in 5 are 63.4 Gy in 2 Gy
+    ],
+)
+def test_an_organ_that_is_not_drawn_passes_only_if_no_part_of_the_body_can_exceed_its_limit(
+    constraint: str, outcome: Outcome
+) -> None:
+    """The mean of this body is 6 Gy, half of it has less than 6 Gy."""
+    row = limit_of("Esophagus", 5, "D0.035cc")
+    asked = replace(
+        row, goal=replace(row.goal, constraint=parse_constraint(constraint))
+    )
+    others = tuple(r for r in PROTOCOL.limits if r.structure != "Esophagus")
+    protocol = replace(PROTOCOL, limits=(*others, asked))
+    body = box("External", (-58, -38, -58), (58, 38, 58), spacing_mm=2.0)
+    case = judge(CORD, body).case
+    rois = tuple(roi for roi in case.structure_set.rois if roi.name != "Esophagus")
+    structures = replace(case.structure_set, rois=rois)
+
+    verdict = check(replace(case, structure_set=structures), protocol)
+
+    assert found(verdict, "organ.drawn", "Esophagus").outcome is outcome
 
 
 @pytest.mark.parametrize("target", ["PTV_L4", "PTV_L5"])

@@ -132,7 +132,7 @@ class Evidence:
 
 def is_drawn(match: MatchedROI) -> bool:
     """Tell whether the contours of an ROI enclose a volume."""
-    return build_region(match.roi).volume_cc is not None
+    return bool(build_region(match.roi).slabs)
 
 
 def _judged(match: MatchedROI) -> JudgedROI:

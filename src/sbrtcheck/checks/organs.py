@@ -329,14 +329,11 @@ def _contour(outcome: Outcome, message: Text, subject: str) -> Finding:
 
 
 def _whole_body_keeps(evidence: Evidence, name: str) -> bool:
-    """Tell whether the whole body, targets included, taken as one organ keeps each of its D limits."""
+    """Tell whether the whole body, targets included, taken as one organ keeps all of its limits."""
     if evidence.course.open:
         return False
-    rows = _limits_of(evidence, name)
-    lines = [row.goal for row in rows if row.goal.constraint.metric.unit == "Gy"]
-    if not lines:
-        return False
-    return all(_body_keeps(evidence, line.constraint) for line in lines)
+    lines = [row.goal.constraint for row in _limits_of(evidence, name)]
+    return bool(lines) and all(_body_keeps(evidence, line) for line in lines)
 
 
 def _limits_of(evidence: Evidence, name: str) -> tuple[Limit, ...]:
@@ -347,12 +344,21 @@ def _limits_of(evidence: Evidence, name: str) -> tuple[Limit, ...]:
 
 
 def _body_keeps(evidence: Evidence, constraint: Constraint) -> bool:
-    """Hold the dose that the hottest volume of the grid or of the body receives to a line."""
-    if not constraint.is_upper:
+    """Hold the highest dose of the grid, or that of the body's hottest volume, to a line.
+
+    No part of the body has a higher one. Of its other numbers, a mean or a percentage, a part
+    may have more than the whole: they show nothing.
+    """
+    metric = constraint.metric
+    if not constraint.is_upper or metric.unit != "Gy" or metric.effect:
         return False
     highest = evidence.course.highest
     if constraint.holds(float(highest.dose_gy.max())):
         return True
+    if metric.kind != "D" or metric.argument_unit == "%":
+        return False
+    if _a_target_exceeds(evidence, constraint):
+        return False
     bodies = evidence.drawn(Role.EXTERNAL)
     if not bodies:
         return False
@@ -365,6 +371,15 @@ def _body_keeps(evidence: Evidence, constraint: Constraint) -> bool:
     if value.high is None:
         return False
     return constraint.holds(value.high)
+
+
+def _a_target_exceeds(evidence: Evidence, constraint: Constraint) -> bool:
+    """Tell whether a target, a part of the body, receives more: the body then does so too."""
+    for subject, _ in evidence.drawn(Role.PTV):
+        value = evaluate(constraint.metric, subject, evidence.dosimetry).value
+        if value is not None and not constraint.holds(value):
+            return True
+    return False
 
 
 def _one_of_two(evidence: Evidence, name: str) -> Iterator[Finding]:

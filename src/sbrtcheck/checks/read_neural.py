@@ -21,6 +21,7 @@ from sbrtcheck.contours import (
     build_region,
     continued,
     grown,
+    least_grown_cc,
     union_of,
     volume_outside_cc,
     volume_within_cc,
@@ -633,12 +634,15 @@ def _is_wide(prv: ROI, cords: Sequence[_Drawn], widest_mm: float) -> bool:
     if named_mm is not None:
         return named_mm > widest_mm
     region = build_region(prv)
-    largest_cc = sum(
-        volume_within_cc(grown(cord.match.roi, widest_mm), region.drawn_mm)
-        for cord in cords
-    )
     if region.volume_cc is None:
         return False
+    rois = [cord.match.roi for cord in cords]
+    # Most are told by this bound, without growing a cord.
+    least_cc = sum(least_grown_cc(roi, widest_mm, region.drawn_mm) for roi in rois)
+    if region.volume_cc <= least_cc:
+        return False
+    widest = (grown(roi, widest_mm) for roi in rois)
+    largest_cc = sum(volume_within_cc(roi, region.drawn_mm) for roi in widest)
     return region.volume_cc > largest_cc
 
 

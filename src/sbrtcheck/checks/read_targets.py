@@ -231,7 +231,15 @@ def _is_judged(roi: ROI, graded: Sequence[ROI]) -> bool:
         return roi.problem is None
     if not graded:
         return False
-    return _lies_within(roi, union_of(graded, "all targets"), WITHIN)
+    return _lies_within(roi, _together(graded), WITHIN)
+
+
+def _together(targets: Sequence[ROI]) -> ROI:
+    """Return one ROI of all targets: a single one as it is."""
+    first, *others = targets
+    if not others:
+        return first
+    return union_of(targets, "all targets")
 
 
 def _lies_within(roi: ROI, targets: ROI, least: float) -> bool:
@@ -248,7 +256,7 @@ def _unclear(
     """Yield what looks like a target, is not derived from one, and lies elsewhere."""
     if not known:
         return
-    targets = union_of(known, "all targets")
+    targets = _together(known)
     alike = [match for match in matches if _looks_like_target(match)]
     for match in alike:
         if not _lies_within(match.roi, targets, SHARED):

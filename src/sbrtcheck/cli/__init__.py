@@ -16,7 +16,7 @@ __all__ = ["main"]
 COMMANDS = (check, batch, show, dvh, robustness, diff, protocol, selftest)
 INTERNAL_ERROR = 4
 INTERRUPTED = 130
-GARBAGE = 100_000
+GARBAGE = 300_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,6 +3,7 @@
 from sbrtcheck.contours.compose import (
     between,
     continued,
+    least_grown_cc,
     share_of_within,
     union_of,
     volume_outside_cc,
@@ -36,6 +37,7 @@ __all__ = [
     "continued",
     "encloses_box",
     "grown",
+    "least_grown_cc",
     "outline_of",
     "overlap_cc",
     "shaped",

@@ -8,7 +8,14 @@ import numpy as np
 import shapely
 
 from sbrtcheck.contours.drawn import oriented_rings
-from sbrtcheck.contours.region import Region, Slab, build_region, outline_of, overlap_cc
+from sbrtcheck.contours.region import (
+    Region,
+    Slab,
+    areas_mm2,
+    build_region,
+    outline_of,
+    overlap_cc,
+)
 from sbrtcheck.model import (
     NEXT_PLANE,
     ONE_PLANE,
@@ -22,6 +29,7 @@ from sbrtcheck.model import (
 __all__ = [
     "between",
     "continued",
+    "least_grown_cc",
     "share_of_within",
     "union_of",
     "volume_outside_cc",
@@ -114,6 +122,19 @@ def continued(roi: ROI, low_mm: float, high_mm: float) -> ROI:
 def volume_within_cc(roi: ROI, intervals_mm: Sequence[tuple[float, float]]) -> float:
     """Return the volume of the part of an ROI whose z lies in an interval."""
     return _volume_cc(_part(build_region(roi), intervals_mm))
+
+
+def least_grown_cc(
+    roi: ROI, margin_mm: float, intervals_mm: Sequence[tuple[float, float]]
+) -> float:
+    """Return what an ROI grown by a margin has at least where z lies in an interval.
+
+    In each plane no outline grows by less than the disc of its area (Brunn and Minkowski).
+    """
+    slabs = _part(build_region(roi), intervals_mm).slabs
+    radii_mm = np.sqrt(areas_mm2(slabs) / np.pi) + margin_mm
+    heights_mm = np.array([slab.thickness_mm for slab in slabs])
+    return float(np.pi * radii_mm**2 @ heights_mm) / 1000
 
 
 def volume_outside_cc(
