@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from sbrtcheck.contours import build_region, grown, shaped
+from sbrtcheck.contours import (
+    build_region,
+    grown,
+    least_grown_cc,
+    shaped,
+    volume_within_cc,
+)
 from sbrtcheck.model import ROI, Contour
 from sbrtcheck.phantoms import Box, Cylinder, Sphere, Tube
 
@@ -159,3 +165,17 @@ def test_margins_of_both_signs_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="margin_mm must be finite and of one sign"):
         grown(Sphere(radius_mm=4).roi("s", spacing_mm=1), margin_mm)
+
+
+def test_no_outline_grows_by_less_than_the_disc_of_its_area() -> None:
+    """A disc by just that; a square of the same area by more, all of its perimeter."""
+    planes = [(-10.0, 10.0)]
+    rod = Cylinder(radius_mm=5, length_mm=60).roi("cord", spacing_mm=2)
+    side = 5 * np.sqrt(np.pi)
+    square = Box(size_mm=(side, side, 60.0)).roi("cord", spacing_mm=2)
+    disc_cc = np.pi * 7**2 * 20 / 1000
+
+    assert least_grown_cc(rod, 2, planes) == pytest.approx(disc_cc, rel=1e-3)
+    assert least_grown_cc(square, 2, planes) == pytest.approx(disc_cc, rel=1e-9)
+    assert volume_within_cc(grown(square, 2), planes) > 1.02 * disc_cc
+    assert least_grown_cc(rod, 2, [(40.0, 60.0)]) == 0.0
