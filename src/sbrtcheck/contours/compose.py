@@ -132,6 +132,8 @@ def least_grown_cc(
     In each plane no outline grows by less than the disc of its area (Brunn and Minkowski).
     """
     slabs = _part(build_region(roi), intervals_mm).slabs
+    if not slabs:
+        return 0.0
     radii_mm = np.sqrt(areas_mm2(slabs) / np.pi) + margin_mm
     heights_mm = np.array([slab.thickness_mm for slab in slabs])
     return float(np.pi * radii_mm**2 @ heights_mm) / 1000
