@@ -1,20 +1,30 @@
 """What is wrong or doubtful in a protocol file, beyond what makes it unreadable."""
 
 from collections import defaultdict
+from itertools import takewhile
+from math import inf
 from pathlib import Path
 
 from sbrtcheck.errors import ProtocolError
 from sbrtcheck.protocol.load import load_protocol
 from sbrtcheck.protocol.metric import Constraint
-from sbrtcheck.protocol.names import first_alias, normalise
-from sbrtcheck.protocol.rules import Line, Protocol, Role
+from sbrtcheck.protocol.names import PATTERN, first_alias, letters_of, normalise
+from sbrtcheck.protocol.rules import Coverage, Limit, Line, Protocol, Role
 
 __all__ = ["lint"]
 
-TARGETS = (Role.PTV, Role.CTV, Role.GTV)
-THIRDS = (33.3, 33.33, 66.6, 66.66, 66.67, 66.7)
-MOST_TARGET_CC = 50.0  # D95cc of a target means D95%
-LEAST_PERCENT = 1.0  # D0.035% means D0.035cc
+# By unit of the answer: a third or two of the whole.
+THIRDS = {"cc": (33.3, 33.33, 66.6, 66.66, 66.67, 66.7)}
+# By metric and unit of the answer: more than the whole.
+WHOLE = {("V", "%"): 100.0, ("CV", "%"): 100.0}
+# These ask for the dose of a volume, which is given in % or cc.
+DOSE_AT_VOLUME = ("D", "DC")
+LEAST_ASKED = {"%": 1.0}  # D0.035% means D0.035cc
+MOST_ASKED = {  # D95cc of a target means D95%
+    (Role.PTV, "cc"): 50.0,
+    (Role.CTV, "cc"): 50.0,
+    (Role.GTV, "cc"): 50.0,
+}
 
 
 def lint(path: str | Path) -> tuple[str, ...]:
@@ -41,41 +51,59 @@ def _plain(protocol: Protocol) -> list[tuple[str, str]]:
         (structure, alias)
         for structure, row in protocol.structures.items()
         for alias in row.aliases
-        if not alias.startswith("re:")
+        if not alias.startswith(PATTERN)
     ]
 
 
 def _double_aliases(protocol: Protocol) -> list[str]:
     owners: defaultdict[str, list[str]] = defaultdict(list)
     for structure, alias in _plain(protocol):
-        owners[normalise(alias).replace("_", "")].append(structure)
+        owners[letters_of(alias)].append(structure)
     return [
-        f"structures: alias '{alias}' stands in {' and '.join(dict.fromkeys(found))}"
-        + (" twice" if len(set(found)) == 1 else "")
+        f"structures: alias '{alias}' stands in {_told(found)}"
         for alias, found in owners.items()
         if len(found) > 1
     ]
 
 
+def _told(owners: list[str]) -> str:
+    """Name the structures that share an alias, or the one that has it twice."""
+    different = tuple(dict.fromkeys(owners))
+    if len(different) == 1:
+        return f"{different[0]} twice"
+    return " and ".join(different)
+
+
 def _unreachable(protocol: Protocol) -> list[str]:
     """Return the aliases whose own name never comes to their structure."""
-    problems = []
-    for structure, alias in _plain(protocol):
-        name = normalise(alias)
-        place = f"structures.{structure}: alias '{alias}' is never reached:"
-        if hit := first_alias(name, protocol.never_match):
-            problems.append(f"{place} never_match has '{hit}'")
-            continue
-        if hit := first_alias(name, protocol.structures[structure].exclude):
-            problems.append(f"{place} its own exclude has '{_short(hit)}'")
-        for other, row in protocol.structures.items():
-            if other == structure:
-                break
-            hit = first_alias(name, [a for a in row.aliases if a.startswith("re:")])
-            if hit:
-                problems.append(f"{place} '{_short(hit)}' of {other} comes first")
-                break
-    return problems
+    return [
+        f"structures.{structure}: alias '{alias}' is never reached: {reason}"
+        for structure, alias in _plain(protocol)
+        for reason in _why_unreached(structure, normalise(alias), protocol)
+    ]
+
+
+def _why_unreached(structure: str, name: str, protocol: Protocol) -> list[str]:
+    """Return what keeps a name from its structure: its own exclusion, or what comes first."""
+    helper = first_alias(name, protocol.never_match)
+    if helper:
+        return [f"never_match has '{helper}'"]
+    reasons = []
+    excluded = first_alias(name, protocol.structures[structure].exclude)
+    if excluded:
+        reasons.append(f"its own exclude has '{_short(excluded)}'")
+    return reasons + _taken_before(structure, name, protocol)
+
+
+def _taken_before(structure: str, name: str, protocol: Protocol) -> list[str]:
+    """Return the pattern of an earlier structure that takes a name, if there is one."""
+    for other in takewhile(structure.__ne__, protocol.structures):
+        aliases = protocol.structures[other].aliases
+        patterns = [alias for alias in aliases if alias.startswith(PATTERN)]
+        pattern = first_alias(name, patterns)
+        if pattern:
+            return [f"'{_short(pattern)}' of {other} comes first"]
+    return []
 
 
 def _short(pattern: str) -> str:
@@ -87,49 +115,57 @@ def _short(pattern: str) -> str:
 def _mixed_units(protocol: Protocol) -> list[str]:
     """Return constraints whose % and cc look exchanged."""
     problems = []
-    rows: list[tuple[str, str, Line]] = [
-        (f"limits[{index}].{which}", limit.structure, line)
-        for index, limit in enumerate(protocol.limits)
-        for which, line in (("goal", limit.goal), ("variation", limit.variation))
-        if line is not None
-    ]
-    for which, line in (
-        ("goal", protocol.coverage.goal),
-        ("variation", protocol.coverage.variation),
-    ):
-        if line is not None:
-            rows.append((f"coverage.{which}", protocol.structure_of(Role.PTV), line))
-    units: defaultdict[tuple[str, str, float | None], set[str]] = defaultdict(set)
-    for place, structure, line in rows:
-        is_target = protocol.structures[structure].role in TARGETS
-        doubt = _doubt(line.constraint, is_target=is_target)
+    last_unit: dict[tuple[str, str, float], str] = {}
+    for place, structure, line in _lines(protocol):
+        metric = line.constraint.metric
+        role = protocol.structures[structure].role
+        doubt = _doubt(line.constraint, role)
         if doubt:
             problems.append(f"{place}.constraint: '{line.constraint}' {doubt}")
-        metric = line.constraint.metric
-        if metric.kind in ("D", "DC"):
-            seen = units[structure, metric.kind, metric.argument]
-            if seen and metric.argument_unit not in seen:
-                problems.append(
-                    f"{place}.constraint: {structure} has {metric} here and the same number with"
-                    f" {seen.pop()} elsewhere: % and cc mixed up?"
-                )
-            seen.add(metric.argument_unit)
+        if metric.kind not in DOSE_AT_VOLUME:
+            continue
+        number = structure, metric.kind, metric.asked
+        unit = metric.argument_unit
+        before = last_unit.get(number, unit)
+        last_unit[number] = unit
+        if unit != before:
+            problems.append(
+                f"{place}.constraint: {structure} has {metric} here and the same number with"
+                f" {before} elsewhere: % and cc mixed up?"
+            )
     return problems
 
 
-def _doubt(constraint: Constraint, *, is_target: bool) -> str:
+def _lines(protocol: Protocol) -> list[tuple[str, str, Line]]:
+    """Return every line with its place and structure: the limits', then the coverage's."""
+    owners: list[tuple[str, str, Limit | Coverage]] = [
+        (f"limits[{index}]", limit.structure, limit)
+        for index, limit in enumerate(protocol.limits)
+    ]
+    target = protocol.structure_of(Role.PTV)
+    owners.append(("coverage", target, protocol.coverage))
+    lines = []
+    for place, structure, owner in owners:
+        lines.append((f"{place}.goal", structure, owner.goal))
+        if owner.variation is not None:
+            lines.append((f"{place}.variation", structure, owner.variation))
+    return lines
+
+
+def _doubt(constraint: Constraint, role: Role) -> str:
+    """Say which number of a constraint looks as if its unit were the other, or nothing."""
     metric, limit = constraint.metric, constraint.limit
-    if metric.unit == "cc" and limit in THIRDS:
+    if limit in THIRDS.get(metric.unit, ()):
         return "has a third or two in cc: % and cc mixed up?"
-    if metric.unit == "%" and metric.kind in ("V", "CV") and limit > 100:
+    whole = WHOLE.get((metric.kind, metric.unit), inf)
+    if limit > whole:
         return "asks for more than 100 %: % and cc mixed up?"
-    if metric.kind in ("D", "DC") and metric.argument is not None:
-        if metric.argument_unit == "%" and metric.argument < LEAST_PERCENT:
-            return "asks for less than 1 %: % and cc mixed up?"
-        if (
-            is_target
-            and metric.argument_unit == "cc"
-            and metric.argument >= MOST_TARGET_CC
-        ):
-            return "asks for most of a target in cc: % and cc mixed up?"
+    if metric.kind not in DOSE_AT_VOLUME:
+        return ""
+    least = LEAST_ASKED.get(metric.argument_unit, 0.0)
+    most = MOST_ASKED.get((role, metric.argument_unit), inf)
+    if metric.asked < least:
+        return "asks for less than 1 %: % and cc mixed up?"
+    if metric.asked >= most:
+        return "asks for most of a target in cc: % and cc mixed up?"
     return ""

@@ -7,8 +7,9 @@ verdict. Levels are read from names only, never from z.
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import ROI, Text
@@ -16,10 +17,12 @@ from sbrtcheck.protocol.rules import Protocol, Role, StructureNames
 
 __all__ = [
     "LEVELS",
+    "PATTERN",
     "Levels",
     "MatchedROI",
     "bare_name",
     "first_alias",
+    "letters_of",
     "looks_neural",
     "looks_relevant",
     "match_rois",
@@ -29,6 +32,7 @@ __all__ = [
     "target_of_same_level",
 ]
 
+PATTERN = "re:"  # how an alias begins that is a regular expression
 LEVELS = (
     *(f"C{n}" for n in range(1, 8)),
     *(f"T{n}" for n in range(1, 13)),
@@ -91,14 +95,15 @@ def looks_neural(match: MatchedROI) -> bool:
 
     One that is known to be derived from another is not.
     """
-    if match.structure is not None or match.is_derived:
+    if match.is_derived:
         return False
     if match.alike is not None:
         return match.alike in NEURAL_ROLES
     name = normalise(match.roi.name)
     if NEURAL.search(name) is not None:
         return True
-    return bool(difflib.get_close_matches(name, CORDS, n=1, cutoff=ALMOST))
+    nearly = difflib.get_close_matches(name, CORDS, n=1, cutoff=ALMOST)
+    return bool(nearly)
 
 
 def normalise(name: str) -> str:
@@ -111,6 +116,17 @@ def normalise(name: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", name).translate(DASHES).casefold().strip()
     return re.sub(r"[\s_.]+", "_", folded)
+
+
+def letters_of(name: str) -> str:
+    """Even out an ROI name and leave its separators out.
+
+    Examples
+    --------
+    >>> letters_of(" Spinal  Cord.PRV ")
+    'spinalcordprv'
+    """
+    return normalise(name).replace("_", "")
 
 
 IMAGING = re.compile(r"(?:[_-]\(?|\(|(?<=[一-鿿]))(?:mri?|ct|true)\)?(?=$|[_(+-])")
@@ -146,17 +162,28 @@ def match_rois(
     """
     rois = tuple(rois)
     _check_aliases(rois, protocol, aliases)
-    known = tuple(_match(roi, protocol) for roi in rois)
-    matches = tuple(_as_declared(match, protocol, aliases) for match in known)
-    pairs = tuple(zip(known, matches, strict=True))
-    untouched = [match for was, match in pairs if not _overrules(was, match.structure)]
-    for was, match in pairs:
-        if not _overrules(was, match.structure):
-            continue
-        refused = _why_refused(was, match, untouched, _treated(matches, levels))
+    matches, untouched, overruled = [], [], []
+    for roi in rois:
+        known = _match(roi, protocol)
+        match = _as_declared(known, protocol, aliases)
+        matches.append(match)
+        if _overrules(known, match.structure):
+            overruled.append((known, match))
+        else:
+            untouched.append(match)
+    _check_overruled(overruled, untouched, _treated(matches, levels))
+    return tuple(matches)
+
+
+def _check_overruled(
+    overruled: Iterable[tuple[MatchedROI, MatchedROI]],
+    untouched: Sequence[MatchedROI],
+    treated: frozenset[str],
+) -> None:
+    for known, match in overruled:
+        refused = _why_refused(known, match, untouched, treated)
         if refused is not None:
             raise CaseError(refused)
-    return matches
 
 
 def _overrules(known: MatchedROI, structure: str | None) -> bool:
@@ -166,11 +193,12 @@ def _overrules(known: MatchedROI, structure: str | None) -> bool:
 def _check_aliases(
     rois: tuple[ROI, ...], protocol: Protocol, aliases: Mapping[str, str]
 ) -> None:
+    drawn = [roi.name for roi in rois]
     for name, structure in aliases.items():
-        if all(roi.name != name for roi in rois):
+        if name not in drawn:
             raise CaseError(
                 Text("--alias: no ROI is called '{name}'", name=name),
-                candidates=[roi.name for roi in rois],
+                candidates=drawn,
             )
         if structure not in protocol.structures:
             raise CaseError(
@@ -205,21 +233,21 @@ def _as_declared(
 
 ZERO_MARGIN = {(Role.CTV, Role.PTV), (Role.GTV, Role.PTV)}  # clinics that draw no PTV
 BELOW_CORD = {(Role.CORD, Role.SAC), (Role.CORD, Role.CAUDA)}
-NO_CORD = ("L3", "L4", "L5")
+NO_CORD = frozenset({"L3", "L4", "L5"})
 
 
 def _why_refused(
     was: MatchedROI,
     match: MatchedROI,
     untouched: Iterable[MatchedROI],
-    levels: tuple[str, ...] | None,
+    treated: frozenset[str],
 ) -> Text | None:
     """Say why an alias may not overrule the table, or None where it may."""
     change = (was.role, match.role)
     if change in ZERO_MARGIN:
         return _why_no_target(was, match, untouched)
     if change in BELOW_CORD:
-        return _why_still_cord(was, match, levels)
+        return _why_still_cord(was, match, treated)
     return Text(
         "--alias: '{name}' cannot stand for {structure}, since the table knows it as {known};"
         " a declaration fills a gap, it does not overrule the table",
@@ -246,10 +274,10 @@ def _why_no_target(
 
 
 def _why_still_cord(
-    was: MatchedROI, match: MatchedROI, levels: tuple[str, ...] | None
+    was: MatchedROI, match: MatchedROI, treated: frozenset[str]
 ) -> Text | None:
     """Say why a cord is not taken for sac or cauda, or None where all is treated below it."""
-    if levels and all(level in NO_CORD for level in levels):
+    if treated and treated <= NO_CORD:
         return None
     return Text(
         "--alias: '{name}' is called cord; it can stand for {structure} only where every treated"
@@ -261,60 +289,92 @@ def _why_still_cord(
 
 def target_of_same_level(was: MatchedROI, matches: Iterable[MatchedROI]) -> str | None:
     """Return a drawn target that shares a level with an ROI, or may share one, or None."""
-    own = set(read_levels(was.roi.name, was.role).stated)
-    for match in matches:
-        if match.role is not Role.PTV or not match.roi.contours:
+    own = _may_mean(read_levels(was.roi.name, was.role), LEVELS)
+    for target in _targets(matches):
+        if not target.contours:
             continue
-        levels = set(read_levels(match.roi.name, Role.PTV).stated)
-        if not own or not levels or own & levels:
-            return match.roi.name
+        levels = _may_mean(read_levels(target.name, Role.PTV), LEVELS)
+        if own & levels:
+            return target.name
     return None
+
+
+def _targets(matches: Iterable[MatchedROI]) -> list[ROI]:
+    return [match.roi for match in matches if match.role is Role.PTV]
+
+
+def _may_mean(read: Levels, unstated: tuple[str, ...]) -> frozenset[str]:
+    """Return the levels that a name states, or those it may mean where it states none."""
+    return frozenset(read.stated or unstated)
 
 
 def _treated(
     matches: Iterable[MatchedROI], declared: tuple[str, ...]
-) -> tuple[str, ...] | None:
-    """Return the levels that are declared and that targets' names state; None if one is open."""
-    targets = [read_levels(m.roi.name, m.role) for m in matches if m.role is Role.PTV]
-    if any(target.impossible or target.unclear for target in targets):
-        return None
-    if not declared and not all(target.stated for target in targets):
-        return None
-    return (*declared, *(level for target in targets for level in target.stated))
+) -> frozenset[str]:
+    """Return the levels that may be treated, as declared and as the targets' names state.
+
+    A target without a level is treated at the declared ones, or anywhere if there are none.
+    What no spine has, such as L6, is kept: such a target is not known to be below the cord.
+    """
+    unstated = declared or LEVELS
+    levels = set(declared)
+    for target in _targets(matches):
+        read = read_levels(target.name, Role.PTV)
+        levels.update(_may_mean(read, unstated), read.impossible)
+    return frozenset(levels)
 
 
 # --- What the table knows ----------------------------------------------------------------------
 
 
+class Held(NamedTuple):
+    """The structure whose name an ROI holds, by which alias, and the exclusion that bars it."""
+
+    structure: str | None = None
+    role: Role | None = None
+    alias: str = ""
+    barred_by: str | None = None
+
+
 def _match(roi: ROI, protocol: Protocol) -> MatchedROI:
     """Match one ROI by the table alone."""
-    found = _row_of(roi.name, protocol)
-    nothing = MatchedROI(
-        roi=roi, structure=None, role=None, how=Text("no structure of the protocol")
-    )
+    structure, role, alias, barred_by = _held(roi.name, protocol)
+    how = Text("no structure of the protocol")
+    nothing = MatchedROI(roi=roi, structure=None, role=None, how=how, alike=role)
     if first_alias(bare_name(roi.name), protocol.never_match):
         how = Text("helper structure, never used")
-        return replace(nothing, how=how, alike=_alike(roi.name, found), is_derived=True)
-    if found is None:
-        return _another_target(nothing, protocol)
-    structure, row, alias = found
-    excluded = first_alias(_searched(roi.name, row), row.exclude)
-    if excluded is not None:
-        unknown = excluded.startswith(KNOWN_ONLY)
-        return _why_not(replace(nothing, alike=row.role), structure, known_only=unknown)
-    how = Text("matches '{alias}'", alias=alias)
+        return replace(nothing, how=how, is_derived=True)
+    if structure is None:
+        return nothing
+    if barred_by is not None:
+        known_only = barred_by.startswith(KNOWN_ONLY)
+        return _why_not(nothing, structure, known_only=known_only)
+    how = _how(structure, alias)
+    return MatchedROI(roi=roi, structure=structure, role=role, how=how)
+
+
+def _how(structure: str, alias: str) -> Text:
+    """Say by which alias a name stands for a structure."""
     if len(alias) > LONG_PATTERN:
-        how = Text("matches a pattern of {structure}", structure=structure)
-    return MatchedROI(roi=roi, structure=structure, role=row.role, how=how)
+        return Text("matches a pattern of {structure}", structure=structure)
+    return Text("matches '{alias}'", alias=alias)
 
 
-def _row_of(name: str, protocol: Protocol) -> tuple[str, StructureNames, str] | None:
-    """Return the first structure with an alias that a name matches, and that alias."""
+def _held(name: str, protocol: Protocol) -> Held:
+    """Return the first structure with an alias that a name matches.
+
+    What is called another kind of target holds the PTV's name, with more than the table knows.
+    """
     for structure, row in protocol.structures.items():
-        alias = first_alias(_searched(name, row), row.aliases)
+        searched = _searched(name, row)
+        alias = first_alias(searched, row.aliases)
         if alias is not None:
-            return structure, row, alias
-    return None
+            barred_by = first_alias(searched, row.exclude)
+            return Held(structure, row.role, alias, barred_by)
+    if OTHER_TARGETS.search(normalise(name)):
+        target = protocol.structure_of(Role.PTV)
+        return Held(target, Role.PTV, barred_by=KNOWN_ONLY)
+    return Held()
 
 
 def _searched(name: str, row: StructureNames) -> str:
@@ -330,27 +390,6 @@ def _searched(name: str, row: StructureNames) -> str:
 OTHER_TARGETS = re.compile(
     r"(?<![a-z])i[gc]?tv|^tv(?:_|\d|$)|^target|靶区|转移灶|轉移灶"
 )
-
-
-def _alike(name: str, found: tuple[str, StructureNames, str] | None) -> Role | None:
-    """Return the role whose name an ROI holds, or None."""
-    if found is not None:
-        return found[1].role
-    if OTHER_TARGETS.search(normalise(name)):
-        return Role.PTV
-    return None
-
-
-def _another_target(nothing: MatchedROI, protocol: Protocol) -> MatchedROI:
-    """Tell of an ROI that no structure knows whether it looks like another kind of target."""
-    alike = _alike(nothing.roi.name, None)
-    if alike is None:
-        return nothing
-    return _why_not(
-        replace(nothing, alike=alike), protocol.structure_of(Role.PTV), known_only=True
-    )
-
-
 KNOWN_ONLY = "re:^(?!"  # how an exclusion begins that lets only those names through that it knows
 MADE_FROM = re.compile(
     r"-(?!(?:th|t|l|c|s)\d|[12](?=$|[_(])(?!_?[mc]m))|[+!]|^ns_|prv|cord|cauda|canal|sac(?![a-z])"
@@ -401,37 +440,48 @@ def suggest(name: str, protocol: Protocol) -> str | None:
     >>> suggest("CordaEquina", load_protocol("nct06756087"))
     'CaudaEquina'
     """
-    asked = normalise(name).replace("_", "")
-    if len(asked) < SHORTEST or first_alias(normalise(name), protocol.never_match):
+    asked = letters_of(name)
+    if len(asked) < SHORTEST or "ptv" in asked:
         return None
-    known = {
-        normalise(alias).replace("_", ""): structure
+    helper = first_alias(normalise(name), protocol.never_match)
+    if helper:
+        return None
+    known = _spellings(protocol)
+    # A margin is another structure: SpinalCanal_PRV is no misspelt SpinalCanal.
+    is_margin = "prv" in asked
+    comparable = [
+        spelling
+        for spelling in known
+        if len(spelling) >= SHORTEST
+        if ("prv" in spelling) == is_margin
+    ]
+    nearest = difflib.get_close_matches(asked, comparable, n=1, cutoff=SUGGESTED)
+    if not nearest:
+        return None
+    return known[nearest[0]]
+
+
+def _spellings(protocol: Protocol) -> dict[str, str]:
+    """Return the letters of every plain name in the table, each with its structure."""
+    return {
+        letters_of(alias): structure
         for structure, row in protocol.structures.items()
         for alias in (structure, *row.aliases)
-        if not alias.startswith("re:")
+        if not alias.startswith(PATTERN)
     }
-    if "ptv" in asked:
-        return None
-    # A margin is another structure: SpinalCanal_PRV is no misspelt SpinalCanal.
-    long_enough = [
-        alias
-        for alias in known
-        if len(alias) >= SHORTEST and ("prv" in alias) == ("prv" in asked)
-    ]
-    for found in difflib.get_close_matches(asked, long_enough, n=1, cutoff=SUGGESTED):
-        return known[found]
-    return None
 
 
 def first_alias(name: str, aliases: Iterable[str]) -> str | None:
     """Return the first alias that a normalised name matches, or None."""
-    for alias in aliases:
-        if alias.startswith("re:"):
-            if re.search(alias[3:], name):
-                return alias
-        elif normalise(alias).replace("_", "") == name.replace("_", ""):
-            return alias
-    return None
+    fitting = (alias for alias in aliases if _fits(name, alias))
+    return next(fitting, None)
+
+
+def _fits(name: str, alias: str) -> bool:
+    """Tell whether a normalised name is a plain alias, or holds the pattern of another."""
+    if alias.startswith(PATTERN):
+        return re.search(alias.removeprefix(PATTERN), name) is not None
+    return letters_of(alias) == name.replace("_", "")
 
 
 # --- Levels -------------------------------------------------------------------------------------
@@ -442,20 +492,27 @@ CHINESE_DIGITS = {
     f"十{digit}": f"1{value}"
     for value, digit in enumerate("一二三四五六七八九", start=1)
 }
+DIGITS = "|".join(sorted(CHINESE_DIGITS, key=len, reverse=True))
 REGIONS = {"颈": "C", "頸": "C", "胸": "T", "腰": "L", "骶": "S"}
 DASHES = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
 NUMBER = r"0?(\d{1,2})(?!\d|[._]\d|\s?(?:MM|CM|C?GY|CC|%|FX?\b|X))"
 LETTER = r"(TH|T|L|C|S)"
 FIRST = re.compile(rf"(?:(?<![A-Z0-9])|(?<=[TL]\d)|(?<=[TL]\d\d)){LETTER}\s?{NUMBER}")
 THROUGH = r"(?:\s?(?:-+|[~至到]|(?:TO|THRU|THROUGH|UNTIL)\b|TO(?=TH|T|L))\s?)"
-NEXT_IN_RANGE = re.compile(rf"{THROUGH}(?:(?:VB\s?)?{LETTER}\s?)?{NUMBER}")
-NEXT_IN_LIST = re.compile(
-    rf"(?:\s?(?:[/+,&、和]|AND\b)\s?(?:{LETTER}\s?)?|[\s_]?{LETTER}\s?){NUMBER}"
+AND = r"\s?(?:[/+,&、和]|AND\b)\s?"
+# A range, a list, or the next letter without either; then the letter, if any, and the number.
+NEXT = re.compile(
+    rf"(?:({THROUGH})(?:VB\s?(?=[TLCS]))?|{AND}|[\s_]?(?=[TLCS]))(?:{LETTER}\s?)?{NUMBER}"
 )
 TARGET_PREFIX = re.compile(r"^(I?[PGC]{1,2}TVP?)")
 DORSAL = re.compile(r"(?:(?<![A-Z0-9])|(?<=D\d))D(?=(?:0?[5-9]|1[0-2])(?!\d))")
 THORACIC = re.compile(r"(?<![A-Z0-9])TH?\s?\d")
-MR_SEQUENCES = ("T1", "T2", "T3", "T4")
+ASCII_WORD = re.compile(r"[A-Za-z0-9]")
+MR_SEQUENCES = frozenset({"T1", "T2", "T3", "T4"})
+UNCLEAR: dict[Role | None, frozenset[str]] = {
+    Role.CTV: MR_SEQUENCES,
+    Role.GTV: MR_SEQUENCES,
+}
 SPINAL = (Role.PTV, Role.CTV, Role.GTV, Role.VERTEBRA)
 NO_COUNT = 20  # T30 is an index or a time, T13 a vertebra too many
 
@@ -477,27 +534,28 @@ def read_levels(name: str, role: Role | None = None) -> Levels:
     ('L6',)
     """
     text = _without_dorsal(TARGET_PREFIX.sub(r"\1 ", _latin(name)))
-    found: list[str] = []
+    found: set[str] = set()
     impossible: list[str] = []
     at = 0
     while (start := FIRST.search(text, at)) is not None:
-        level = _level(start.group(1), start.group(2))
         at = start.end()
-        if level is None:
-            if role in SPINAL and _is_own_token(text, start):
-                impossible.append(f"{start.group(1)[0]}{int(start.group(2))}")
-            continue
-        found.append(level)
-        at = _chain(text, at, found)
-    stated = tuple(sorted(set(found), key=POSITION.__getitem__))
-    unclear: tuple[str, ...] = ()
-    if role in (Role.CTV, Role.GTV):
-        unclear = tuple(level for level in stated if level in MR_SEQUENCES)
+        letter, number = start.groups()
+        level = _level(letter, number)
+        if level in POSITION:
+            chain, at = _chain(text, at, level)
+            found.update(chain)
+        elif role in SPINAL and _is_own_token(text, start):
+            impossible.append(level)
+    unclear = UNCLEAR.get(role, frozenset())
     return Levels(
-        tuple(level for level in stated if level not in unclear),
-        unclear,
+        _head_to_foot(found - unclear),
+        _head_to_foot(found & unclear),
         tuple(dict.fromkeys(impossible)),
     )
+
+
+def _head_to_foot(levels: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(levels, key=POSITION.__getitem__))
 
 
 def _without_dorsal(text: str) -> str:
@@ -509,8 +567,10 @@ def _without_dorsal(text: str) -> str:
 
 def _is_own_token(text: str, found: re.Match[str]) -> bool:
     """Tell whether a letter and its number stand alone, and the number could count vertebrae."""
-    after = text[found.end() : found.end() + 1]
-    return int(found.group(2)) < NO_COUNT and not (after.isascii() and after.isalnum())
+    number = int(found.group(2))
+    if number >= NO_COUNT:
+        return False
+    return ASCII_WORD.match(text, found.end()) is None
 
 
 def _latin(name: str) -> str:
@@ -518,8 +578,7 @@ def _latin(name: str) -> str:
     text = (
         unicodedata.normalize("NFKC", name).translate(DASHES).upper().replace("_", " ")
     )
-    digits = "|".join(sorted(CHINESE_DIGITS, key=len, reverse=True))
-    number = rf"(?:\d{{1,2}}|{digits})"
+    number = rf"(?:\d{{1,2}}|{DIGITS})"
     numbers = rf"({number}(?:[-~、,和至到/]?(?:{number}))*)"
     region = rf"([{''.join(REGIONS)}])"
     text = re.sub(
@@ -532,35 +591,41 @@ def _latin(name: str) -> str:
 
 def _spelled(region: str, numbers: str) -> str:
     """Write a Chinese level or list of levels the Latin way: 胸 and 七八 become T7、8."""
-    digits = "|".join(sorted(CHINESE_DIGITS, key=len, reverse=True))
-    tokens = re.findall(rf"{digits}|[^一二三四五六七八九十]+", numbers)
+    tokens = re.findall(rf"{DIGITS}|[^一二三四五六七八九十]+", numbers)
     latin = "、".join(CHINESE_DIGITS.get(token, token) for token in tokens)
     latin = re.sub(r"、?([-~、,和至到/])、?", r"\1", latin)
     return f" {REGIONS[region]}{latin}"
 
 
-def _level(letter: str, number: str) -> str | None:
-    level = f"{letter[0]}{int(number)}"
-    if level not in POSITION:
-        return None
-    return level
+def _level(letter: str, number: str) -> str:
+    """Write a level the usual way: TH and 08 become T8; it need not be one that spines have."""
+    return f"{letter[0]}{int(number)}"
 
 
-def _chain(text: str, at: int, found: list[str]) -> int:
-    """Add the levels that follow in a range or list; return where reading goes on."""
-    while True:
-        in_range = NEXT_IN_RANGE.match(text, at)
-        step = in_range or NEXT_IN_LIST.match(text, at)
-        if step is None:
-            return at
-        letter = next((g for g in step.groups()[:-1] if g), found[-1][0])
-        level = _level(letter, step.groups()[-1])
-        bare = not any(step.groups()[:-1])
-        if level is None or (bare and POSITION[level] <= POSITION[found[-1]]):
-            return at
-        if in_range:
-            # A range may be written from foot to head: L3-T12 holds L1 and L2.
-            first, last = sorted((POSITION[found[-1]], POSITION[level]))
-            found.extend(LEVELS[first + 1 : last])
-        found.append(level)
+def _chain(text: str, at: int, first: str) -> tuple[list[str], int]:
+    """Return a level and those that follow in ranges or lists, and where reading goes on."""
+    chain = [first]
+    while (step := NEXT.match(text, at)) is not None:
+        through, letter, number = step.groups()
+        last = chain[-1]
+        level = _level(letter or last[0], number)
+        if not _follows(level, last, letter):
+            break
+        if through:
+            chain += _between(last, level)
+        chain.append(level)
         at = step.end()
+    return chain, at
+
+
+def _follows(level: str, last: str, letter: str | None) -> bool:
+    """Tell whether a number goes on from the last level; without a letter, only downwards."""
+    if letter is None:
+        return POSITION.get(level, -1) > POSITION[last]
+    return level in POSITION
+
+
+def _between(one: str, other: str) -> tuple[str, ...]:
+    """Return the levels inside a range, which may be written from foot to head."""
+    first, last = sorted((POSITION[one], POSITION[other]))
+    return LEVELS[first + 1 : last]
