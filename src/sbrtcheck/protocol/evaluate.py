@@ -1,13 +1,19 @@
 """Answer a metric from DVHs, or say why it cannot be known."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 from sbrtcheck.dvh import DVH, Band, DVHResult, NoDose, NothingDrawn
 from sbrtcheck.dvh.beyond import Bound
 from sbrtcheck.dvh.isodose import Isodose, IsodoseVolume
 from sbrtcheck.model import Prescription, Text, Value
-from sbrtcheck.protocol.metric import DOSE, ISODOSE_INDICES, KINDS, Metric, parse_metric
+from sbrtcheck.protocol.metric import (
+    ISODOSE_INDICES,
+    Metric,
+    parse_metric,
+)
 
 __all__ = ["INDICES", "Dosimetry", "evaluate", "evaluate_metric"]
 
@@ -36,17 +42,20 @@ class Dosimetry:
         bound = self.beyond.get(structure)
         if bound is None:
             return None
-        asked_gy = limit
-        if metric.argument_unit == "Gy":
-            asked_gy = metric.argument
-        if bound.is_near and (asked_gy is None or bound.dose_gy > SMALL * asked_gy):
+        if not bound.is_near:
+            return bound.dose_gy
+        named_gy = {"Gy": metric.argument}  # such a metric is asked about this dose
+        asked_gy = named_gy.get(metric.argument_unit, limit)
+        if asked_gy is None or bound.dose_gy > SMALL * asked_gy:
             return None
         return bound.dose_gy
 
 
-CC = {"cc": 1.0, "mm3": 1e-3}
 ANY_GY = 1e6  # more than any dose
 SMALL = 0.5  # of a limit: the bound of a face near a target counts up to it
+VOLUMES = ("V", "CV")
+# No part of an ROI is more than all of it.
+MOST = {("V", "%"): 100.0, ("CV", "%"): 100.0}
 
 
 def evaluate(
@@ -109,34 +118,65 @@ def _of_band(
     dosimetry: Dosimetry,
     limit: float | None,
 ) -> Value:
-    dvh = band.nominal
     if metric.kind == "volume":
         return band.volume_cc
+    prescription = dosimetry.prescription
     bound_gy = dosimetry.bound_gy(structure, metric, limit)
-    if isinstance(dvh, NothingDrawn):
-        return Value(None, reason=dvh.reason)
-    if isinstance(dvh, NoDose) and bound_gy is None:
-        return Value(None, reason=dvh.reason)
-    rx_gy = None
-    if dosimetry.prescription is not None:
-        rx_gy = dosimetry.prescription.dose_gy
-    if rx_gy is None and _needs_prescription(metric):
-        return Value(None, reason=Text("the prescription is not known"))
-    if (
-        metric.effect
-        and dosimetry.prescription
-        and dosimetry.prescription.fractions < 1
-    ):
-        return Value(None, reason=Text("the number of fractions is not known"))
+    reason = _why_unknown(metric, band.nominal, prescription, bound_gy)
+    if reason is not None:
+        return Value(None, reason=reason)
     if metric.kind == "HI.icru83":
         return band.interval(_homogeneity)
-    if rx_gy is not None and metric.kind in ISODOSE_INDICES:
+    if prescription is None:
+        return _of_dvhs(metric, band, bound_gy)
+    if metric.kind in ISODOSE_INDICES:
         isodose = dosimetry.isodoses.get(structure)
+        rx_gy = prescription.dose_gy
         return band.interval(lambda member: _index(metric, member, rx_gy, isodose))
-    value = band.interval(lambda member: _of_dvh(metric, member, rx_gy, bound_gy))
-    if metric.unit == "%" and metric.kind in ("V", "CV") and value.high is not None:
-        value = replace(value, high=min(value.high, 100.0))
-    return _in_asked_unit(value, metric, dosimetry.prescription)
+    value = _of_dvhs(_asked_in_gy(metric, prescription), band, bound_gy)
+    return _in_asked_unit(value, metric, prescription)
+
+
+def _why_unknown(
+    metric: Metric,
+    dvh: DVHResult,
+    prescription: Prescription | None,
+    bound_gy: float | None,
+) -> Text | None:
+    """Return why a metric cannot be asked of a DVH, if it cannot."""
+    if isinstance(dvh, NothingDrawn):
+        return dvh.reason
+    if isinstance(dvh, NoDose) and bound_gy is None:
+        return dvh.reason
+    if not _needs_prescription(metric):
+        return None
+    if prescription is None:
+        return Text("the prescription is not known")
+    if metric.effect and prescription.fractions < 1:
+        return Text("the number of fractions is not known")
+    return None
+
+
+def _needs_prescription(metric: Metric) -> bool:
+    """Tell whether a metric knows its answer only with the prescription."""
+    if metric.effect or metric.kind in ISODOSE_INDICES:
+        return True
+    # V and CV ask for a dose, other metrics answer with one.
+    dose_units = dict.fromkeys(VOLUMES, metric.argument_unit)
+    return dose_units.get(metric.kind, metric.unit) == "%"
+
+
+def _asked_in_gy(metric: Metric, prescription: Prescription) -> Metric:
+    """Return a metric with the doses that it asks for in Gy: V100% of 30 Gy is V30Gy."""
+    if metric.kind not in VOLUMES:
+        return metric
+    gy_per_unit = {"Gy": 1.0, "%": prescription.dose_gy / 100}
+    scale = gy_per_unit[metric.argument_unit]
+    low_gy = metric.asked * scale
+    in_gy = replace(metric, argument=low_gy, argument_unit="Gy")
+    if metric.upper is None:
+        return in_gy
+    return replace(in_gy, upper=metric.upper * scale)
 
 
 def evaluate_metric(
@@ -206,27 +246,30 @@ def _of_roi(metric: Metric, band: Band, prescription: Prescription | None) -> Va
     return evaluate(metric, roi, dosimetry)
 
 
-def _of_dvh(
-    metric: Metric, dvh: DVHResult, rx_gy: float | None, bound_gy: float | None
-) -> Value:
+def _of_dvhs(metric: Metric, band: Band, bound_gy: float | None) -> Value:
+    """Answer a metric of dose or volume from a band: in Gy, cc, or % of the volume."""
+    value = band.interval(lambda member: _of_dvh(metric, member, bound_gy))
+    if value.high is None:
+        return value
+    most = MOST.get((metric.kind, metric.unit), math.inf)
+    return replace(value, high=min(value.high, most))
+
+
+def _of_dvh(metric: Metric, dvh: DVHResult, bound_gy: float | None) -> Value:
     """Answer a metric of dose or volume from one DVH."""
     if isinstance(dvh, NothingDrawn):
         return Value(None, reason=dvh.reason)
-    if isinstance(dvh, NoDose) or not dvh.is_complete:
-        return _partly_known(metric, dvh, rx_gy, bound_gy)
-    answer = _answer(metric, dvh, rx_gy)
+    if not _knows_all(dvh):
+        return _partly_known(metric, dvh, bound_gy)
+    answer = _answer(metric, dvh)
     if answer is None:
         return Value(None, reason=_too_small(metric, dvh.volume_cc))
     return Value(answer)
 
 
-def _needs_prescription(metric: Metric) -> bool:
-    """Tell whether a metric knows its answer only with the prescription."""
-    if metric.effect or metric.kind in ISODOSE_INDICES:
-        return True
-    if metric.kind in ("V", "CV"):
-        return metric.argument_unit == "%"
-    return metric.unit == "%"
+def _knows_all(dvh: DVHResult) -> TypeGuard[DVH]:
+    """Tell whether the dose is known in all of an ROI."""
+    return isinstance(dvh, DVH) and dvh.is_complete
 
 
 def _too_small(metric: Metric, volume_cc: float) -> Text:
@@ -238,55 +281,56 @@ def _too_small(metric: Metric, volume_cc: float) -> Text:
     )
 
 
-def _in_asked_unit(
-    value: Value, metric: Metric, prescription: Prescription | None
-) -> Value:
+def _in_asked_unit(value: Value, metric: Metric, prescription: Prescription) -> Value:
     """Turn doses in Gy into percent of the prescription or an effect, where that is asked."""
-    if KINDS[metric.kind].units is not DOSE or prescription is None:
+    if metric.kind in VOLUMES:
         return value
 
     def told(dose_gy: float | None) -> float | None:
         if dose_gy is None:
             return None
-        if metric.alpha_beta_gy is not None:
-            each_gy = dose_gy / prescription.fractions
-            bed_gy = dose_gy * (1 + each_gy / metric.alpha_beta_gy)
-            if metric.effect == "EQD2":
-                return bed_gy / (1 + 2 / metric.alpha_beta_gy)
-            return bed_gy
-        if metric.unit == "%":
-            return dose_gy * 100 / prescription.dose_gy
-        return dose_gy
+        return _told(dose_gy, metric, prescription)
 
     return replace(
         value, value=told(value.value), low=told(value.low), high=told(value.high)
     )
 
 
-def _answer(metric: Metric, dvh: DVH, rx_gy: float | None) -> float | None:
+def _told(dose_gy: float, metric: Metric, prescription: Prescription) -> float:
+    if metric.alpha_beta_gy is not None:
+        effect_gy = EFFECT_GY[metric.effect]
+        return effect_gy(dose_gy, prescription.fractions, metric.alpha_beta_gy)
+    if metric.unit == "%":
+        return dose_gy * 100 / prescription.dose_gy
+    return dose_gy
+
+
+def _bed_gy(dose_gy: float, fractions: int, alpha_beta_gy: float) -> float:
+    each_gy = dose_gy / fractions
+    return dose_gy * (1 + each_gy / alpha_beta_gy)
+
+
+def _eqd2_gy(dose_gy: float, fractions: int, alpha_beta_gy: float) -> float:
+    bed_gy = _bed_gy(dose_gy, fractions, alpha_beta_gy)
+    return bed_gy / (1 + 2 / alpha_beta_gy)
+
+
+EFFECT_GY = {"BED": _bed_gy, "EQD2": _eqd2_gy}
+
+
+def _answer(metric: Metric, dvh: DVH) -> float | None:
     """Return the answer of a DVH that knows all its dose: in Gy, cc, or % of the volume."""
-    extreme = {"Dmin": dvh.min_gy, "Dmax": dvh.max_gy, "Dmean": dvh.mean_gy}
-    if metric.kind in extreme:
-        return extreme[metric.kind]
-    if metric.kind == "Dmedian":
-        return dvh.dose_at_percent_gy(50.0)
-    if metric.kind in ("D", "DC"):
-        return _dose_at(metric, dvh)
-    return _volume_at(metric, dvh, rx_gy)
+    return ANSWERS[metric.kind](metric, dvh)
 
 
-def _asked_cc(metric: Metric, volume_cc: float) -> float:
-    """Return the volume that stands behind D or DC."""
-    if metric.argument_unit == "%":
-        return metric.asked * (volume_cc / 100)
-    return metric.asked * CC[metric.argument_unit]
+def _hottest_gy(metric: Metric, dvh: DVH) -> float | None:
+    asked_cc = _asked_cc(metric, dvh.volume_cc)
+    return dvh.dose_at_volume_gy(asked_cc)
 
 
-def _dose_at(metric: Metric, dvh: DVH) -> float | None:
+def _coldest_gy(metric: Metric, dvh: DVH) -> float | None:
     volume_cc = dvh.volume_cc
     asked_cc = _asked_cc(metric, volume_cc)
-    if metric.kind == "D":
-        return dvh.dose_at_volume_gy(asked_cc)
     if asked_cc > volume_cc * (1 + 1e-12):
         return None
     rest_cc = volume_cc - asked_cc
@@ -295,64 +339,79 @@ def _dose_at(metric: Metric, dvh: DVH) -> float | None:
     return dvh.dose_at_volume_gy(rest_cc)
 
 
-def _volume_at(metric: Metric, dvh: DVH, rx_gy: float | None) -> float | None:
-    """Return the volume above, below or between doses, in cc or % of the ROI's."""
-    low_gy, high_gy = _doses_gy(metric, rx_gy)
-    above_cc = dvh.volume_at_dose_cc(low_gy)
-    if above_cc is None:
-        return None
-    volume_cc = above_cc
-    if metric.kind == "CV":
-        volume_cc = dvh.volume_cc - above_cc
-    elif high_gy is not None:
-        volume_cc = above_cc - dvh.volume_inside_cc(high_gy)
-    if metric.unit == "cc":
-        return volume_cc
-    return 100 * volume_cc / dvh.volume_cc
+def _asked_cc(metric: Metric, volume_cc: float) -> float:
+    """Return the volume that stands behind D or DC."""
+    cc_per_unit = {"cc": 1.0, "mm3": 1e-3, "%": volume_cc / 100}
+    return metric.asked * cc_per_unit[metric.argument_unit]
 
 
-def _doses_gy(metric: Metric, rx_gy: float | None) -> tuple[float, float | None]:
-    """Return the dose behind V or CV, and the upper one of a range, in Gy."""
-    if metric.argument_unit == "Gy":
-        return metric.asked, metric.upper
-    if rx_gy is None:
-        raise ValueError(f"{metric} needs the prescription")
-    scale = rx_gy / 100
-    if metric.upper is None:
-        return metric.asked * scale, None
-    return metric.asked * scale, metric.upper * scale
+def _volume_above(metric: Metric, dvh: DVH) -> float:
+    above_cc = dvh.volume_inside_cc(metric.asked)
+    if metric.upper is not None:
+        above_cc -= dvh.volume_inside_cc(metric.upper)
+    return _in_volume_unit(above_cc, metric, dvh)
 
 
-def _partly_known(
-    metric: Metric, dvh: DVH | NoDose, rx_gy: float | None, bound_gy: float | None
-) -> Value:
+def _volume_below(metric: Metric, dvh: DVH) -> float:
+    above_cc = dvh.volume_inside_cc(metric.asked)
+    below_cc = dvh.volume_cc - above_cc
+    return _in_volume_unit(below_cc, metric, dvh)
+
+
+def _in_volume_unit(volume_cc: float, metric: Metric, dvh: DVH) -> float:
+    """Return a volume in cc or % of the ROI's."""
+    told = {"cc": volume_cc, "%": 100 * volume_cc / dvh.volume_cc}
+    return told[metric.unit]
+
+
+def _least_gy(_metric: Metric, dvh: DVH) -> float:
+    return dvh.min_gy
+
+
+def _highest_gy(_metric: Metric, dvh: DVH) -> float:
+    return dvh.max_gy
+
+
+def _mean_gy(_metric: Metric, dvh: DVH) -> float:
+    return dvh.mean_gy
+
+
+def _median_gy(_metric: Metric, dvh: DVH) -> float | None:
+    return dvh.dose_at_percent_gy(50.0)
+
+
+ANSWERS: Mapping[str, Callable[[Metric, DVH], float | None]] = {
+    "D": _hottest_gy,
+    "DC": _coldest_gy,
+    "V": _volume_above,
+    "CV": _volume_below,
+    "Dmin": _least_gy,
+    "Dmax": _highest_gy,
+    "Dmean": _mean_gy,
+    "Dmedian": _median_gy,
+}
+
+
+def _partly_known(metric: Metric, dvh: DVH | NoDose, bound_gy: float | None) -> Value:
     """Answer from the part inside the grid and, where there is one, the bound of the rest."""
     percent = 100 * dvh.volume_outside_cc / dvh.volume_cc
     if bound_gy is None:
-        low, high = _unbounded(metric, dvh, rx_gy)
+        low, high = _unbounded(metric, dvh)
         reason = Text(
             "{percent} % of the ROI lies outside the dose grid", percent=percent
         )
         return Value(None, low=low, high=high, reason=reason)
+    ends = _ends(metric, dvh, _outside_doses_gy(metric, bound_gy))
+    if ends is None:
+        return Value(None, reason=_too_small(metric, dvh.volume_cc))
+    low, high = ends
     reason = Text(
         "{percent} % of the ROI lies outside the dose grid, where dose is at most {bound_gy} Gy",
         percent=percent,
         bound_gy=bound_gy,
     )
-    ends = [
-        _with_outside(metric, dvh, rx_gy, outside_gy)
-        for outside_gy in _outside_doses_gy(metric, rx_gy, bound_gy)
-    ]
-    if None in ends:
-        return Value(None, reason=_too_small(metric, dvh.volume_cc))
-    low, high = (
-        min(e for e in ends if e is not None),
-        max(e for e in ends if e is not None),
-    )
     if isinstance(dvh, NoDose):  # only how much it can be is known
         return Value(None, low=low, high=high, reason=reason)
-    if low == high:
-        return Value(low, reason=reason)
     # The bound of the outside is a corner case, the part inside is what was planned.
     nominal = (low + high) / 2
     if metric.kind in ("D", "Dmax"):
@@ -360,51 +419,43 @@ def _partly_known(
     return Value(nominal, low=low, high=high, reason=reason)
 
 
-def _unbounded(
-    metric: Metric, dvh: DVH | NoDose, rx_gy: float | None
-) -> tuple[float | None, float | None]:
+def _unbounded(metric: Metric, dvh: DVH | NoDose) -> tuple[float | None, float | None]:
     """Return what the part inside the grid proves, whatever dose the part outside has."""
     if metric.upper is not None:
         return None, None
-    ends = [_with_outside(metric, dvh, rx_gy, dose_gy) for dose_gy in (0.0, ANY_GY)]
-    known = [end for end in ends if end is not None]
-    if len(known) < len(ends):
-        return _lower_bound(metric, dvh), None
-    low, high = min(known), max(known)
+    ends = _ends(metric, dvh, (0.0, ANY_GY))
+    if ends is None:
+        return None, None
+    low, high = ends
     if high < ANY_GY / 10:
         return low, high
     return low, None
 
 
-def _outside_doses_gy(
-    metric: Metric, rx_gy: float | None, bound_gy: float
-) -> list[float]:
+def _outside_doses_gy(metric: Metric, bound_gy: float) -> Sequence[float]:
     """Return doses of the part outside that give a metric its least and its greatest answer.
 
     All metrics rise or fall with that dose, but the volume of a range: it also has its lower end.
     """
-    doses_gy = [0.0, bound_gy]
-    if metric.upper is not None and (low_gy := _doses_gy(metric, rx_gy)[0]) < bound_gy:
-        doses_gy.append(low_gy)
-    return doses_gy
+    if metric.upper is None:
+        return 0.0, bound_gy
+    return 0.0, bound_gy, min(metric.asked, bound_gy)
 
 
-def _lower_bound(metric: Metric, dvh: DVH | NoDose) -> float | None:
-    """Return what the part of the ROI inside the grid proves of a near-maximum dose."""
-    if isinstance(dvh, NoDose):
-        return None
-    if metric.kind == "Dmax":
-        return dvh.max_gy
-    if metric.kind == "D" and metric.argument_unit != "%":
-        return dvh.dose_inside_gy(_asked_cc(metric, 0.0))
-    return None
+def _ends(
+    metric: Metric, dvh: DVH | NoDose, outside_gy: Sequence[float]
+) -> tuple[float, float] | None:
+    """Return the least and the greatest answer with the whole part outside at each dose.
 
-
-def _with_outside(
-    metric: Metric, dvh: DVH | NoDose, rx_gy: float | None, outside_gy: float
-) -> float | None:
-    """Answer as if the whole part outside the grid received one dose."""
-    return _answer(metric, dvh.with_outside_at(outside_gy), rx_gy)
+    None where the ROI is too small for the metric, whatever that dose is.
+    """
+    answers = []
+    for dose_gy in outside_gy:
+        answer = _answer(metric, dvh.with_outside_at(dose_gy))
+        if answer is None:
+            return None
+        answers.append(answer)
+    return min(answers), max(answers)
 
 
 INDICES = (*ISODOSE_INDICES, "HI.icru83")
@@ -415,24 +466,46 @@ NO_ISODOSE = Text("no dose reaches the prescription")
 def _index(
     metric: Metric, dvh: DVHResult, rx_gy: float, isodose: Isodose | None
 ) -> Value:
-    if not isinstance(dvh, DVH) or not dvh.is_complete:
+    if not _knows_all(dvh):
         return Value(None, reason=PARTLY_OUTSIDE)
     if isodose is None:
         return Value(None, reason=Text("the isodose volume was not computed"))
-    if metric.kind == "R50":
-        return _ratio(isodose.half, dvh.volume_cc)
-    if metric.kind == "CI.rtog":
-        return _ratio(isodose.full, dvh.volume_cc)
+    formula = FORMULAS[metric.kind]
+    return formula(dvh, isodose, rx_gy)
+
+
+def _ci_rtog(dvh: DVH, isodose: Isodose, _rx_gy: float) -> Value:
+    return _ratio(isodose.full, dvh.volume_cc)
+
+
+def _r50(dvh: DVH, isodose: Isodose, _rx_gy: float) -> Value:
+    return _ratio(isodose.half, dvh.volume_cc)
+
+
+def _gi_paddick(_dvh: DVH, isodose: Isodose, _rx_gy: float) -> Value:
     full_cc = isodose.full.volume_cc
     if full_cc is None:
         return Value(None, reason=isodose.full.reason)
-    if metric.kind == "GI.paddick":
-        return _ratio(isodose.half, full_cc)
+    return _ratio(isodose.half, full_cc)
+
+
+def _ci_paddick(dvh: DVH, isodose: Isodose, rx_gy: float) -> Value:
+    full_cc = isodose.full.volume_cc
+    if full_cc is None:
+        return Value(None, reason=isodose.full.reason)
     if full_cc == 0:
         return Value(None, reason=NO_ISODOSE)
     # What of the target is outside the body contour has dose, but no part in the isodose volume.
     covered_cc = min(dvh.volume_inside_cc(rx_gy), full_cc)
     return Value(covered_cc**2 / (dvh.volume_cc * full_cc))
+
+
+FORMULAS: Mapping[str, Callable[[DVH, Isodose, float], Value]] = {
+    "CI.rtog": _ci_rtog,
+    "CI.paddick": _ci_paddick,
+    "GI.paddick": _gi_paddick,
+    "R50": _r50,
+}
 
 
 def _ratio(level: IsodoseVolume, to_cc: float) -> Value:
@@ -445,9 +518,11 @@ def _ratio(level: IsodoseVolume, to_cc: float) -> Value:
 
 
 def _homogeneity(dvh: DVHResult) -> Value:
-    if not isinstance(dvh, DVH) or not dvh.is_complete:
+    if not _knows_all(dvh):
         return Value(None, reason=PARTLY_OUTSIDE)
-    d2, d50, d98 = (dvh.dose_at_percent_gy(percent) for percent in (2.0, 50.0, 98.0))
-    if d2 is None or d98 is None or not d50:
+    d2_gy = dvh.dose_at_percent_gy(2.0)
+    d50_gy = dvh.dose_at_percent_gy(50.0)
+    d98_gy = dvh.dose_at_percent_gy(98.0)
+    if d2_gy is None or d98_gy is None or not d50_gy:
         return Value(None, reason=Text("the target has no median dose"))
-    return Value((d2 - d98) / d50)
+    return Value((d2_gy - d98_gy) / d50_gy)

@@ -3,7 +3,9 @@
 import hashlib
 import re
 import tomllib
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from sbrtcheck.errors import ProtocolError
 from sbrtcheck.protocol.metric import ISODOSE_INDICES
-from sbrtcheck.protocol.rules import NEAR_MAXIMUM, Limit, Line, Protocol, Role
+from sbrtcheck.protocol.rules import NEAR_MAXIMUM, Coverage, Limit, Line, Protocol, Role
 
 __all__ = ["load_protocol", "protocol_folders", "protocol_schema", "shipped_protocols"]
 
 NEEDED_ROLES = (Role.CORD, Role.CORD_PRV, Role.CAUDA, Role.SAC, Role.CANAL, Role.PTV)
+PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def protocol_folders() -> tuple[Path, ...]:
@@ -26,8 +29,10 @@ def protocol_folders() -> tuple[Path, ...]:
 
 def shipped_protocols() -> tuple[str, ...]:
     """Return the names of the protocols that come with sbrtcheck."""
-    files = (file for folder in protocol_folders() for file in folder.glob("*.toml"))
-    return tuple(sorted({file.stem for file in files}))
+    names = {
+        file.stem for folder in protocol_folders() for file in folder.glob("*.toml")
+    }
+    return tuple(sorted(names))
 
 
 def protocol_schema() -> dict[str, object]:
@@ -71,16 +76,31 @@ def load_protocol(name: str | Path) -> Protocol:
 
 def _find(name: str | Path) -> Path:
     path = Path(name)
-    if path.suffix == ".toml" or path.is_file():
-        if not path.is_file():
-            raise ProtocolError(["there is no such file"], path=path)
+    if path.is_file():
         return path
-    for folder in protocol_folders():
-        shipped = folder / f"{name}.toml"
-        if re.fullmatch(r"[A-Za-z0-9._-]+", str(name)) and shipped.is_file():
-            return shipped
+    if path.suffix == ".toml":
+        raise ProtocolError(["there is no such file"], path=path)
+    shipped = _shipped_file(str(name))
+    if shipped is not None:
+        return shipped
     known = ", ".join(shipped_protocols())
     raise ProtocolError([f"there is no protocol called '{name}'; shipped are: {known}"])
+
+
+def _shipped_file(name: str) -> Path | None:
+    """Return the file of a shipped protocol; a path would lead out of the folders."""
+    if PLAIN_NAME.fullmatch(name) is None:
+        return None
+    return _first_file(protocol_folders(), f"{name}.toml")
+
+
+def _first_file(folders: Iterable[Path], name: str) -> Path | None:
+    """Return the file of this name in the first folder that has one."""
+    for folder in folders:
+        file = folder / name
+        if file.is_file():
+            return file
+    return None
 
 
 def _read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
@@ -97,15 +117,12 @@ def _read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
 
 def _names_path(value: object, path: Path) -> Path:
     """Return where a table of names lies: beside the protocol, or among the shipped ones."""
-    folders = (path.parent, *protocol_folders())
-    found = [
-        folder / str(value) for folder in folders if (folder / str(value)).is_file()
-    ]
-    if not isinstance(value, str) or not found:
+    found = _first_file((path.parent, *protocol_folders()), str(value))
+    if not isinstance(value, str) or found is None:
         raise ProtocolError(
             [f"names: there is no table of names called '{value}'"], path=path
         )
-    return found[0]
+    return found
 
 
 def _with_names(
@@ -134,28 +151,23 @@ def _place(location: tuple[str | int, ...]) -> str:
     for step in location:
         if isinstance(step, int):
             text += f"[{step}]"
-        elif text:
-            text += f".{step}"
         else:
-            text = step
-    return text
+            text += f".{step}"
+    return text.removeprefix(".")
 
 
 def _contradictions(protocol: Protocol) -> list[str]:
     """Return what is well-formed and yet cannot be right."""
     problems = _bad_limits(protocol)
     problems += _bad_references(protocol)
-    if protocol.coverage.variation is not None:
-        problems += _looser(
-            "coverage", protocol.coverage.goal, protocol.coverage.variation
-        )
-    present = {row.role for row in protocol.structures.values()}
+    problems += _looser("coverage", protocol.coverage)
     problems += [
-        f"structures: none has the role '{r}'" for r in NEEDED_ROLES if r not in present
+        f"structures: none has the role '{role}'"
+        for role in NEEDED_ROLES
+        if not protocol.structures_of(role)
     ]
-    for role in (Role.CORD, Role.CAUDA):
-        if role in present:
-            problems += _without_line(protocol, protocol.structure_of(role))
+    problems += _without_line(protocol, Role.CORD)
+    problems += _without_line(protocol, Role.CAUDA)
     problems += _bad_patterns(protocol)
     return problems
 
@@ -174,8 +186,7 @@ def _bad_limits(protocol: Protocol) -> list[str]:
                 f"{place}.goal: '{limit.goal.constraint}' can be asked of a PTV only: no isodose"
                 " belongs to another structure"
             )
-        if limit.variation is not None:
-            problems += _looser(place, limit.goal, limit.variation)
+        problems += _looser(place, limit)
         same = first_seen.setdefault(_asked_by(limit), row)
         if same != row:
             problems.append(f"{place}: asks the same as limits[{same}]")
@@ -192,9 +203,11 @@ def _can_be_asked(line: Line, role: Role) -> bool:
     return line.constraint.metric.kind not in ISODOSE_INDICES or role is Role.PTV
 
 
-def _without_line(protocol: Protocol, structure: str) -> list[str]:
+def _without_line(protocol: Protocol, role: Role) -> list[str]:
+    """Return the schemes at which the first structure of a role has no line, if there is one."""
     return [
         f"limits: {structure} has no line for {NEAR_MAXIMUM} at {scheme.fractions} fractions"
+        for structure in protocol.structures_of(role)[:1]
         for scheme in protocol.schemes.allowed
         if protocol.near_maximum(structure, scheme.fractions) is None
     ]
@@ -202,51 +215,60 @@ def _without_line(protocol: Protocol, structure: str) -> list[str]:
 
 def _bad_references(protocol: Protocol) -> list[str]:
     """Return names of structures that lead nowhere."""
-    known = protocol.structures
-    problems = [
-        f"structures.{name}.parts: '{part}' is not under [structures]"
-        for name, row in known.items()
-        for part in row.parts
-        if part not in known
-    ]
+    parts = {
+        f"structures.{name}.parts": row.parts
+        for name, row in protocol.structures.items()
+    }
+    problems = _unknown(parts, protocol.structures, "is not under [structures]")
+    organs = protocol.structures_of(Role.ORGAN)
     problems += [
         f"organs.{name}: is not a structure of the role 'organ'"
         for name in protocol.organs
-        if name not in known or known[name].role is not Role.ORGAN
+        if name not in organs
     ]
+    without_rules = set(organs) - protocol.organs.keys()
+    limited = dict.fromkeys(row.structure for row in protocol.limits)
     problems += [
         f"organs: '{name}' has limits and no rules"
-        for name in dict.fromkeys(row.structure for row in protocol.limits)
-        if name in known
-        and known[name].role is Role.ORGAN
-        and name not in protocol.organs
+        for name in limited
+        if name in without_rules
     ]
     return problems + _bad_expectations(protocol)
 
 
 def _bad_expectations(protocol: Protocol) -> list[str]:
     """Return organs that are expected, or stand in for one, and are none."""
-    wanted = [
-        (f"organs.{name}.continued_by", other)
+    continuing = {
+        f"organs.{name}.continued_by": chain.from_iterable(row.continued_by.values())
         for name, row in protocol.organs.items()
-        for others in row.continued_by.values()
-        for other in others
-    ]
-    wanted += [
-        (f"expected[{index}].any_of", organ)
+    }
+    expected = {
+        f"expected[{index}].any_of": row.any_of
         for index, row in enumerate(protocol.expected)
-        for organ in row.any_of
-    ]
+    }
+    wanted = {**continuing, **expected}
+    return _unknown(wanted, protocol.organs, "has no row under [organs]")
+
+
+def _unknown(
+    named: Mapping[str, Iterable[str]], known: Container[str], problem: str
+) -> list[str]:
+    """Return a problem for each name that is not known, by the place that names it."""
     return [
-        f"{place}: '{organ}' has no row under [organs]"
-        for place, organ in wanted
-        if organ not in protocol.organs
+        f"{place}: '{name}' {problem}"
+        for place, names in named.items()
+        for name in names
+        if name not in known
     ]
 
 
-def _looser(place: str, goal: Line, variation: Line) -> list[str]:
-    first, second = goal.constraint, variation.constraint
-    if first.metric != second.metric or first.is_upper != second.is_upper:
+def _looser(place: str, lines: Coverage | Limit) -> list[str]:
+    """Return what is wrong with a second line, where there is one: it must be the looser."""
+    if lines.variation is None:
+        return []
+    first, second = lines.goal.constraint, lines.variation.constraint
+    asked = first.metric, first.is_upper
+    if asked != (second.metric, second.is_upper):
         return [
             f"{place}.variation: '{second}' does not ask the same as the goal '{first}'"
         ]

@@ -12,6 +12,7 @@
 least 100 % of the prescription. A unit in brackets asks for the answer in it: `V20Gy[cc]`.
 """
 
+import math
 import re
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -130,7 +131,9 @@ KINDS = {
 # These ask for the volume of an isodose, which belongs to a target.
 ISODOSE_INDICES = ("CI.rtog", "CI.paddick", "GI.paddick", "R50")
 # Of these several formulas are in use: which one must be said.
-AMBIGUOUS = ("CI", "GI", "HI")
+AMBIGUOUS = {"CI": "CI.rtog or CI.paddick", "GI": "GI.paddick", "HI": "HI.icru83"}
+# What of a volume there can be at most.
+MOST_OF_VOLUME = {"%": 100.0, "cc": math.inf, "mm3": math.inf}
 EFFECTS = ("EQD2", "BED")
 # What a monotone transform of dose leaves in place; the mean is not among it.
 ORDERED = ("D", "DC", "Dmin", "Dmax", "Dmedian")
@@ -162,8 +165,8 @@ class _Scanner:
         return MetricError(self.text, self.at, expected)
 
     def space(self) -> None:
-        while self.text[self.at : self.at + 1] == " ":
-            self.at += 1
+        rest = self.text[self.at :]
+        self.at += len(rest) - len(rest.lstrip(" "))
 
     def one_of(self, *words: str) -> str | None:
         """Take the longest of these words that stands here, if any."""
@@ -172,6 +175,13 @@ class _Scanner:
                 self.at += len(word)
                 return word
         return None
+
+    def take(self, expected: str, *words: str) -> str:
+        """Take the longest of these words, one of which must stand here."""
+        found = self.one_of(*words)
+        if found is None:
+            raise self.fail(expected)
+        return found
 
     def number(self) -> float:
         found = NUMBER.match(self.text, self.at)
@@ -221,26 +231,24 @@ def parse_constraint(text: str) -> Constraint:
     metric = _metric(scanner)
     explicit = text[: scanner.at].endswith("]")
     scanner.space()
-    sign = scanner.one_of(*COMPARE, *SIGNS)
-    if sign is None:
-        raise scanner.fail("expected <=, <, >= or >")
+    sign = scanner.take("expected <=, <, >= or >", *COMPARE, *SIGNS)
     operator = SIGNS.get(sign, sign)
     scanner.space()
     limit = scanner.number()
     scanner.space()
     unit_at = scanner.at
-    unit = scanner.one_of("Gy", "%", "cc")
-    if unit is None and metric.unit:
-        raise scanner.fail("expected the limit's unit: Gy, % or cc")
+    # An index has the empty unit, which stands everywhere.
+    units = ("Gy", "%", "cc", *KINDS[metric.kind].units)
+    unit = scanner.take("expected the limit's unit: Gy, % or cc", *units)
     scanner.end()
-    if unit is not None and unit != metric.unit:
-        if explicit or unit not in _units(metric):
-            scanner.at = unit_at
-            raise scanner.fail(
-                f"{metric} is in {metric.unit or 'no unit'}, the limit in {unit}"
-            )
-        metric = replace(metric, unit=unit)
-    return Constraint(metric, operator, limit)
+    if unit == metric.unit:
+        return Constraint(metric, operator, limit)
+    if explicit or unit not in _units(metric):
+        scanner.at = unit_at
+        raise scanner.fail(
+            f"{metric} is in {metric.unit or 'no unit'}, the limit in {unit}"
+        )
+    return Constraint(replace(metric, unit=unit), operator, limit)
 
 
 def _units(metric: Metric) -> tuple[str, ...]:
@@ -252,30 +260,8 @@ def _units(metric: Metric) -> tuple[str, ...]:
 
 def _metric(scanner: _Scanner) -> Metric:
     effect, alpha_beta_gy = _effect(scanner)
-    start = scanner.at
-    kind = scanner.one_of(*KINDS, *AMBIGUOUS)
-    if kind is None:
-        raise scanner.fail(f"expected one of {', '.join(KINDS)}")
-    if kind in AMBIGUOUS:
-        scanner.at = start
-        formulas = " or ".join(name for name in KINDS if name.startswith(kind))
-        raise scanner.fail(f"name the formula: {formulas}")
-    if effect and kind not in ORDERED:
-        scanner.at = start
-        raise scanner.fail(f"{effect} is told of {', '.join(ORDERED)} only")
-    argument, upper, argument_unit = None, None, ""
-    if kind == "V" and scanner.one_of("["):
-        argument, upper = _range(scanner)
-        argument_unit = _argument_unit(scanner, kind)
-    elif KINDS[kind].argument_units:
-        at = scanner.at
-        argument = scanner.number()
-        argument_unit = _argument_unit(scanner, kind)
-        if kind in ("D", "DC") and not (
-            argument > 0 and (argument_unit != "%" or argument <= 100)
-        ):
-            scanner.at = at
-            raise scanner.fail("expected a volume above 0 and at most 100 %")
+    kind = _kind(scanner, effect)
+    argument, upper, argument_unit = _argument(scanner, kind)
     metric = Metric(
         kind,
         KINDS[kind].units[0],
@@ -285,13 +271,7 @@ def _metric(scanner: _Scanner) -> Metric:
         effect,
         alpha_beta_gy,
     )
-    choices = tuple(unit for unit in _units(metric) if unit)
-    if choices and scanner.one_of("["):
-        asked = scanner.one_of(*choices)
-        if asked is None or not scanner.one_of("]"):
-            raise scanner.fail(f"expected [{'] or ['.join(choices)}]")
-        metric = replace(metric, unit=asked)
-    return metric
+    return replace(metric, unit=_answer_unit(scanner, metric))
 
 
 def _effect(scanner: _Scanner) -> tuple[str, float | None]:
@@ -299,38 +279,71 @@ def _effect(scanner: _Scanner) -> tuple[str, float | None]:
     effect = scanner.one_of(*EFFECTS)
     if effect is None:
         return "", None
-    if not scanner.one_of("[ab="):
-        raise scanner.fail(
-            f"expected [ab=...] after {effect}: name the alpha/beta in Gy"
-        )
+    expected = f"expected [ab=...] after {effect}: name the alpha/beta in Gy"
+    scanner.take(expected, "[ab=")
     start = scanner.at
     alpha_beta_gy = scanner.number()
     if alpha_beta_gy <= 0:
         scanner.at = start
         raise scanner.fail("expected an alpha/beta above 0")
-    if not scanner.one_of("]"):
-        raise scanner.fail("expected ]")
+    scanner.take("expected ]", "]")
     scanner.space()
     return effect, alpha_beta_gy
 
 
+def _kind(scanner: _Scanner, effect: str) -> str:
+    """Take the name of a metric that can be told as this effect."""
+    start = scanner.at
+    expected = f"expected one of {', '.join(KINDS)}"
+    kind = scanner.take(expected, *KINDS, *AMBIGUOUS)
+    if kind in AMBIGUOUS:
+        scanner.at = start
+        raise scanner.fail(f"name the formula: {AMBIGUOUS[kind]}")
+    if effect and kind not in ORDERED:
+        scanner.at = start
+        raise scanner.fail(f"{effect} is told of {', '.join(ORDERED)} only")
+    return kind
+
+
+def _argument(scanner: _Scanner, kind: str) -> tuple[float | None, float | None, str]:
+    """Take what stands behind a kind: a number, the upper end of a range, their unit."""
+    if not KINDS[kind].argument_units:
+        return None, None, ""
+    if kind == "V" and scanner.one_of("["):
+        low, high = _range(scanner)
+        return low, high, _argument_unit(scanner, kind)
+    start = scanner.at
+    argument = scanner.number()
+    unit = _argument_unit(scanner, kind)
+    if kind in ("D", "DC") and not 0 < argument <= MOST_OF_VOLUME[unit]:
+        scanner.at = start
+        raise scanner.fail("expected a volume above 0 and at most 100 %")
+    return argument, None, unit
+
+
 def _range(scanner: _Scanner) -> tuple[float, float]:
     low = scanner.number()
-    if not scanner.one_of("-"):
-        raise scanner.fail("expected - between the ends of the range")
+    scanner.take("expected - between the ends of the range", "-")
     start = scanner.at
     high = scanner.number()
     if high <= low:
         scanner.at = start
         raise scanner.fail("expected a range that rises")
-    if not scanner.one_of("]"):
-        raise scanner.fail("expected ]")
+    scanner.take("expected ]", "]")
     return low, high
 
 
 def _argument_unit(scanner: _Scanner, kind: str) -> str:
     choices = KINDS[kind].argument_units
-    found = scanner.one_of(*choices)
-    if found is None:
-        raise scanner.fail(f"expected {' or '.join(choices)}")
-    return found
+    return scanner.take(f"expected {' or '.join(choices)}", *choices)
+
+
+def _answer_unit(scanner: _Scanner, metric: Metric) -> str:
+    """Take the unit in brackets that the answer is asked for in; an index has none."""
+    if not metric.unit or not scanner.one_of("["):
+        return metric.unit
+    choices = _units(metric)
+    expected = f"expected [{'] or ['.join(choices)}]"
+    unit = scanner.take(expected, *choices)
+    scanner.take(expected, "]")
+    return unit

@@ -293,10 +293,9 @@ class Protocol:
 
     def limits_of(self, structure: str, fractions: int) -> tuple[Limit, ...]:
         """Return the limits of a structure at this fraction number, in the order of the file."""
+        asked = structure, fractions
         return tuple(
-            row
-            for row in self.limits
-            if row.structure == structure and row.fractions == fractions
+            row for row in self.limits if (row.structure, row.fractions) == asked
         )
 
     def near_maximum(self, structure: str, fractions: int) -> Limit | None:
@@ -308,12 +307,11 @@ class Protocol:
 
     def largest_line(self, structure: str) -> Line | None:
         """Return the largest last line of a structure's D0.035cc at any fraction number."""
-        rows = [
-            row
+        lines = [
+            row.last_line
             for row in self.limits
             if row.structure == structure and row.is_near_maximum
         ]
-        lines = [row.last_line for row in rows]
         return max(lines, key=lambda line: line.constraint.limit, default=None)
 
     def structures_of(self, role: Role) -> tuple[str, ...]:
