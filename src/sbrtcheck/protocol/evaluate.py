@@ -44,8 +44,9 @@ class Dosimetry:
             return None
         if not bound.is_near:
             return bound.dose_gy
-        named_gy = {"Gy": metric.argument}  # such a metric is asked about this dose
-        asked_gy = named_gy.get(metric.argument_unit, limit)
+        asked_gy = limit
+        if metric.argument_unit == "Gy":  # a volume is asked for at this dose
+            asked_gy = metric.argument
         if asked_gy is None or bound.dose_gy > SMALL * asked_gy:
             return None
         return bound.dose_gy
