@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
-from sbrtcheck.checks.findings import severity_of
+from sbrtcheck.checks.findings import numbered_subject, severity_of
 from sbrtcheck.checks.read_course import Course
 from sbrtcheck.checks.read_levels import TreatedLevels
 from sbrtcheck.checks.read_neural import Kind, Neural
@@ -38,6 +39,8 @@ APART, WITHIN = (
     0.99,
 )  # of the smaller target: shared parts that are rounding, or all of it
 TARGET_ROLES = (Role.PTV, Role.CTV, Role.GTV)
+# Judged in the dose of the plan itself, whatever other plans add.
+OWN_DOSE_ROLES = (*TARGET_ROLES, Role.EXTERNAL, Role.VERTEBRA)
 
 Subject = tuple[str, MatchedROI]
 
@@ -72,10 +75,6 @@ class Evidence:
     others: tuple[MatchedROI, ...]
     notes: tuple[Text, ...] = ()
 
-    def of_role(self, *roles: Role) -> tuple[Subject, ...]:
-        """Return the ROIs of some roles, with their subjects, in the order of the file."""
-        return tuple(pair for pair in self.subjects if pair[1].role in roles)
-
     def of_structure(self, structure: str) -> tuple[Subject, ...]:
         """Return the ROIs of a structure whose contours enclose a volume."""
         return tuple(
@@ -89,16 +88,12 @@ class Evidence:
         return self.dosimetry.dvhs[subject]
 
     def drawn(self, *roles: Role) -> tuple[Subject, ...]:
-        """Return the ROIs of some roles whose contours enclose a volume."""
-        return tuple(pair for pair in self.of_role(*roles) if is_drawn(pair[1]))
+        """Return the ROIs of some roles whose contours enclose a volume, in the order of the file."""
+        return _drawn_of(self.subjects, *roles)
 
     def graded_targets(self) -> tuple[Subject, ...]:
         """Return the PTVs whose coverage is graded."""
-        return tuple(
-            pair
-            for pair in self.drawn(Role.PTV)
-            if self.targets.graded(pair[1].roi.name)
-        )
+        return _graded_of(self.subjects, self.targets)
 
     def value(
         self, metric: Metric, subject: str, *, limit: float | None = None
@@ -121,13 +116,12 @@ class Evidence:
 
     def judged_rois(self) -> tuple[JudgedROI, ...]:
         """Return all ROIs with what is known of them."""
-        judged = [_judged(match) for _, match in self.subjects]
+        named = [match for _, match in self.subjects]
         made = [part.match for part in self.neural.parts if part.kind is Kind.MADE_PRV]
-        judged += [_judged(match) for match in made]
-        judged += [
+        others = [
             JudgedROI(match=m, volume_cc=None, notes=m.roi.notes) for m in self.others
         ]
-        return tuple(judged)
+        return (*(_judged(match) for match in (*named, *made)), *others)
 
 
 def is_drawn(match: MatchedROI) -> bool:
@@ -140,23 +134,32 @@ def _judged(match: MatchedROI) -> JudgedROI:
     return JudgedROI(match=match, volume_cc=region.volume_cc, notes=region.notes)
 
 
+def _drawn_of(subjects: Sequence[Subject], *roles: Role) -> tuple[Subject, ...]:
+    of_roles = [pair for pair in subjects if pair[1].role in roles]
+    return tuple(pair for pair in of_roles if is_drawn(pair[1]))
+
+
+def _graded_of(subjects: Sequence[Subject], targets: Targets) -> tuple[Subject, ...]:
+    drawn = _drawn_of(subjects, Role.PTV)
+    return tuple(pair for pair in drawn if targets.graded(pair[1].roi.name))
+
+
 # --- Subjects -----------------------------------------------------------------------------------
 
 
 def name_subjects(matches: Sequence[MatchedROI]) -> tuple[Subject, ...]:
     """Name each matched ROI: by its structure, or by structure and ROI where several match."""
-    matched = [(m.structure, m) for m in matches if m.structure is not None]
-    count = Counter(structure for structure, _ in matched)
+    count = Counter(match.structure for match in matches)
     seen: Counter[str] = Counter()
     subjects = []
-    for structure, match in matched:
-        subject = structure
-        if count[structure] > 1:
-            subject = f"{structure}: {match.roi.name}"
+    for match in matches:
+        if match.structure is None:
+            continue
+        subject = match.structure
+        if count[subject] > 1:
+            subject = f"{subject}: {match.roi.name}"
         seen[subject] += 1
-        if seen[subject] > 1:
-            subject = f"{subject} #{seen[subject]}"
-        subjects.append((subject, match))
+        subjects.append((numbered_subject(subject, seen[subject]), match))
     return tuple(subjects)
 
 
@@ -167,25 +170,29 @@ def compose_parts(
 
     Both lungs are one organ; so are both kidneys. Where only one is drawn, its name says so.
     """
-    drawn = {match.structure for _, match in subjects if is_drawn(match)}
+    drawn = [match for _, match in subjects if is_drawn(match)]
+    whole = {match.structure for match in drawn}
     composed = []
     for name, row in protocol.structures.items():
-        parts = [m for _, m in subjects if m.structure in row.parts and is_drawn(m)]
-        if name in drawn or not parts:
+        parts = [match for match in drawn if match.structure in row.parts]
+        if name in whole or not parts:
             continue
-        roi = replace(
-            parts[0].roi,
-            name=" + ".join(match.roi.name for match in parts),
-            contours=tuple(
-                contour for match in parts for contour in match.roi.contours
-            ),
-            notes=tuple(note for match in parts for note in match.roi.notes),
-        )
         how = Text("put together from its parts")
-        composed.append(
-            (name, MatchedROI(roi=roi, structure=name, role=row.role, how=how))
+        match = MatchedROI(
+            roi=_put_together(parts), structure=name, role=row.role, how=how
         )
+        composed.append((name, match))
     return tuple(composed)
+
+
+def _put_together(parts: Sequence[MatchedROI]) -> ROI:
+    rois = [match.roi for match in parts]
+    return replace(
+        rois[0],
+        name=" + ".join(roi.name for roi in rois),
+        contours=tuple(chain.from_iterable(roi.contours for roi in rois)),
+        notes=tuple(chain.from_iterable(roi.notes for roi in rois)),
+    )
 
 
 # --- Dosimetry ----------------------------------------------------------------------------------
@@ -197,20 +204,19 @@ class _Doses:
 
     own: DoseGrid
     course: Course
+    protocol: Protocol
 
-    def of(self, match: MatchedROI, protocol: Protocol) -> DoseGrid:
+    def of(self, match: MatchedROI) -> DoseGrid:
         """Return the dose that an ROI is judged in: serial organs in that of the course."""
-        if match.role in TARGET_ROLES or match.role is Role.EXTERNAL:
-            return self.own
-        if not is_summed(match, protocol):
-            return self.own
-        return self.course.dose
+        if is_summed(match, self.protocol):
+            return self.course.dose
+        return self.own
 
 
 def is_summed(match: MatchedROI, protocol: Protocol) -> bool:
     """Tell whether an ROI is judged in the dose of the whole course."""
     if match.role is not Role.ORGAN:
-        return match.role not in (*TARGET_ROLES, Role.EXTERNAL, Role.VERTEBRA)
+        return match.role not in OWN_DOSE_ROLES
     if match.structure is None:
         return False
     rules = protocol.organs.get(match.structure)
@@ -228,45 +234,47 @@ def compute_dosimetry(
     prescription: Prescription | None,
 ) -> tuple[Dosimetry, tuple[Text, ...]]:
     """Compute what the questions need: targets in the plan's own dose, organs in the course's."""
-    limited = {row.structure for row in protocol.limits}
-    doses = _Doses(own=case.dose, course=course)
-    wanted = [
-        (s, m) for s, m in subjects if m.role is Role.PTV or m.structure in limited
-    ]
-    wanted += [(part.subject, part.match) for part in neural.parts if part.is_graded]
-    wanted = [(subject, match) for subject, match in wanted if is_drawn(match)]
+    doses = _Doses(own=case.dose, course=course, protocol=protocol)
+    wanted = _with_interval(subjects, neural, protocol)
     bands: dict[str, Band] = {}
     for subject, match in wanted:
         if subject not in bands:
-            bands[subject] = compute_band(match.roi, doses.of(match, protocol))
+            bands[subject] = compute_band(match.roi, doses.of(match))
     dvhs = {subject: band.nominal for subject, band in bands.items()}
-    for part in neural.parts:
-        if not part.is_graded and part.subject not in dvhs:
-            dvhs[part.subject] = compute_dvh(part.match.roi, course.dose)
-    for subject, match in subjects:
-        if (
-            match.role in (Role.CTV, Role.GTV)
-            and subject not in dvhs
-            and is_drawn(match)
-        ):
-            dvhs[subject] = compute_dvh(match.roi, case.dose)
+    reported = [(p.subject, p.match) for p in neural.parts if not p.is_graded]
+    inner = _drawn_of(subjects, Role.CTV, Role.GTV)
+    for subject, match in (*reported, *inner):
+        if subject not in dvhs:
+            dvhs[subject] = compute_dvh(match.roi, doses.of(match))
     near = [match.roi for _, match in subjects if match.role is Role.PTV]
-    asked = [*wanted, *((p.subject, p.match) for p in neural.parts if not p.is_graded)]
     dosimetry = Dosimetry(
         dvhs=dvhs,
         prescription=prescription,
         bands=bands,
-        beyond=_bounds(asked, dvhs, doses, protocol, [*near, *course.added_targets]),
+        beyond=_bounds(
+            [*wanted, *reported], dvhs, doses, [*near, *course.added_targets]
+        ),
         highest=_highest(wanted, course, protocol),
     )
     return _with_isodoses(dosimetry, subjects, targets, case, prescription)
+
+
+def _with_interval(
+    subjects: Sequence[Subject], neural: Neural, protocol: Protocol
+) -> list[Subject]:
+    """Return what is held to lines, and needs a DVH with its interval."""
+    limited = {row.structure for row in protocol.limits}
+    by_rows = [
+        (s, m) for s, m in subjects if m.structure in limited or m.role is Role.PTV
+    ]
+    by_table = [(part.subject, part.match) for part in neural.parts if part.is_graded]
+    return [pair for pair in (*by_rows, *by_table) if is_drawn(pair[1])]
 
 
 def _bounds(
     asked: Sequence[Subject],
     dvhs: Mapping[str, DVHResult],
     doses: _Doses,
-    protocol: Protocol,
     targets: Sequence[ROI],
 ) -> dict[str, Bound]:
     """Return what bounds the dose of ROIs that leave the grid; of a target nothing does."""
@@ -274,7 +282,7 @@ def _bounds(
     for subject, match in asked:
         if match.role in TARGET_ROLES or dvhs[subject].is_complete:
             continue
-        dose = doses.of(match, protocol)
+        dose = doses.of(match)
         if dose is doses.course.dose:
             dose = doses.course.highest
         bound = bound_beyond_gy(match.roi, dose, targets)
@@ -304,18 +312,15 @@ def _with_isodoses(
     prescription: Prescription | None,
 ) -> tuple[Dosimetry, tuple[Text, ...]]:
     """Add isodose volumes of the plan's targets, and the DVH of all targets together."""
-    rois = {
-        subject: match.roi
-        for subject, match in subjects
-        if match.role is Role.PTV and is_drawn(match) and targets.graded(match.roi.name)
-    }
+    graded = _graded_of(subjects, targets)
+    rois = {subject: match.roi for subject, match in graded}
     if prescription is None or not rois:
         return dosimetry, ()
     external = next((m.roi for _, m in subjects if m.role is Role.EXTERNAL), None)
     isodoses = compute_isodoses(prescription.dose_gy, case.dose, rois, external)
     by_subject = dict(isodoses.by_target)
     dvhs = dict(dosimetry.dvhs)
-    union = _union(rois, dvhs) if len(rois) > 1 else None
+    union = _union(rois, dvhs)
     if union is not None:
         by_subject[ALL_TARGETS] = isodoses.union
         dvhs[ALL_TARGETS] = union
@@ -323,22 +328,27 @@ def _with_isodoses(
 
 
 def _union(targets: Mapping[str, ROI], dvhs: Mapping[str, DVHResult]) -> DVH | None:
-    """Return the DVH of all targets together; None where some overlap in part.
+    """Return the DVH of several targets together; None of one alone, or where some overlap in part.
 
     A target inside another adds nothing; targets apart add up. Where no dose is known of one,
     none is known of all.
     """
-    known = {name: dvhs[name] for name in targets}
-    with_dose = {name: dvh for name, dvh in known.items() if isinstance(dvh, DVH)}
-    if len(with_dose) < len(known):
+    with_dose = {
+        name: dvh
+        for name, dvh in dvhs.items()
+        if name in targets and isinstance(dvh, DVH)
+    }
+    if len(targets) == 1 or len(with_dose) < len(targets):
         return None
-    regions = {name: build_region(roi) for name, roi in targets.items()}
-    apart: list[str] = []
-    for name in sorted(with_dose, key=lambda name: -with_dose[name].volume_cc):
-        volume_cc = with_dose[name].volume_cc
-        shares = [overlap_cc(regions[name], regions[one]) / volume_cc for one in apart]
-        if any(APART < share < WITHIN for share in shares):
+    apart: dict[str, DVH] = {}
+    for name in sorted(targets, key=lambda name: -with_dose[name].volume_cc):
+        region, volume_cc = build_region(targets[name]), with_dose[name].volume_cc
+        shares = [
+            overlap_cc(region, build_region(targets[one])) / volume_cc for one in apart
+        ]
+        shared = [share for share in shares if share > APART]
+        if not shared:
+            apart[name] = with_dose[name]
+        elif min(shared) < WITHIN:
             return None
-        if all(share <= APART for share in shares):
-            apart.append(name)
-    return add_dvhs([with_dose[name] for name in apart], name=ALL_TARGETS)
+    return add_dvhs(list(apart.values()), name=ALL_TARGETS)
