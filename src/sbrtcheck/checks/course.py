@@ -57,6 +57,13 @@ def check_course(evidence: Evidence) -> Iterator[Finding]:
         yield reported(OTHERS, text, subject=numbered_subject("case", number))
 
 
+def waits_for_course(evidence: Evidence) -> bool:
+    """Tell whether limits of serial organs wait for what is not known of the course."""
+    if not evidence.course.open:
+        return False
+    return evidence.holds_back(OTHER_PLANS)
+
+
 def _added(part: Case) -> Finding:
     instance = part.plan.instance
     message = Text(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sbrtcheck.checks.evidence import ALL_TARGETS, Evidence
-from sbrtcheck.checks.findings import asked, reported
+from sbrtcheck.checks.findings import asked, numbered_subject, reported
 from sbrtcheck.checks.limits import Ladder, Step, graded_finding
 from sbrtcheck.checks.read_targets import Standing
 from sbrtcheck.checks.rule import Outcome, Row, Rule, Section, State
@@ -212,9 +212,12 @@ def _alias_cure(names: Sequence[str]) -> Text:
 def check_targets(evidence: Evidence) -> Iterator[Finding]:
     """Yield what the plan prescribes to and is not judged, and what looks like a target."""
     for number, one in enumerate(evidence.targets.prescribed_elsewhere, start=1):
-        subject = "plan" if number == 1 else f"plan #{number}"
         yield asked(
-            PRESCRIBED, one.why, state=State.DECLARE, cure=one.cure, subject=subject
+            PRESCRIBED,
+            one.why,
+            state=State.DECLARE,
+            cure=one.cure,
+            subject=numbered_subject("plan", number),
         )
     for match in evidence.targets.unclear:
         yield _unclear(evidence, match)

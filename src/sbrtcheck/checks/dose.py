@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sbrtcheck.checks.evidence import Evidence
+from sbrtcheck.checks.evidence import Evidence, Subject
 from sbrtcheck.checks.findings import answer, asked, not_asked
 from sbrtcheck.checks.read_neural import NEURAL_ROLES
 from sbrtcheck.checks.rule import Outcome, Rule, Section, State
@@ -80,7 +80,7 @@ def _refuse_one_session(
 ) -> None:
     """Raise `UnsupportedError` for a dose that fits only when it is multiplied by the fractions."""
     number = prescription.fractions
-    if number < 2 or any(_is_fit(ratio, rules) for ratio in ratios):
+    if any(_is_fit(ratio, rules) for ratio in ratios):
         return
     if not any(_is_fit(ratio * number, rules) for ratio in ratios):
         return
@@ -149,11 +149,7 @@ def _grid_spacing(evidence: Evidence) -> Finding:
 
 
 def _covers(evidence: Evidence) -> Iterator[Finding]:
-    drawn = [
-        (subject, match)
-        for subject, match in evidence.drawn(*COVERED_ROLES)
-        if subject in evidence.dosimetry.dvhs
-    ]
+    drawn = _with_dvh(evidence, *COVERED_ROLES)
     outside = [pair for pair in drawn if not evidence.dvh(pair[0]).is_complete]
     for subject, match in outside:
         yield _outside(evidence, subject, match)
@@ -164,6 +160,12 @@ def _covers(evidence: Evidence) -> Iterator[Finding]:
         yield answer(COVERS, Outcome.PASS, _holds(evidence), subject="dose")
 
 
+def _with_dvh(evidence: Evidence, *roles: Role) -> list[Subject]:
+    """Return the drawn ROIs of some roles that have a DVH under their own name."""
+    known = evidence.dosimetry.dvhs
+    return [pair for pair in evidence.drawn(*roles) if pair[0] in known]
+
+
 def _holds(evidence: Evidence) -> Text:
     """Say what the dose grid holds, and which graded organs it does not hold whole."""
     message = _held_words(
@@ -171,8 +173,8 @@ def _holds(evidence: Evidence) -> Text:
     )
     shares = [
         f"{match.roi.name} ({_percent_outside(evidence.dvh(subject)):.3g} %)"
-        for subject, match in evidence.drawn(Role.ORGAN)
-        if subject in evidence.dosimetry.dvhs and not evidence.dvh(subject).is_complete
+        for subject, match in _with_dvh(evidence, Role.ORGAN)
+        if not evidence.dvh(subject).is_complete
     ]
     if not shares:
         return message
@@ -191,7 +193,7 @@ def _outside(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
     """Say how much lies outside, and whether its dose is bounded."""
     percent = _percent_outside(evidence.dvh(subject))
     roi = match.roi.name
-    bound = _counting_bound(evidence, subject, match)
+    bound = _counting_bound(evidence, subject)
     message = Text(
         "{percent} % of '{roi}' lies outside the dose grid", percent=percent, roi=roi
     )
@@ -213,18 +215,18 @@ def _outside(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
     return replace(finding, state=State.BOUNDED)
 
 
-def _counting_bound(
-    evidence: Evidence, subject: str, match: MatchedROI
-) -> Bound | None:
+def _counting_bound(evidence: Evidence, subject: str) -> Bound | None:
     """Return what bounds the dose outside the grid, if it counts for the limit of the cord."""
     bound = evidence.dosimetry.beyond.get(subject)
-    if bound is None or not bound.is_near or match.role is Role.PTV:
-        return bound
-    if evidence.fractions is None:
+    if bound is None:
         return None
-    structure = evidence.protocol.structure_of(Role.CORD)
-    limit = evidence.protocol.near_maximum(structure, evidence.fractions)
-    if limit is None or bound.dose_gy > SMALL * limit.goal.constraint.limit:
+    if not bound.is_near:
+        return bound
+    limit = evidence.near_maximum(Role.CORD)
+    if limit is None:
+        return None
+    counting_gy = SMALL * limit.goal.constraint.limit
+    if bound.dose_gy > counting_gy:
         return None
     return bound
 

@@ -22,7 +22,7 @@ from sbrtcheck.model import ROI, Declared, DoseGrid, Prescription, Text, Value
 from sbrtcheck.protocol.evaluate import Dosimetry, evaluate
 from sbrtcheck.protocol.metric import Metric
 from sbrtcheck.protocol.names import MatchedROI
-from sbrtcheck.protocol.rules import Protocol, Role, Severity
+from sbrtcheck.protocol.rules import Limit, Protocol, Role, Severity
 
 __all__ = [
     "ALL_TARGETS",
@@ -100,6 +100,19 @@ class Evidence:
     ) -> Value:
         """Answer a metric of a subject; `limit` is what it will be held to."""
         return evaluate(metric, subject, self.dosimetry, limit=limit)
+
+    def limits_of(self, structure: str) -> tuple[Limit, ...]:
+        """Return the rows of a structure; none where the fraction number is not known."""
+        if self.fractions is None:
+            return ()
+        return self.protocol.limits_of(structure, self.fractions)
+
+    def near_maximum(self, role: Role) -> Limit | None:
+        """Return the strictest row of a role's D0.035cc; None where the fraction number is not known."""
+        if self.fractions is None:
+            return None
+        structure = self.protocol.structure_of(role)
+        return self.protocol.near_maximum(structure, self.fractions)
 
     def severity(self, rule: Rule) -> Severity:
         """Return the severity of a rule in this protocol."""

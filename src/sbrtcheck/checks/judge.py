@@ -71,11 +71,10 @@ def _rules() -> dict[str, Rule]:
 
 def _rules_of(constant: object) -> list[Rule]:
     """Return the rules of a name in a module: one, a table of them, or none."""
-    if isinstance(constant, Rule):
-        return [constant]
-    if not isinstance(constant, dict):
-        return []
-    return [value for value in constant.values() if isinstance(value, Rule)]
+    values = [constant]
+    if isinstance(constant, dict):
+        values = list(constant.values())
+    return [value for value in values if isinstance(value, Rule)]
 
 
 RULES = _rules()

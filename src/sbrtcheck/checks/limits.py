@@ -36,6 +36,12 @@ FINER = Text("plan again clear of the line, or calculate the dose on a finer gri
 WIDER = Text("export the dose of every plan on a grid that holds the structure")
 
 REASONS = {State.AT_LIMIT: Text("at limit"), State.AT_GOAL: Text("at goal")}
+# What settles an open answer, by its state and whether the dose grid holds all of the ROI.
+CURES: dict[tuple[State | None, bool], Text] = {
+    (State.MISSING, True): WHOLE,
+    (State.AT_LIMIT, True): FINER,
+    (State.AT_LIMIT, False): FINER,
+}
 # What an interval lies beside where the nominal value decides, by the worst it holds.
 STATE_BESIDE = {
     Outcome.VARIATION: State.AT_GOAL,
@@ -234,11 +240,8 @@ def _cure_of(evidence: Evidence, subject: str, graded: Graded) -> Text | None:
     # Where a plan's grid ends, its faces bound what it adds.
     if subject in evidence.dosimetry.highest:
         return WIDER
-    if graded.state is State.MISSING and evidence.dvh(subject).is_complete:
-        return WHOLE
-    if graded.state is State.AT_LIMIT:
-        return FINER
-    return FIXED
+    is_whole = evidence.dvh(subject).is_complete
+    return CURES.get((graded.state, is_whole), FIXED)
 
 
 def _message(value: Value, graded: Graded, ladder: Ladder) -> Text:

@@ -4,13 +4,13 @@ G is the goal and L the last line of the cord's D0.035cc at the fraction number;
 ROI is held to stands in one table below. Where no cord is drawn, what is drawn there stands for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from sbrtcheck.checks.course import OTHER_PLANS
+from sbrtcheck.checks.course import OTHER_PLANS, waits_for_course
 from sbrtcheck.checks.dose import COVERS, GRID
-from sbrtcheck.checks.evidence import Evidence, is_drawn
+from sbrtcheck.checks.evidence import Evidence, Subject
 from sbrtcheck.checks.findings import answer, asked, by_severity, reported
 from sbrtcheck.checks.limits import (
     DMAX,
@@ -113,7 +113,7 @@ def check_neural(evidence: Evidence) -> Iterator[Finding]:
             yield _maximum(evidence, part)
     yield from _further_limits(evidence)
     for match in evidence.others:
-        if looks_neural(match) and is_drawn(match):
+        if looks_neural(match):
             yield from _unclear(evidence, match)
 
 
@@ -262,8 +262,6 @@ def _last_line(evidence: Evidence) -> Line | None:
 def _is_known_place(evidence: Evidence, roi: ROI) -> bool:
     """Tell whether an ROI lies in the known neural ROIs, or holds one of them."""
     known = [match.roi for _, match in evidence.neural.drawn]
-    if not known:
-        return False
     if _lies_within(roi, union_of(known, "all that is neural")):
         return True
     return any(_lies_within(own, roi) for own in known)
@@ -288,49 +286,36 @@ class _Lines(NamedTuple):
 
 
 def _lines(evidence: Evidence) -> _Lines:
-    protocol, fractions = evidence.protocol, evidence.fractions
-    cord = protocol.structure_of(Role.CORD)
-    cauda = protocol.structure_of(Role.CAUDA)
-    largest_cord = protocol.largest_line(cord)
-    largest_cauda = protocol.largest_line(cauda)
-    if fractions is None:
-        return _Lines(None, None, largest_cord, largest_cauda)
+    protocol = evidence.protocol
     return _Lines(
-        protocol.near_maximum(cord, fractions),
-        protocol.near_maximum(cauda, fractions),
-        largest_cord,
-        largest_cauda,
+        evidence.near_maximum(Role.CORD),
+        evidence.near_maximum(Role.CAUDA),
+        protocol.largest_line(protocol.structure_of(Role.CORD)),
+        protocol.largest_line(protocol.structure_of(Role.CAUDA)),
     )
 
 
-def _cord_ladder(lines: _Lines) -> Ladder | None:
-    """Cord <= G PASS, <= L VARIATION, beyond FAIL."""
-    return _ladder_of_row(lines.cord)
+class _Rows(NamedTuple):
+    """The row that an ROI is held to, and that of the cauda, which may be meant."""
+
+    own: Limit
+    cauda: Limit | None
 
 
-def _cauda_ladder(lines: _Lines) -> Ladder | None:
-    return _ladder_of_row(lines.cauda)
+def _row_ladder(rows: _Rows) -> Ladder:
+    """Cord or cauda <= G PASS, <= L VARIATION, beyond FAIL."""
+    return ladder_of(rows.own)
 
 
-def _ladder_of_row(limit: Limit | None) -> Ladder | None:
-    if limit is None:
-        return None
-    return ladder_of(limit)
-
-
-def _conus_ladder(lines: _Lines) -> Ladder | None:
+def _conus_ladder(rows: _Rows) -> Ladder | None:
     """Keep the stricter limit; above L it may be cauda, up to its last line: UNDECIDED."""
-    if lines.cord is None:
-        return None
-    return _open_up_to_cauda(ladder_of(lines.cord).steps, lines.cauda)
+    return _open_up_to_cauda(ladder_of(rows.own).steps, rows.cauda)
 
 
-def _low_cord_ladder(lines: _Lines) -> Ladder | None:
+def _low_cord_ladder(rows: _Rows) -> Ladder | None:
     """Ask of an ROI called cord at L3-L5 above G whether it is sac or cauda, up to the cauda's last line."""
-    if lines.cord is None:
-        return None
-    goal = Step(lines.cord.goal, Outcome.PASS)
-    return _open_up_to_cauda((goal,), lines.cauda)
+    goal = Step(rows.own.goal, Outcome.PASS)
+    return _open_up_to_cauda((goal,), rows.cauda)
 
 
 def _open_up_to_cauda(kept: tuple[Step, ...], cauda: Limit | None) -> Ladder | None:
@@ -340,48 +325,52 @@ def _open_up_to_cauda(kept: tuple[Step, ...], cauda: Limit | None) -> Ladder | N
     return Ladder(steps=(*kept, Step(cauda.last_line, Outcome.UNDECIDED)))
 
 
-def _prv_ladder(lines: _Lines) -> Ladder | None:
+def _prv_ladder(rows: _Rows) -> Ladder:
     """PRV beside a cord <= L PASS, beyond VARIATION, the nominal value deciding."""
-    if lines.cord is None:
-        return None
-    step = Step(lines.cord.last_line, Outcome.PASS)
+    step = Step(rows.own.last_line, Outcome.PASS)
     return Ladder(steps=(step,), beyond=Outcome.VARIATION, nominal_decides=True)
 
 
-def _carried_on_ladder(lines: _Lines) -> Ladder | None:
+def _carried_on_ladder(rows: _Rows) -> Ladder:
     """Beyond a line only where an outline was carried on: UNDECIDED, never FAIL."""
-    ladder = _cord_ladder(lines)
-    if ladder is None:
-        return None
-    return replace(ladder, beyond=Outcome.UNDECIDED)
+    return replace(ladder_of(rows.own), beyond=Outcome.UNDECIDED)
 
 
-# What is judged as what, and where: the ladder it is held to.
-TABLE = {
-    (Kind.CORD, Zone.CORD): _cord_ladder,
-    (Kind.CORD, Zone.CAUDA): _low_cord_ladder,
-    (Kind.ALL_CORDS, Zone.CORD): _cord_ladder,
-    (Kind.ALL_CORDS, Zone.CAUDA): _low_cord_ladder,
-    (Kind.PRV, Zone.CORD): _prv_ladder,
-    (Kind.MADE_PRV, Zone.CORD): _prv_ladder,
-    (Kind.STAND_IN, Zone.CORD): _cord_ladder,
-    (Kind.STAND_IN, Zone.CONUS): _conus_ladder,
-    (Kind.STAND_IN, Zone.CAUDA): _low_cord_ladder,
-    (Kind.TOGETHER, Zone.CORD): _cord_ladder,
-    (Kind.TOGETHER, Zone.CONUS): _conus_ladder,
-    (Kind.CONTINUED, Zone.CORD): _carried_on_ladder,
-    (Kind.CONTINUED, Zone.CONUS): _carried_on_ladder,
-    (Kind.CONTINUED, Zone.CAUDA): _cauda_ladder,
-    (Kind.CAUDA, Zone.CAUDA): _cauda_ladder,
-    (Kind.CAUDA, Zone.CORD): _cauda_ladder,
-    (Kind.BESIDE, Zone.CORD): _cord_ladder,
-    (Kind.BESIDE, Zone.CONUS): _cord_ladder,
+# What is judged as what, and where: whose row it is held to, and the ladder made of it.
+TABLE: dict[tuple[Kind, Zone], tuple[Role, Callable[[_Rows], Ladder | None]]] = {
+    (Kind.CORD, Zone.CORD): (Role.CORD, _row_ladder),
+    (Kind.CORD, Zone.CAUDA): (Role.CORD, _low_cord_ladder),
+    (Kind.ALL_CORDS, Zone.CORD): (Role.CORD, _row_ladder),
+    (Kind.ALL_CORDS, Zone.CAUDA): (Role.CORD, _low_cord_ladder),
+    (Kind.PRV, Zone.CORD): (Role.CORD, _prv_ladder),
+    (Kind.MADE_PRV, Zone.CORD): (Role.CORD, _prv_ladder),
+    (Kind.STAND_IN, Zone.CORD): (Role.CORD, _row_ladder),
+    (Kind.STAND_IN, Zone.CONUS): (Role.CORD, _conus_ladder),
+    (Kind.STAND_IN, Zone.CAUDA): (Role.CORD, _low_cord_ladder),
+    (Kind.TOGETHER, Zone.CORD): (Role.CORD, _row_ladder),
+    (Kind.TOGETHER, Zone.CONUS): (Role.CORD, _conus_ladder),
+    (Kind.CONTINUED, Zone.CORD): (Role.CORD, _carried_on_ladder),
+    (Kind.CONTINUED, Zone.CONUS): (Role.CORD, _carried_on_ladder),
+    (Kind.CONTINUED, Zone.CAUDA): (Role.CAUDA, _row_ladder),
+    (Kind.CAUDA, Zone.CAUDA): (Role.CAUDA, _row_ladder),
+    (Kind.CAUDA, Zone.CORD): (Role.CAUDA, _row_ladder),
+    (Kind.BESIDE, Zone.CORD): (Role.CORD, _row_ladder),
+    (Kind.BESIDE, Zone.CONUS): (Role.CORD, _row_ladder),
 }
+
+
+def _ladder(evidence: Evidence, part: Part) -> Ladder | None:
+    """Return the ladder of a neural ROI by the table; None where the protocol has no row for it."""
+    role, ladder_from = TABLE[part.kind, part.zone]
+    own = evidence.near_maximum(role)
+    if own is None:
+        return None
+    return ladder_from(_Rows(own, evidence.near_maximum(Role.CAUDA)))
 
 
 def lines_of(evidence: Evidence, part: Part) -> tuple[Line, ...]:
     """Return the lines that a neural ROI is held to, the strictest first; none where there are none."""
-    ladder = TABLE[part.kind, part.zone](_lines(evidence))
+    ladder = _ladder(evidence, part)
     if ladder is None:
         return ()
     return tuple(step.line for step in ladder.steps)
@@ -393,15 +382,8 @@ def further_limits(evidence: Evidence, part: Part) -> tuple[Limit, ...]:
     if structure is None or part.match.is_made:
         return ()
     lines = _lines(evidence)
-    rows = _limits_of(evidence, structure)
+    rows = evidence.limits_of(structure)
     return tuple(row for row in rows if row not in (lines.cord, lines.cauda))
-
-
-def _limits_of(evidence: Evidence, structure: str) -> tuple[Limit, ...]:
-    """Return the rows of a structure; none where the fraction number is not known."""
-    if evidence.fractions is None:
-        return ()
-    return evidence.protocol.limits_of(structure, evidence.fractions)
 
 
 CORD_STANDS = (Kind.CORD, Kind.ALL_CORDS, Kind.STAND_IN, Kind.TOGETHER, Kind.CONTINUED)
@@ -411,7 +393,7 @@ def _limit(evidence: Evidence, part: Part) -> Finding:
     """Return the answer about one neural ROI, by the table."""
     rule = LIMITS.get(part.match.role, LIMITS[Role.CORD])
     lines = _lines(evidence)
-    ladder = TABLE[part.kind, part.zone](lines)
+    ladder = _ladder(evidence, part)
     place = _place(evidence, part, lines)
     if ladder is None:
         return _without_line(evidence, part, rule, lines, place)
@@ -659,24 +641,36 @@ def _further_limits(evidence: Evidence) -> Iterator[Finding]:
 def _rows_of(
     evidence: Evidence, role: Role, structure: str, lines: _Lines
 ) -> Iterator[Finding]:
-    rows = _limits_of(evidence, structure)
+    rows = evidence.limits_of(structure)
     drawn = evidence.of_structure(structure)
-    # Whoever has an answer by the table already, under its own name, is not asked again.
-    by_table = {part.subject for part in evidence.neural.parts}
     for limit in rows:
-        in_table = 0
-        if limit.is_near_maximum and role not in (Role.CORD, Role.CAUDA):
-            in_table = 1
+        in_table = _count_in_table(role, limit)
         rule = numbered(LIMITS[role], limit, rows, before=in_table)
         if not drawn:
             why = Text("no {structure} is drawn", structure=structure)
             yield row_without_roi(evidence, rule, limit, why)
-        answered = set[str]()
+        to_answer = drawn
         if limit in (lines.cord, lines.cauda):
-            answered = by_table
-        for subject, match in drawn:
-            if subject not in answered:
-                yield _as_written(evidence, rule, limit, subject, match)
+            to_answer = _not_in_table(evidence, drawn)
+        for subject, match in to_answer:
+            yield _as_written(evidence, rule, limit, subject, match)
+
+
+def _count_in_table(role: Role, limit: Limit) -> int:
+    """Return how many answers of the table come before the rows that ask what a row asks."""
+    if role in (Role.CORD, Role.CAUDA):
+        return 0
+    if not limit.is_near_maximum:
+        return 0
+    return 1
+
+
+def _not_in_table(
+    evidence: Evidence, drawn: tuple[Subject, ...]
+) -> tuple[Subject, ...]:
+    """Leave out whoever has an answer by the table already, under its own name."""
+    by_table = {part.subject for part in evidence.neural.parts}
+    return tuple(pair for pair in drawn if pair[0] not in by_table)
 
 
 def _as_written(
@@ -684,9 +678,9 @@ def _as_written(
 ) -> Finding:
     """Hold one ROI to a row as it stands; open, unless it fails, where the course is not known."""
     finding = graded_as_written(evidence, rule, limit, subject, match)
-    if finding.outcome is Outcome.FAIL or not evidence.course.open:
+    if finding.outcome is Outcome.FAIL:
         return finding
-    if not evidence.holds_back(OTHER_PLANS):
+    if not waits_for_course(evidence):
         return finding
     return _open(finding, OTHER_PLANS, COURSE_UNKNOWN)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from sbrtcheck.checks.course import OTHER_PLANS
+from sbrtcheck.checks.course import OTHER_PLANS, waits_for_course
 from sbrtcheck.checks.evidence import WHOLE_BODY, Evidence, is_summed
 from sbrtcheck.checks.findings import asked, reported
 from sbrtcheck.checks.limits import (
@@ -74,7 +74,7 @@ def check_organs(evidence: Evidence) -> Iterator[Finding]:
         if evidence.fractions is None:
             yield from _without_fractions(evidence, name, rules, drawn)
             continue
-        rows = evidence.protocol.limits_of(name, evidence.fractions)
+        rows = evidence.limits_of(name)
         for limit in rows:
             rule = numbered(LIMIT, limit, rows)
             if not drawn:
@@ -185,9 +185,7 @@ def _held_back(
 
 def _course_is_open(evidence: Evidence, match: MatchedROI) -> bool:
     """Tell whether a serial organ may receive more than the files tell."""
-    if not evidence.course.open:
-        return False
-    if not evidence.holds_back(OTHER_PLANS):
+    if not waits_for_course(evidence):
         return False
     return is_summed(match, evidence.protocol)
 
@@ -332,15 +330,8 @@ def _whole_body_keeps(evidence: Evidence, name: str) -> bool:
     """Tell whether the whole body, targets included, taken as one organ keeps all of its limits."""
     if evidence.course.open:
         return False
-    lines = [row.goal.constraint for row in _limits_of(evidence, name)]
+    lines = [row.goal.constraint for row in evidence.limits_of(name)]
     return bool(lines) and all(_body_keeps(evidence, line) for line in lines)
-
-
-def _limits_of(evidence: Evidence, name: str) -> tuple[Limit, ...]:
-    """Return the limits of an organ; none where the fraction number is not known."""
-    if evidence.fractions is None:
-        return ()
-    return evidence.protocol.limits_of(name, evidence.fractions)
 
 
 def _body_keeps(evidence: Evidence, constraint: Constraint) -> bool:
@@ -448,7 +439,7 @@ def _fails_already(evidence: Evidence, name: str) -> bool:
         graded_finding(
             evidence, LIMIT, ladder_of(limit), subject=subject, match=match
         ).outcome
-        for limit in _limits_of(evidence, name)
+        for limit in evidence.limits_of(name)
         for subject, match in evidence.of_structure(name)
     )
     return Outcome.FAIL in outcomes

@@ -16,6 +16,7 @@ from math import inf
 from operator import attrgetter
 from typing import NamedTuple
 
+from sbrtcheck.checks.findings import numbered_subject
 from sbrtcheck.contours import (
     between,
     build_region,
@@ -342,9 +343,7 @@ def _continued_parts(
     )
     for number, (gap, zone) in enumerate(dict.fromkeys(gaps), start=1):
         nearest = _nearest(known, gap, zone)
-        subject = f"{nearest.subject} (carried on)"
-        if number > 1:
-            subject = f"{subject} #{number}"
+        subject = numbered_subject(f"{nearest.subject} (carried on)", number)
         how = Text("the end outline, carried on over {mm} mm", mm=gap[1] - gap[0])
         kind = Kind.CONTINUED
         match = MatchedROI(
@@ -474,8 +473,7 @@ def _stand_ins(
         alike = _of(known, role)
         for one in alike:
             parts += _parts_of(one, _by_zone(one.intervals, spans), covered)
-        if role in STANDS_FOR_CORD:
-            taken = [*taken, *_intervals_of(alike)]
+        taken = [*taken, *_intervals_of(alike)]
     stands = [part for part in parts if part.kind is Kind.STAND_IN]
     if len(cords) + len(stands) > max(len(cords), 1):
         parts.append(_together(cords, stands))

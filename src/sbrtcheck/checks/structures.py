@@ -39,19 +39,18 @@ OTHER_FRACTIONS = Rule(
 
 def check_structures(evidence: Evidence) -> Iterator[Finding]:
     """Yield every limit of such a structure, and how many rows are of other fraction numbers."""
-    fractions = evidence.fractions
-    others = [row for row in evidence.protocol.limits if row.fractions != fractions]
+    others = [
+        row for row in evidence.protocol.limits if row.fractions != evidence.fractions
+    ]
     if others:
         message = Text(
             "{count} limits are of other fraction numbers", count=len(others)
         )
         yield not_asked(OTHER_FRACTIONS, message, subject="protocol")
-    if fractions is None:
-        return
     for name, row in evidence.protocol.structures.items():
         if row.role in ELSEWHERE:
             continue
-        rows = evidence.protocol.limits_of(name, fractions)
+        rows = evidence.limits_of(name)
         for limit in rows:
             rule = numbered(LIMITS[row.role], limit, rows)
             yield from _answers(evidence, rule, limit)
