@@ -100,7 +100,14 @@ def _coverage(
         cure = Text("settle the prescription")
         finding = replace(finding, held_by="prescription", cure=cure)
     standing = evidence.targets.standing[match.roi.name]
-    if standing is Standing.OWN or finding.outcome is Outcome.PASS:
+    return _by_standing(finding, match, standing)
+
+
+def _by_standing(finding: Finding, match: MatchedROI, standing: Standing) -> Finding:
+    """Ask whose target misses its lines where others are named; report that of another plan."""
+    if standing is Standing.OWN:
+        return finding
+    if finding.outcome is Outcome.PASS:
         return finding
     if standing is Standing.UNNAMED:
         return _of_whom(finding, match)
@@ -123,13 +130,9 @@ def _coverage(
 
 def _at_goal(finding: Finding, lines: Coverage) -> Finding:
     """Pass a miss of the goal that is smaller than half a point and than its own uncertainty."""
-    value, goal = finding.value, lines.goal.constraint
-    if finding.outcome is not Outcome.VARIATION or value is None:
-        return _at_limit_words(finding)
-    if value.value is None or not _reaches(goal, value):
-        return _at_limit_words(finding)
-    margin = goal.margin(value.value)
-    if margin <= -AT_GOAL_POINTS:
+    goal = lines.goal.constraint
+    margin = _small_miss(finding, goal)
+    if margin is None:
         return _at_limit_words(finding)
     return replace(
         finding,
@@ -143,6 +146,21 @@ def _at_goal(finding: Finding, lines: Coverage) -> Finding:
         line_source=lines.goal.source,
         is_plain=False,
     )
+
+
+def _small_miss(finding: Finding, goal: Constraint) -> float | None:
+    """Return by how much a goal is missed, where that is little and the interval reaches the goal."""
+    if finding.outcome is not Outcome.VARIATION:
+        return None
+    value = finding.value
+    if value is None or value.value is None:
+        return None
+    if not _reaches(goal, value):
+        return None
+    margin = goal.margin(value.value)
+    if margin <= -AT_GOAL_POINTS:
+        return None
+    return margin
 
 
 def _reaches(goal: Constraint, value: Value) -> bool:
@@ -181,9 +199,12 @@ def _of_whom(finding: Finding, match: MatchedROI) -> Finding:
 
 def _without_target(evidence: Evidence) -> Finding:
     """Say that there is no PTV, and which ROIs could be one."""
-    alike = [m for m in evidence.others if m.alike is Role.PTV and m.roi.contours]
-    unclear = [m.roi.name for m in alike if not m.is_derived]
-    derived = [m.roi.name for m in alike if m.is_derived]
+    unclear: list[str] = []
+    derived: list[str] = []
+    names = {False: unclear, True: derived}
+    for match in evidence.others:
+        if match.alike is Role.PTV and match.roi.contours:
+            names[match.is_derived].append(match.roi.name)
     inner = [match.roi.name for _, match in evidence.drawn(Role.CTV, Role.GTV)]
     message = Text("no PTV is drawn, or its name is not known")
     if derived and not unclear:

@@ -1,6 +1,6 @@
 """Is this the dose of the prescription, on a grid that can carry the answer?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sbrtcheck.checks.evidence import Evidence, Subject
@@ -29,6 +29,14 @@ GRID = Rule(id="dose.grid", section=Section.DOSE, source=CONVENTION, severity="a
 COVERS = Rule(id="dose.covers", section=Section.DOSE, source=CONVENTION, severity="ask")
 
 
+# What the grid holds where it holds all, by whether a target and a neural structure are drawn.
+HELD = {
+    (True, True): Text("the dose grid holds every target and neural structure"),
+    (True, False): Text("the dose grid holds every target"),
+    (False, True): Text("the dose grid holds every neural structure"),
+}
+
+
 def check_dose(evidence: Evidence) -> Iterator[Finding]:
     """Yield whether the dose fits the prescription, its grid is fine enough and large enough."""
     rules = evidence.protocol.dose
@@ -53,11 +61,7 @@ def _fits(evidence: Evidence) -> Iterator[Finding]:
             FITS, Text("no target or no prescription is known"), subject="dose"
         )
         return
-    ratios = {}
-    for subject, _ in targets:
-        median_gy = evidence.value(MEDIAN, subject).value
-        if median_gy is not None:
-            ratios[subject] = median_gy / prescription.dose_gy
+    ratios = _median_ratios(evidence, targets, prescription.dose_gy)
     _refuse_one_session(list(ratios.values()), prescription, rules)
     for subject, match in targets:
         if subject in ratios:
@@ -73,6 +77,18 @@ def _fits(evidence: Evidence) -> Iterator[Finding]:
             subject=subject,
             roi=match.roi.name,
         )
+
+
+def _median_ratios(
+    evidence: Evidence, targets: Sequence[Subject], prescribed_gy: float
+) -> dict[str, float]:
+    """Return the median dose of targets in parts of what is prescribed, where it is known."""
+    ratios = {}
+    for subject, _ in targets:
+        median_gy = evidence.value(MEDIAN, subject).value
+        if median_gy is not None:
+            ratios[subject] = median_gy / prescribed_gy
+    return ratios
 
 
 def _refuse_one_session(
@@ -168,9 +184,9 @@ def _with_dvh(evidence: Evidence, *roles: Role) -> list[Subject]:
 
 def _holds(evidence: Evidence) -> Text:
     """Say what the dose grid holds, and which graded organs it does not hold whole."""
-    message = _held_words(
-        bool(evidence.drawn(Role.PTV)), bool(evidence.drawn(*NEURAL_ROLES))
-    )
+    has_target = bool(evidence.drawn(Role.PTV))
+    has_neural = bool(evidence.drawn(*NEURAL_ROLES))
+    message = HELD[has_target, has_neural]
     shares = [
         f"{match.roi.name} ({_percent_outside(evidence.dvh(subject)):.3g} %)"
         for subject, match in _with_dvh(evidence, Role.ORGAN)
@@ -179,14 +195,6 @@ def _holds(evidence: Evidence) -> Text:
     if not shares:
         return message
     return Text("{m}; outside it lie {organs}", m=message, organs=", ".join(shares))
-
-
-def _held_words(has_target: bool, has_neural: bool) -> Text:
-    if not has_target:
-        return Text("the dose grid holds every neural structure")
-    if not has_neural:
-        return Text("the dose grid holds every target")
-    return Text("the dose grid holds every target and neural structure")
 
 
 def _outside(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
@@ -204,11 +212,14 @@ def _outside(evidence: Evidence, subject: str, match: MatchedROI) -> Finding:
         return asked(
             COVERS, message, state=State.MISSING, cure=cure, subject=subject, roi=roi
         )
+    least_cm = 2
+    if bound.is_near:
+        least_cm = 1
     message = Text(
         "{m}, through faces that are {least_cm} cm or more from every target; at most {bound_gy} Gy"
         " there",
         m=message,
-        least_cm=1 if bound.is_near else 2,
+        least_cm=least_cm,
         bound_gy=bound.dose_gy,
     )
     finding = answer(COVERS, Outcome.PASS, message, subject=subject, roi=roi)

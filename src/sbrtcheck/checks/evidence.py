@@ -77,11 +77,8 @@ class Evidence:
 
     def of_structure(self, structure: str) -> tuple[Subject, ...]:
         """Return the ROIs of a structure whose contours enclose a volume."""
-        return tuple(
-            pair
-            for pair in self.subjects
-            if pair[1].structure == structure and is_drawn(pair[1])
-        )
+        named = [pair for pair in self.subjects if pair[1].structure == structure]
+        return tuple(pair for pair in named if is_drawn(pair[1]))
 
     def dvh(self, subject: str) -> DVHResult:
         """Return the DVH of a subject: a target, a neural structure or what has limits."""
@@ -129,12 +126,13 @@ class Evidence:
 
     def judged_rois(self) -> tuple[JudgedROI, ...]:
         """Return all ROIs with what is known of them."""
-        named = [match for _, match in self.subjects]
-        made = [part.match for part in self.neural.parts if part.kind is Kind.MADE_PRV]
+        parts = self.neural.parts
+        named = [_judged(match) for _, match in self.subjects]
+        made = [_judged(part.match) for part in parts if part.kind is Kind.MADE_PRV]
         others = [
             JudgedROI(match=m, volume_cc=None, notes=m.roi.notes) for m in self.others
         ]
-        return (*(_judged(match) for match in (*named, *made)), *others)
+        return (*named, *made, *others)
 
 
 def is_drawn(match: MatchedROI) -> bool:
@@ -225,6 +223,12 @@ class _Doses:
             return self.course.dose
         return self.own
 
+    def highest_of(self, match: MatchedROI) -> DoseGrid:
+        """Return that dose, with the most that each part of the course can add beyond its grid."""
+        if is_summed(match, self.protocol):
+            return self.course.highest
+        return self.own
+
 
 def is_summed(match: MatchedROI, protocol: Protocol) -> bool:
     """Tell whether an ROI is judged in the dose of the whole course."""
@@ -277,11 +281,16 @@ def _with_interval(
 ) -> list[Subject]:
     """Return what is held to lines, and needs a DVH with its interval."""
     limited = {row.structure for row in protocol.limits}
-    by_rows = [
-        (s, m) for s, m in subjects if m.structure in limited or m.role is Role.PTV
-    ]
+    by_rows = [pair for pair in subjects if _has_lines(pair[1], limited)]
     by_table = [(part.subject, part.match) for part in neural.parts if part.is_graded]
     return [pair for pair in (*by_rows, *by_table) if is_drawn(pair[1])]
+
+
+def _has_lines(match: MatchedROI, limited: set[str]) -> bool:
+    """Tell whether an ROI is held to lines: those of coverage, or rows of its structure."""
+    if match.role is Role.PTV:
+        return True
+    return match.structure in limited
 
 
 def _bounds(
@@ -295,10 +304,7 @@ def _bounds(
     for subject, match in asked:
         if match.role in TARGET_ROLES or dvhs[subject].is_complete:
             continue
-        dose = doses.of(match)
-        if dose is doses.course.dose:
-            dose = doses.course.highest
-        bound = bound_beyond_gy(match.roi, dose, targets)
+        bound = bound_beyond_gy(match.roi, doses.highest_of(match), targets)
         if bound is not None:
             bounds[subject] = bound
     return bounds
@@ -346,12 +352,10 @@ def _union(targets: Mapping[str, ROI], dvhs: Mapping[str, DVHResult]) -> DVH | N
     A target inside another adds nothing; targets apart add up. Where no dose is known of one,
     none is known of all.
     """
-    with_dose = {
-        name: dvh
-        for name, dvh in dvhs.items()
-        if name in targets and isinstance(dvh, DVH)
-    }
-    if len(targets) == 1 or len(with_dose) < len(targets):
+    with_dose = {name: dvh for name in targets if isinstance(dvh := dvhs[name], DVH)}
+    if len(targets) == 1:
+        return None
+    if len(with_dose) < len(targets):
         return None
     apart: dict[str, DVH] = {}
     for name in sorted(targets, key=lambda name: -with_dose[name].volume_cc):

@@ -41,6 +41,15 @@ PRIOR = Rule(
 )
 
 
+# What is only told of earlier irradiation, by what is declared.
+PRIOR_TOLD = {
+    PriorRadiotherapy.NONE: Text("declared: no earlier irradiation at this level"),
+    PriorRadiotherapy.UNKNOWN: Text(
+        "declared unknown: limits are those of a first irradiation"
+    ),
+}
+
+
 def check_facts(evidence: Evidence) -> Iterator[Finding]:
     """Yield every question that case facts answer; what is not stated is "not provided"."""
     rules = evidence.protocol.calendar
@@ -145,11 +154,8 @@ def _operated(evidence: Evidence, rules: Levels) -> Finding:
 
 def _prior_radiotherapy(evidence: Evidence) -> Finding:
     prior = evidence.declared.facts.prior_radiotherapy
-    if prior is PriorRadiotherapy.NONE:
-        return reported(PRIOR, Text("declared: no earlier irradiation at this level"))
-    if prior is PriorRadiotherapy.UNKNOWN:
-        message = Text("declared unknown: limits are those of a first irradiation")
-        return reported(PRIOR, message)
+    if prior in PRIOR_TOLD:
+        return reported(PRIOR, PRIOR_TOLD[prior])
     if prior is PriorRadiotherapy.YES:
         message = Text(
             "earlier irradiation is declared: limits of a first irradiation do not decide; HyTEC"

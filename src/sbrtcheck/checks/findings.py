@@ -122,10 +122,13 @@ def at_severity(finding: Finding, severities: Mapping[str, Severity]) -> Finding
     """Let the severity that a protocol sets decide what a fault is that was found by the default."""
     rule = finding.rule
     severity = severity_of(rule, severities)
-    if rule.row is not Row.CHECK or severity == rule.severity:
+    if rule.row is not Row.CHECK:
+        return finding
+    if severity == rule.severity:
         return finding
     usual = SEVERITY_OUTCOME[rule.severity]
-    if usual is None or finding.outcome is not usual:
+    is_fault = usual is not None and finding.outcome is usual
+    if not is_fault:
         return finding
     outcome = SEVERITY_OUTCOME[severity]
     if outcome is Outcome.UNDECIDED:

@@ -245,16 +245,16 @@ def _spans(
     for subject, match in subjects:
         if not _is_graded(match, targets):
             continue
-        region = build_region(match.roi)
-        if region.low_mm is None or region.high_mm is None:
+        slabs = build_region(match.roi).slabs
+        if not slabs:
             continue
         own = treated.of_target(match.roi.name)
         spans.append(
             Span(
                 subject=subject,
                 target=match.roi.name,
-                low_mm=region.low_mm,
-                high_mm=region.high_mm,
+                low_mm=slabs[0].low_mm,
+                high_mm=slabs[-1].high_mm,
                 margin_mm=protocol.neural.extent_mm,
                 zone=zone_of(own, declared.facts.conus_level),
                 cord_zone=zone_of(own, None),
@@ -306,8 +306,6 @@ def _prove_one_answer_each(findings: Sequence[Finding]) -> None:
 
 def _prove_every_row_was_asked(evidence: Evidence, findings: Sequence[Finding]) -> None:
     """Prove that each row of the protocol is answered once for each ROI of its structure."""
-    if evidence.fractions is None:
-        return
     answered = Counter((f.place, f.subject) for f in findings)
     for place, subject in _rows_to_answer(evidence):
         count = answered[place, subject]

@@ -35,7 +35,7 @@ def check_levels(evidence: Evidence) -> Iterator[Finding]:
 
 def _allowed(evidence: Evidence, rules: Levels) -> Finding:
     treated = evidence.treated
-    outside = [level for level in treated.levels if level not in rules.allowed]
+    outside = level_order(set(treated.levels) - set(rules.allowed))
     span = f"{rules.allowed[0]}-{rules.allowed[-1]}"
     if outside:
         message = Text(

@@ -7,7 +7,7 @@ from sbrtcheck.checks.findings import not_asked
 from sbrtcheck.checks.rule import Outcome, Rule, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.model import Text, Value
-from sbrtcheck.protocol.metric import Metric, parse_metric
+from sbrtcheck.protocol.metric import Constraint, Metric, parse_metric
 from sbrtcheck.protocol.names import MatchedROI
 from sbrtcheck.protocol.rules import Limit, Line
 
@@ -190,14 +190,16 @@ def graded_finding(
     """Return the finding for one metric of one ROI against a ladder of lines."""
     limit = ladder.last.constraint.limit
     metric = ladder.metric
-    in_gy = limit if metric.unit == "Gy" else None
+    in_gy = None
+    if metric.unit == "Gy":
+        in_gy = limit
     value = evidence.value(metric, subject, limit=in_gy)
     graded = grade(value, ladder)
     line = ladder.line_of(graded.outcome)
     margin = None
     if value.value is not None:
         margin = line.constraint.margin(value.value)
-    finding = Finding(
+    return Finding(
         rule=rule,
         subject=subject,
         roi=match.roi.name,
@@ -207,7 +209,7 @@ def graded_finding(
         margin=margin,
         outcome=graded.outcome,
         message=_message(value, graded, ladder),
-        state=graded.state,
+        state=_state(value, graded),
         reason=_reason(value, graded),
         cure=_cure_of(evidence, subject, graded),
         line_basis=line.basis,
@@ -215,13 +217,23 @@ def graded_finding(
         place=place,
         is_plain=_is_plain(value, graded),
     )
-    if graded.state is None and value.reason is not None and value.value is not None:
-        return replace(finding, state=State.BOUNDED)
-    return finding
+
+
+def _state(value: Value, graded: Graded) -> State | None:
+    """Return why an answer is not plain; what is known and has a reason rests on a bound."""
+    if graded.state is not None:
+        return graded.state
+    if value.value is None:
+        return None
+    if value.reason is None:
+        return None
+    return State.BOUNDED
 
 
 def _is_plain(value: Value, graded: Graded) -> bool:
-    if value.value is None or value.reason is not None:
+    if value.value is None:
+        return False
+    if value.reason is not None:
         return False
     if graded.state in (State.AT_LIMIT, State.AT_GOAL):
         return False
@@ -306,21 +318,30 @@ def kept_by_all_of_it(evidence: Evidence, finding: Finding) -> Finding:
     The dose of that volume is not known then, and yet no part of the ROI can break the limit.
     """
     line = finding.line
-    if line is None or finding.number is not None:
+    if finding.number is not None:
+        return finding
+    if line is None:
         return finding
     bounds_dose_from_above = line.is_upper and line.metric.unit == "Gy"
     if not bounds_dose_from_above:
         return finding
-    point = evidence.value(DMAX, finding.subject, limit=line.limit)
-    maximum = point.high
-    if maximum is None:
-        maximum = point.value
-    if maximum is None or not line.holds(maximum):
+    maximum_gy = _highest_point_gy(evidence, finding.subject, line)
+    if maximum_gy is None or not line.holds(maximum_gy):
         return finding
     message = Text("{why}; all of it keeps {line}", why=finding.message, line=str(line))
     return replace(
         finding, outcome=Outcome.PASS, message=message, state=State.BOUNDED, cure=None
     )
+
+
+def _highest_point_gy(
+    evidence: Evidence, subject: str, line: Constraint
+) -> float | None:
+    """Return the upper end of the point maximum; the nominal one where there is no interval."""
+    point = evidence.value(DMAX, subject, limit=line.limit)
+    if point.high is None:
+        return point.value
+    return point.high
 
 
 def graded_as_written(

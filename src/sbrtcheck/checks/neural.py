@@ -102,9 +102,7 @@ LIMITS: dict[Role | None, Rule] = {
 def check_neural(evidence: Evidence) -> Iterator[Finding]:
     """Yield whether neural structures are drawn, how far, and every limit of theirs."""
     yield _drawn(evidence)
-    for extent in evidence.neural.extents:
-        if evidence.neural.drawn:
-            yield _extent(evidence, extent)
+    yield from _extents(evidence)
     for held in evidence.neural.held:
         yield from _holds(evidence, held)
     for part in evidence.neural.parts:
@@ -112,9 +110,9 @@ def check_neural(evidence: Evidence) -> Iterator[Finding]:
         if part.subject in evidence.dosimetry.dvhs:
             yield _maximum(evidence, part)
     yield from _further_limits(evidence)
-    for match in evidence.others:
-        if looks_neural(match):
-            yield from _unclear(evidence, match)
+    alike = [match for match in evidence.others if looks_neural(match)]
+    for match in alike:
+        yield from _unclear(evidence, match)
 
 
 # --- What is drawn ------------------------------------------------------------------------------
@@ -136,6 +134,14 @@ def _drawn(evidence: Evidence) -> Finding:
     if not any(match.role is Role.CORD for _, match in drawn):
         message = Text("no cord is drawn; judged by {rois}", rois=names)
     return answer(DRAWN, Outcome.PASS, message, subject=structure)
+
+
+def _extents(evidence: Evidence) -> Iterator[Finding]:
+    """Yield how far neural structures are drawn; where none is, that is asked already."""
+    if not evidence.neural.drawn:
+        return
+    for extent in evidence.neural.extents:
+        yield _extent(evidence, extent)
 
 
 def _extent(evidence: Evidence, extent: Extent) -> Finding:
@@ -424,18 +430,11 @@ def _without_line(
     evidence: Evidence, part: Part, rule: Rule, lines: _Lines, place: str | None
 ) -> Finding:
     """Judge without rows for the fraction number: open up to the largest line, FAIL beyond."""
-    why = Text("the fraction number is not known")
-    cure = evidence.reading.cure
-    if evidence.fractions is not None:
-        why = Text(
-            "the protocol has no limit at {fractions} fractions",
-            fractions=evidence.fractions,
-        )
-        cure = Text("choose a protocol that has limits for this fraction number")
+    why, cure = _why_no_row(evidence)
     line = lines.largest_cord
     if part.kind is Kind.CAUDA:
         line = lines.largest_cauda
-    if line is None or not part.is_graded or part.kind in (Kind.PRV, Kind.MADE_PRV):
+    if line is None or not _is_held_to_largest(part):
         value = evidence.value(NEAR_MAXIMUM, part.subject)
         found = reported(rule, why, subject=part.subject, roi=part.match.roi.name)
         return replace(found, metric=NEAR_MAXIMUM, value=value, state=State.NOT_ASKED)
@@ -463,6 +462,25 @@ def _without_line(
     )
 
 
+def _why_no_row(evidence: Evidence) -> tuple[Text, Text]:
+    """Say why no row is known for the fraction number, and what settles it."""
+    if evidence.fractions is None:
+        return Text("the fraction number is not known"), evidence.reading.cure
+    why = Text(
+        "the protocol has no limit at {fractions} fractions",
+        fractions=evidence.fractions,
+    )
+    cure = Text("choose a protocol that has limits for this fraction number")
+    return why, cure
+
+
+def _is_held_to_largest(part: Part) -> bool:
+    """Tell whether the largest line of any fraction number says something of a neural ROI."""
+    if not part.is_graded:
+        return False
+    return part.kind not in (Kind.PRV, Kind.MADE_PRV)
+
+
 def _reported(part: Part, finding: Finding) -> Finding:
     """Show the value of what lies beside a cord, or was made from it; it moves no verdict."""
     words = {
@@ -472,11 +490,14 @@ def _reported(part: Part, finding: Finding) -> Finding:
         ),
     }
     message = words.get(part.kind, Text("no PRV is drawn; {how}", how=part.match.how))
+    reason = None
+    if finding.value is not None:
+        reason = finding.value.reason
     return replace(
         finding,
         outcome=None,
         message=message,
-        reason=finding.value.reason if finding.value is not None else None,
+        reason=reason,
         state=None,
         cure=None,
         is_plain=False,
@@ -528,14 +549,17 @@ def _conus_words(finding: Finding) -> Text:
 
 def _with_maximum_words(evidence: Evidence, part: Part, finding: Finding) -> Finding:
     """Say when the point maximum is above a goal that the near-maximum keeps."""
-    cord = _lines(evidence).cord
-    if part.kind not in CORD_STANDS or cord is None:
+    if part.kind not in CORD_STANDS:
+        return finding
+    cord = evidence.near_maximum(Role.CORD)
+    if cord is None:
         return finding
     goal = cord.goal.constraint
     near, maximum = finding.number, evidence.value(DMAX, part.subject).value
     if near is None or maximum is None:
         return finding
-    if not goal.holds(near) or goal.holds(maximum):
+    only_maximum_is_above = goal.holds(near) and not goal.holds(maximum)
+    if not only_maximum_is_above:
         return finding
     message = Text(
         "{m}; the point maximum of {maximum_gy} Gy is above {limit} Gy",
@@ -594,7 +618,9 @@ def _is_coarse(evidence: Evidence) -> bool:
 
 def _settled(evidence: Evidence, part: Part, finding: Finding) -> Finding:
     """Name the cure of an open answer that a person can settle."""
-    if finding.outcome is not Outcome.UNDECIDED or finding.state is State.MISSING:
+    if finding.outcome is not Outcome.UNDECIDED:
+        return finding
+    if finding.state is State.MISSING:
         return finding
     conus = Text('state the level of the conus in the case facts: conus_level = "L1"')
     cauda = Text(

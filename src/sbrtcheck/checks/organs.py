@@ -113,7 +113,9 @@ def _small(
     evidence: Evidence, finding: Finding, rules: OrganRules, limit: Limit
 ) -> Finding:
     """Pass an ROI that is smaller than the volume asked, where its contours pass every target."""
-    if finding.outcome is not Outcome.UNDECIDED or finding.number is not None:
+    if finding.outcome is not Outcome.UNDECIDED:
+        return finding
+    if finding.number is not None:
         return finding
     if not _holds_less(evidence.dvh(finding.subject), limit.goal.constraint.metric):
         return finding
@@ -127,16 +129,20 @@ def _small(
 
 def _holds_less(dvh: DVHResult, metric: Metric) -> bool:
     """Tell whether an ROI, all of it in the dose grid, is smaller than the volume asked for."""
+    if metric.argument_unit != "cc":
+        return False
     if not dvh.is_complete:
         return False
-    if dvh.volume_cc is None or metric.argument_unit != "cc":
+    if dvh.volume_cc is None:
         return False
     return dvh.volume_cc < metric.asked
 
 
 def _spared_whole(evidence: Evidence, finding: Finding, limit: Limit) -> Finding:
     """Report, not grade, that less is drawn than should be spared, where all of it is."""
-    if limit.goal.constraint.metric.kind != "CV" or finding.outcome is Outcome.PASS:
+    if limit.goal.constraint.metric.kind != "CV":
+        return finding
+    if finding.outcome is Outcome.PASS:
         return finding
     volume_cc = evidence.dvh(finding.subject).volume_cc
     spared_cc = finding.number

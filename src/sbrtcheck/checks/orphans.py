@@ -42,10 +42,7 @@ def why_not_superseded(
         why = _why_no_revision(header, own.header.instance)
         if why is not None:
             return why
-        of_plan: object = number
-        if header.summation_type == "BEAM":
-            of_plan = header.referenced_plan_uids
-        plans[of_plan].append(dose)
+        plans[_plan_of(number, header)].append(dose)
     targets = tuple(targets)
     try:
         sums = [sum_doses(parts) for parts in plans.values()]
@@ -54,6 +51,13 @@ def why_not_superseded(
     if not all(high_dose_lies_about(dose, targets) for dose in sums):
         return Text("it is not of this plan's targets alone")
     return None
+
+
+def _plan_of(number: int, header: DoseHeader) -> object:
+    """Return what the doses of one plan share: of single beams the plans that they name."""
+    if header.summation_type != "BEAM":
+        return number
+    return header.referenced_plan_uids
 
 
 def _why_no_revision(header: DoseHeader, own: Instance) -> Text | None:

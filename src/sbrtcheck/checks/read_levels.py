@@ -247,7 +247,7 @@ def _refuse_contradiction(levels: tuple[str, ...], stated: tuple[str, ...]) -> N
                 level=unknown[0],
             )
         )
-    missing = [level for level in stated if level not in levels]
+    missing = level_order(set(stated) - set(levels))
     if missing:
         raise CaseError(
             Text(

@@ -318,13 +318,16 @@ def _short_ends(
     """Return the gaps over which an outline may be carried on, if any is drawn at the target."""
     if not _common(drawn, [(span.low_mm, span.high_mm)]):
         return []
-    short = [gap for gap in missing if gap[1] - gap[0] <= continued_mm + SAME_MM]
-    return [gap for gap in short if _is_end(gap, span, drawn)]
+    return [gap for gap in missing if _is_short_end(gap, span, drawn, continued_mm)]
 
 
-def _is_end(gap: Interval, span: Span, drawn: Sequence[Interval]) -> bool:
-    """Tell whether a gap lies beyond the target and all contours; among them, it is a hole."""
+def _is_short_end(
+    gap: Interval, span: Span, drawn: Sequence[Interval], short_mm: float
+) -> bool:
+    """Tell whether a gap is short, beyond the target and all contours; among them, it is a hole."""
     low_mm, high_mm = gap
+    if high_mm - low_mm > short_mm + SAME_MM:
+        return False
     first_mm, last_mm = _ends(drawn)
     is_below_target = high_mm <= span.low_mm + SAME_MM
     is_above_target = low_mm >= span.high_mm - SAME_MM
@@ -523,7 +526,9 @@ def _cut_part(
     one: _Drawn, kind: Kind, zone: Zone, intervals: Sequence[Interval], *, named: bool
 ) -> Part:
     """Return the part of an ROI at some heights; all of it where that is all that is drawn."""
-    subject = f"{one.subject} ({zone.value})" if named else one.subject
+    subject = one.subject
+    if named:
+        subject = f"{subject} ({zone.value})"
     subject += IN_PLACE.get(one.match.role, "")
     match = one.match
     if _without(one.intervals, intervals):

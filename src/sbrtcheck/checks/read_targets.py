@@ -187,31 +187,39 @@ def _not_judged(
     declared_levels: tuple[str, ...],
 ) -> Iterable[Elsewhere]:
     """Yield each prescription to something that is not judged."""
-    by_name = {roi.name: roi for roi in structures.rois}
-    by_number: dict[int | None, ROI] = {
-        roi.number: roi for roi in structures.rois if roi.number is not None
-    }
     named = (read_levels(roi.name, Role.PTV).stated for roi in graded)
     levels = set(declared_levels).union(*named)
-    for row in plan.dose_references:
-        if not states_target_dose(row):
-            continue
-        roi = by_number.get(row.referenced_roi_number, by_name.get(row.description))
-        if roi is not None and not _is_judged(roi, graded):
+    prescribing = [row for row in plan.dose_references if states_target_dose(row)]
+    for row in prescribing:
+        roi = _referenced(row, structures)
+        if roi is None or _is_judged(roi, graded):
+            yield from _to_other_levels(row.description, levels)
+        else:
             yield _to_roi(roi)
-            continue
-        others = set(read_levels(row.description, Role.PTV).stated) - levels
-        if others and levels:
-            yield _to_levels(row.description, others)
 
 
-def _to_levels(target: str, levels: Iterable[str]) -> Elsewhere:
-    why = Text(
-        "the plan prescribes to '{target}', and no target of {levels} is judged",
-        target=target,
-        levels=", ".join(level_order(levels)),
-    )
-    return Elsewhere(why, EXPORT)
+def _referenced(row: DoseReference, structures: StructureSet) -> ROI | None:
+    """Return the ROI of a dose reference: by its number, or else by its name."""
+    by_name = {roi.name: roi for roi in structures.rois}
+    by_number = {roi.number: roi for roi in structures.rois}
+    named = by_name.get(row.description)
+    if row.referenced_roi_number is None:
+        return named
+    return by_number.get(row.referenced_roi_number, named)
+
+
+def _to_other_levels(target: str, judged: set[str]) -> Iterable[Elsewhere]:
+    """Yield a prescription to a target that is called after levels of which none is judged."""
+    if not judged:
+        return
+    others = set(read_levels(target, Role.PTV).stated) - judged
+    if others:
+        why = Text(
+            "the plan prescribes to '{target}', and no target of {levels} is judged",
+            target=target,
+            levels=", ".join(level_order(others)),
+        )
+        yield Elsewhere(why, EXPORT)
 
 
 def _to_roi(roi: ROI) -> Elsewhere:

@@ -69,9 +69,11 @@ def _answer(
     evidence: Evidence, rule: Rule, limit: Limit, subject: str, match: MatchedROI
 ) -> Finding:
     finding = graded_as_written(evidence, rule, limit, subject, match)
-    if match.role is not Role.PTV or evidence.targets.graded(match.roi.name):
-        return finding
     if finding.outcome is Outcome.PASS:
+        return finding
+    if match.role is not Role.PTV:
+        return finding
+    if evidence.targets.graded(match.roi.name):
         return finding
     message = Text("not a target of this plan: {m}", m=finding.message)
     return replace(
