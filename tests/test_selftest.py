@@ -140,8 +140,8 @@ MUTATIONS = {
     ),
     "volume at dose": (
         "dvh/curve.py",
-        "return float(\n            np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)\n        )\n\n    def volume_inside_cc",
-        "return 1.01 * float(\n            np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)\n        )\n\n    def volume_inside_cc",
+        "return float(\n            np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)",
+        "return 1.01 * float(\n            np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)",
     ),
 }
 

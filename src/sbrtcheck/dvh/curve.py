@@ -219,9 +219,7 @@ class DVH(Rebuilt):
         """Return the volume that receives at least `dose_gy`, or None if any dose is unknown."""
         if not self.is_complete:
             return None
-        return float(
-            np.interp(dose_gy, self.dose_gy, self.volume_cc_at_dose, right=0.0)
-        )
+        return self.volume_inside_cc(dose_gy)
 
     def volume_inside_cc(self, dose_gy: float) -> float:
         """Return what of the part inside the dose grid receives at least `dose_gy`."""
