@@ -14,7 +14,8 @@ from sbrtcheck import Declared, Outcome, Verdict, check
 from sbrtcheck.checks.rule import State
 from sbrtcheck.contours import build_region
 from sbrtcheck.model import CaseFacts
-from test_checks import CAUDA, CORD, PROTOCOL, PRV, SAC, found, in_zone, judge
+from sbrtcheck.protocol.metric import parse_constraint
+from test_checks import CAUDA, CORD, PROTOCOL, PRV, SAC, ZONES, found, in_zone, judge
 
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
 
@@ -342,3 +343,36 @@ def test_the_sac_stands_for_the_cord_before_the_canal(*, canal_first: bool) -> N
 
     assert found(verdict, "limit.sac").outcome is Outcome.PASS
     assert found(verdict, "limit.canal").outcome is None
+
+
+@pytest.mark.parametrize(("hot_gy", "row"), [(25.0, PASS), (40.0, FAIL)])
+def test_rows_on_a_canal_are_asked_of_all_of_it_and_the_cords_line_of_its_part(
+    hot_gy: float, row: Outcome
+) -> None:
+    """The canal is hot beside the drawn cord only; above, where none is drawn, it has 10 Gy."""
+    half = in_zone("cord", "SpinalCord", -30, 0, half=4)
+    drawn = judge(half, in_zone("sac", "SpinalCanal"), sac=hot_gy).case
+    dose_gy = np.array(drawn.dose.dose_gy)
+    above = drawn.dose.z_mm > -8
+    in_canal = np.abs(drawn.dose.x_mm - ZONES["sac"]) < 10
+    dose_gy[np.ix_(above, [True] * drawn.dose.y_mm.size, in_canal)] = 10.0
+    dose = replace(drawn.dose, dose_gy=dose_gy)
+    like = PROTOCOL.limits_of("SpinalCord", 5)[0]
+    constraint = parse_constraint("D0.035cc <= 30Gy")
+    asked = replace(
+        like,
+        structure="SpinalCanal",
+        goal=replace(like.goal, constraint=constraint),
+        variation=None,
+    )
+    protocol = replace(PROTOCOL, limits=(*PROTOCOL.limits, asked))
+
+    verdict = check(replace(drawn, dose=dose), protocol)
+
+    whole = found(verdict, "limit.canal.2", "SpinalCanal")
+    part = found(verdict, "limit.canal", "SpinalCanal (in part)")
+    assert (whole.outcome, part.outcome) == (row, PASS)
+    assert whole.value is not None
+    assert part.value is not None
+    assert whole.value.value == pytest.approx(hot_gy)
+    assert part.value.value == pytest.approx(10.0)

@@ -525,13 +525,19 @@ def _beside(one: _Drawn, zone: Zone) -> list[Part]:
 def _cut_part(
     one: _Drawn, kind: Kind, zone: Zone, intervals: Sequence[Interval], *, named: bool
 ) -> Part:
-    """Return the part of an ROI at some heights; all of it where that is all that is drawn."""
+    """Return the part of an ROI at some heights; all of it where that is all that is drawn.
+
+    A part has a name of its own: rows on its structure are asked of the whole ROI.
+    """
+    is_cut = bool(_without(one.intervals, intervals))
     subject = one.subject
+    match = one.match
     if named:
         subject = f"{subject} ({zone.value})"
+    elif is_cut:
+        subject = f"{subject} (in part)"
     subject += IN_PLACE.get(one.match.role, "")
-    match = one.match
-    if _without(one.intervals, intervals):
+    if is_cut:
         match = MatchedROI(
             roi=between(one.match.roi, intervals),
             structure=one.match.structure,
