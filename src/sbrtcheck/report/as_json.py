@@ -92,7 +92,7 @@ def render_json(
         "declared": declared_record(verdict, voice),
         "findings": [_finding(finding, voice) for finding in verdict.findings],
         "structures": [_structure(row, voice) for row in verdict.structures],
-        "notes": [voice.say(note) for note in _notes(verdict)],
+        "notes": voice.say_all(_notes(verdict)),
     }
     if second is not None:
         document["crosscheck"] = _crosscheck(second, voice)
@@ -298,7 +298,7 @@ def _crosscheck(second: "CrossCheck", voice: Voice) -> dict[str, object]:
     return {
         "unexplained": second.unexplained,
         "opinions": [_opinion(opinion, voice) for opinion in second.opinions],
-        "notes": [voice.say(note) for note in second.notes],
+        "notes": voice.say_all(second.notes),
     }
 
 
@@ -308,7 +308,7 @@ def _opinion(opinion: "Opinion", voice: Voice) -> dict[str, object]:
         "source": opinion.source,
         "reason": voice.say_if(opinion.reason),
         "differences": [_difference(row, voice) for row in opinion.differences],
-        "notes": [voice.say(note) for note in opinion.notes],
+        "notes": voice.say_all(opinion.notes),
     }
 
 

@@ -17,6 +17,7 @@ from sbrtcheck.report.words import (
     joined,
     known_or,
     name_of,
+    text_of,
     told_of,
 )
 
@@ -158,10 +159,8 @@ def _change(
         (Kind.OUTCOME, before.outcome is not after.outcome),
         (Kind.LIMIT, before.limit != after.limit),
         (Kind.VALUE, not _same(before.value, after.value)),
-        (
-            Kind.INTERVAL,
-            not (_same(before.low, after.low) and _same(before.high, after.high)),
-        ),
+        (Kind.INTERVAL, not _same(before.low, after.low)),
+        (Kind.INTERVAL, not _same(before.high, after.high)),
         (Kind.WORDS, before.words != after.words),
     )
     kinds = [kind for kind, changed in rows if changed]
@@ -180,9 +179,7 @@ def _importance(change: Change) -> tuple[int, int, int, float]:
     """Sort by kind, worst outcome first, graded before reported, large changes before small ones."""
     outcomes = (side.outcome for side in change.sides if side.outcome)
     worst = max(outcomes, default=Outcome.PASS)
-    size = float("inf")
-    if change.by_percent is not None:
-        size = abs(change.by_percent)
+    size = abs(known_or(change.by_percent, float("inf")))
     return list(Kind).index(change.kind), -worst, change.finding.outcome is None, -size
 
 
@@ -270,9 +267,7 @@ def _values(change: Change, before: RecordedFinding, after: RecordedFinding) -> 
     unit = f" {after.unit}".rstrip()
     points = POINTS.get(after.unit, unit)
     decimals = _telling_decimals(before.value, after.value, after.unit)
-    percent = ""
-    if change.by_percent is not None:
-        percent = f", {change.by_percent:+.2g} %"
+    percent = text_of(told_of(change.by_percent, ", {:+.2g} %".format))
     return (
         f"{before.value:.{decimals}f} -> {after.value:.{decimals}f}{unit}"
         f" ({after.value - before.value:+.{decimals}f}{points}{percent});"
@@ -318,10 +313,10 @@ def _interval_moved(kind: Kind, before: RecordedFinding, after: RecordedFinding)
 
 def _words_moved(kind: Kind, before: RecordedFinding, after: RecordedFinding) -> str:
     """Return the words that differ, where no pair of values says what changed."""
-    has_values = before.value is not None and after.value is not None
-    if has_values and kind is not Kind.WORDS:
-        return ""
-    return _words(before, after)
+    lacks_value = None in (before.value, after.value)
+    if lacks_value or kind is Kind.WORDS:
+        return _words(before, after)
+    return ""
 
 
 def _words(before: RecordedFinding, after: RecordedFinding) -> str:

@@ -13,12 +13,14 @@ from sbrtcheck.report.records import (
     curve_records,
     metric_records,
 )
-from sbrtcheck.report.tables import for_console, table
+from sbrtcheck.report.tables import for_console, notes_below, table
 from sbrtcheck.report.words import (
     Voice,
     decimals_for,
+    joined,
     number_and_interval,
     text_of,
+    told_of,
     words_of,
 )
 
@@ -82,7 +84,7 @@ def render_overview(
 def _doses(dvh: DVHResult) -> list[str]:
     """Return the doses of the overview; none is known of an ROI that leaves the grid."""
     if not isinstance(dvh, DVH) or not dvh.is_complete:
-        return [UNKNOWN for _ in DOSES]
+        return [UNKNOWN] * len(DOSES)
     doses_gy = (
         dvh.min_gy,
         dvh.dose_at_percent_gy(98),
@@ -139,10 +141,12 @@ def _no_formula(text: str) -> str:
 
 
 def _shown(record: Mapping[str, str | float | None]) -> tuple[str, str]:
-    value, low, high = (_float(record[name]) for name in ("value", "low", "high"))
+    value = _float(record["value"])
+    low, high = _float(record["low"]), _float(record["high"])
     if value is None:
-        bounds = (_bound(">= ", low), _bound("<= ", high))
-        return UNKNOWN, " ".join(bound for bound in bounds if bound)
+        at_least = told_of(low, ">= {:.2f}".format)
+        at_most = told_of(high, "<= {:.2f}".format)
+        return UNKNOWN, joined((at_least, at_most))
     decimals = decimals_for(value, str(record["unit"]))
     if low is None or high is None:
         return f"{value:.{decimals}f}", ""
@@ -155,12 +159,6 @@ def _float(value: str | float | None) -> float | None:
     return float(value)
 
 
-def _bound(sign: str, value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{sign}{value:.2f}"
-
-
 def _number(value: float | None, unit: str) -> str:
     if value is None:
         return UNKNOWN
@@ -169,16 +167,14 @@ def _number(value: float | None, unit: str) -> str:
 
 def _foot(dvhs: Sequence[DVHResult], voice: Voice) -> str:
     """Return what was assumed or mended in each ROI, what of it has no dose, and what this is."""
-    lines = []
+    notes: list[str] = []
     for dvh in dvhs:
         name = voice.name(dvh.roi_name)
-        lines += [f"{name}: {voice.say(note)}" for note in dvh.notes]
-        if not isinstance(dvh, NothingDrawn) and not dvh.is_complete:
-            lines.append(
+        notes += voice.say_about(name, dvh.notes)
+        is_drawn = not isinstance(dvh, NothingDrawn)
+        if is_drawn and not dvh.is_complete:
+            notes.append(
                 f"{name}: {_number(dvh.volume_outside_cc, 'cc')} cc lie outside the dose grid;"
                 " no dose is known there"
             )
-    if not lines:
-        return f"\n{FOOT}\n"
-    said = "".join(f"  {line}\n" for line in lines)
-    return f"\nNotes\n{said}\n{FOOT}\n"
+    return f"{notes_below(notes)}\n{FOOT}\n"

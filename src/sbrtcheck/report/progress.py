@@ -35,9 +35,7 @@ class StageBar:
         self._name, self._total, self._done = name, total, 0
         self._outcomes.clear()
         self._progress.reset(self._task, total=total or None, description=name)
-        if self._progress.disable:
-            self._stream.write(_opening(name, total))
-            self._stream.flush()
+        self._say(_opening(name, total))
 
     def step(self, outcome: str | None = None, *, steps: int = 1) -> None:
         """Say that steps are done, one of them with an outcome."""
@@ -51,14 +49,15 @@ class StageBar:
             self._task, advance=steps, description=f"{self._name}  {counts}"
         )
         every = max(-(-self._total // LINES), 1)
-        if (
-            self._progress.disable
-            and self._total > LINES
-            and self._done // every > before // every
-        ):
-            self._stream.write(
-                f"{self._name}: {self._done} of {self._total}  {counts}\n"
-            )
+        is_long = self._total > LINES
+        is_further = self._done // every > before // every
+        if is_long and is_further:
+            self._say(f"{self._name}: {self._done} of {self._total}  {counts}\n")
+
+    def _say(self, line: str) -> None:
+        """Write a line where no bar is shown."""
+        if self._progress.disable:
+            self._stream.write(line)
             self._stream.flush()
 
 

@@ -14,7 +14,7 @@ from sbrtcheck.checks.verdict import Outcome
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Patient, Text
 from sbrtcheck.report.as_json import SCHEMA
-from sbrtcheck.report.words import Voice, joined, text_of
+from sbrtcheck.report.words import Voice, joined, known_or, text_of
 
 __all__ = ["Key", "Recorded", "RecordedFinding", "read_recorded"]
 
@@ -71,7 +71,7 @@ def read_recorded(content: bytes) -> Recorded:
     """
     document = _document(content)
     patient = _patient(document)
-    voice = _voice(patient)
+    voice = Voice(known_or(patient, Patient()), phi=False)
     findings = _findings(document.get("findings"), voice)
     outcome = _outcome(document.get("outcome"))
     if outcome is None:
@@ -97,12 +97,6 @@ def _findings(rows: object, voice: Voice) -> dict[Key, RecordedFinding]:
             raise ReadError(Text("it holds two findings {name}", name=finding.name))
         findings[finding.key] = finding
     return findings
-
-
-def _voice(patient: Patient | None) -> Voice:
-    if patient is None:
-        return Voice(phi=False)
-    return Voice(patient, phi=False)
 
 
 def _document(content: bytes) -> Json:
@@ -239,12 +233,12 @@ def _key_words(path: tuple[str, ...], key: str) -> str:
 
 
 def _plain(value: object) -> str:
+    if value in (None, "", []):
+        return NOTHING
     if isinstance(value, bool):
         return YES_OR_NO[value]
     if isinstance(value, float):
         return f"{value:.10g}"
     if isinstance(value, list):
-        return ", ".join(map(_plain, value)) or NOTHING
-    if value in (None, ""):
-        return NOTHING
+        return ", ".join(map(_plain, value))
     return str(value)

@@ -55,18 +55,19 @@ def curve_columns(
     >>> sorted(columns), columns["roi"][0], round(columns["volume_percent"][0])
     (['dose_gy', 'roi', 'volume_cc', 'volume_percent'], 'sphere', 100)
     """
-    curves = list(_curves(dvhs))
-    names = [dvh.roi_name for dvh in curves for _ in range(dvh.dose_gy.size)]
-    nothing = [np.empty(0)]
+    names: list[str] = []
+    # Without any curve there are still arrays, of no length.
+    doses_gy, volumes_cc, percents = [np.empty(0)], [np.empty(0)], [np.empty(0)]
+    for dvh in _curves(dvhs):
+        names += [dvh.roi_name] * dvh.dose_gy.size
+        doses_gy.append(dvh.dose_gy)
+        volumes_cc.append(dvh.volume_cc_at_dose)
+        percents.append(100 * dvh.volume_cc_at_dose / dvh.volume_cc)
     return {
         "roi": names,
-        "dose_gy": np.concatenate([*nothing, *(dvh.dose_gy for dvh in curves)]),
-        "volume_cc": np.concatenate(
-            [*nothing, *(dvh.volume_cc_at_dose for dvh in curves)]
-        ),
-        "volume_percent": np.concatenate(
-            [*nothing, *(_percent(dvh) for dvh in curves)]
-        ),
+        "dose_gy": np.concatenate(doses_gy),
+        "volume_cc": np.concatenate(volumes_cc),
+        "volume_percent": np.concatenate(percents),
     }
 
 
@@ -82,10 +83,6 @@ def _nominal(dvh: DVHResult | Band) -> DVHResult:
     if isinstance(dvh, Band):
         return dvh.nominal
     return dvh
-
-
-def _percent(dvh: DVH) -> FloatArray:
-    return 100 * dvh.volume_cc_at_dose / dvh.volume_cc
 
 
 def curve_records(dvhs: Iterable[DVHResult | Band]) -> list[dict[str, str | float]]:

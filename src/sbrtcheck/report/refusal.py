@@ -41,8 +41,8 @@ def _candidates(candidates: Sequence[Sentence], *, phi: bool) -> str:
 
 def _found(candidates: Sequence[Sentence], *, phi: bool) -> str:
     """Return the heading above candidates; it tells of labels that are held back."""
-    has_labels = any(_has_label(row) for row in candidates)
-    if has_labels and not phi:
+    labels = [row.values.get("label") for row in candidates if isinstance(row, Text)]
+    if any(labels) and not phi:
         return "found (--phi shows labels):"
     return "found:"
 
@@ -52,10 +52,6 @@ def _candidate(row: Sentence, *, phi: bool) -> str:
     if isinstance(row, Text) and not phi:
         row = Text(row.template, **(dict(row.values) | {"label": ""}))
     return printable(str(row)).rstrip()
-
-
-def _has_label(row: Sentence) -> bool:
-    return isinstance(row, Text) and bool(row.values.get("label"))
 
 
 def _where(path: Path | None, typed: Sequence[Path], *, phi: bool) -> str:

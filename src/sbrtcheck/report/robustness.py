@@ -35,6 +35,10 @@ NOT_SEARCHED = {
     None: "? cannot be known: the planned value is not known",
     True: "× broken as planned",
 }
+SIZES = (
+    *(f"{size:g} mm" for size in SHIFTS_MM),
+    *(f"{size:g} deg" for size in ROTATIONS_DEG),
+)
 LETTERS = {
     "left": "L",
     "right": "R",
@@ -74,9 +78,7 @@ def render_robustness(
         _worst_cases(found, voice, width),
         _breaks(found, voice, width),
         _section("Not answered", _said(found, voice), width),
-        _section(
-            "What this is, and is not", [voice.say(text) for text in LEFT_OUT], width
-        ),
+        _section("What this is, and is not", voice.say_all(LEFT_OUT), width),
     ]
     text = joined(parts, "\n")
     if ascii_only:
@@ -110,19 +112,17 @@ def _head(found: Robustness, voice: Voice) -> str:
 
 def _said(found: Robustness, voice: Voice) -> list[str]:
     """Return what could not be answered, each sentence once."""
-    return list(dict.fromkeys(voice.say(text) for text in found.unanswered))
+    return list(dict.fromkeys(voice.say_all(found.unanswered)))
 
 
 def _worst_cases(found: Robustness, voice: Voice, width: int) -> str:
     if not found.rows:
         return ""
-    sizes = [f"{size:g} mm" for size in SHIFTS_MM]
-    sizes += [f"{size:g} deg" for size in ROTATIONS_DEG]
-    cells = [("Worst case", "metric", "", "planned", *sizes)]
+    cells = [("Worst case", "metric", "", "planned", *SIZES)]
     for row in found.rows:
         worst = [_worst_words(row, worst) for worst in _worsts(row)]
         # Without a point to turn about, or without a planned value, nothing is there to show.
-        worst += ["not known"] * (len(sizes) - len(worst))
+        worst += ["not known"] * (len(SIZES) - len(worst))
         cells.append(
             (voice.name(row.roi), _metric(row), row.metric.unit, _planned(row), *worst)
         )
@@ -267,7 +267,7 @@ def render_robustness_json(found: Robustness, *, phi: bool = False) -> str:
         },
         "rows": [_row(row, voice) for row in found.rows],
         "unanswered": _said(found, voice),
-        "left_out": [voice.say(text) for text in LEFT_OUT],
+        "left_out": voice.say_all(LEFT_OUT),
     }
     return json.dumps(document, ensure_ascii=True, indent=1, allow_nan=False)
 

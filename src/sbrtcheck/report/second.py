@@ -111,7 +111,7 @@ def _known(number: float | None) -> float:
 
 def remarks(second: CrossCheck, voice: Voice, *, verbose: bool) -> list[str]:
     """Return what could not be compared and why, and what reading the others had to assume."""
-    sentences = [voice.say(note) for note in second.notes]
+    sentences = voice.say_all(second.notes)
     for opinion in second.opinions:
         where = f"{voice.name(opinion.roi_name)}, {opinion.source}"
         told = _remarks(opinion, voice, verbose=verbose)
@@ -124,10 +124,16 @@ def _remarks(opinion: Opinion, voice: Voice, *, verbose: bool) -> list[str]:
     if opinion.reason is not None:
         told.append(voice.say(opinion.reason))
     if verbose or opinion.unexplained:
-        told += [voice.say(note) for note in opinion.notes]
-    if not verbose:
-        return told
-    for row in opinion.differences:
-        if row.reason is not None:
-            told.append(f"{row.metric}: {voice.say(row.reason)}")
+        told += voice.say_all(opinion.notes)
+    if verbose:
+        told += _unknown(opinion, voice)
     return told
+
+
+def _unknown(opinion: Opinion, voice: Voice) -> list[str]:
+    """Return why some differences are not known."""
+    return [
+        f"{row.metric}: {voice.say(row.reason)}"
+        for row in opinion.differences
+        if row.reason is not None
+    ]

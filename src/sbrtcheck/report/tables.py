@@ -20,6 +20,7 @@ from sbrtcheck.report.words import (
     printable,
     text_of,
     told_of,
+    words_of,
 )
 
 JUSTIFY: dict[bool, Literal["left", "right"]] = {False: "left", True: "right"}
@@ -39,7 +40,7 @@ def render_structures(
     """Return every ROI with its match and why, volume, planes, holes, gaps and notes."""
     voice = Voice(structures.instance.patient, phi=phi)
     rows = [("ROI", "taken for", "why", "levels", "cc", "planes", "holes", "gaps")]
-    notes: list[str] = [voice.say(note) for note in structures.notes]
+    notes: list[str] = voice.say_all(structures.notes)
     for match in matches:
         region = build_region(match.roi)
         name = voice.name(match.roi.name)
@@ -55,10 +56,8 @@ def render_structures(
                 str(len(region.gaps)),
             )
         )
-        notes += [f"{name}: {voice.say(note)}" for note in region.notes]
-    text = table(rows, width, right=(4, 5, 6, 7))
-    if notes:
-        text += "\nNotes\n" + "".join(f"  {note}\n" for note in notes)
+        notes += voice.say_about(name, region.notes)
+    text = table(rows, width, right=(4, 5, 6, 7)) + notes_below(notes)
     return for_console(text, ascii_only=ascii_only)
 
 
@@ -99,8 +98,8 @@ def render_survey(
     seen = [("", "file", "UID", "label", "date", "where", "why")]
     for row in rows:
         where = row.where
-        if phi and row.path is not None:
-            where = str(row.path)
+        if phi:
+            where = known_or(words_of(row.path), row.where)
         seen.append((*_seen_cells(row, phi=phi), where, printable(str(row.relation))))
     text = table(seen, width) + "\n* belongs to the plan\n"
     return for_console(text, ascii_only=ascii_only)
@@ -187,6 +186,13 @@ def table(
         page
     )
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+
+def notes_below(notes: Sequence[str]) -> str:
+    """Return notes as they stand below a table, nothing where there are none."""
+    if not notes:
+        return ""
+    return "\nNotes\n" + "".join(f"  {note}\n" for note in notes)
 
 
 def wrapped(text: str, width: int, indent: int) -> Iterator[str]:

@@ -1,12 +1,12 @@
 """A verdict as a page for the terminal, in the order in which a physicist reads a plan."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Styled
@@ -19,6 +19,7 @@ from sbrtcheck.model import MASK, PriorRadiotherapy, Value, approval_term
 from sbrtcheck.protocol.metric import Constraint, parse_metric
 from sbrtcheck.protocol.names import looks_relevant
 from sbrtcheck.protocol.rules import Role
+from sbrtcheck.report.as_json import SUMMATION_TYPE
 from sbrtcheck.report.words import (
     DRAFT,
     Voice,
@@ -62,14 +63,16 @@ STYLES = {
 ASCII_SIGNS = str.maketrans(
     {"…": "...", "≤": "<=", "≥": ">=", "×": "x", "±": "+/-", "–": "-"}
 )
-ROLE_WORDS = (
-    (Role.CORD, "Cord"),
-    (Role.CORD_PRV, "Cord PRV"),
-    (Role.CAUDA, "Cauda equina"),
-    (Role.SAC, "Thecal sac"),
-    (Role.CANAL, "Spinal canal"),
-    (Role.PTV, "Target"),
-)
+STRICTLY = {Outcome.VARIATION: Outcome.FAIL}
+ROLE_WORDS: dict[Role | None, str] = {
+    Role.CORD: "Cord",
+    Role.CORD_PRV: "Cord PRV",
+    Role.CAUDA: "Cauda equina",
+    Role.SAC: "Thecal sac",
+    Role.CANAL: "Spinal canal",
+    Role.PTV: "Target",
+}
+ROLES = tuple(ROLE_WORDS)  # in the order of the page
 PLURAL = {True: "s", False: ""}
 NO_STATUS = "no approval status"
 Cell = str | Styled
@@ -82,6 +85,7 @@ LOW_HIGH = "(low-high)"
 TARGET_COLUMNS = tuple(
     parse_metric(text) for text in ("V100%", "D95%", "D98%", "D2%", "Dmax")
 )
+TARGET_HEADINGS = tuple(f"{metric} [{metric.unit}]" for metric in TARGET_COLUMNS)
 NOT_CHECKED = (
     "plans and doses that do not lie near these files; contour correctness; image registration;",
     "cement and artefact overrides; CT-to-density conversion; dose algorithm; set-up; delivery.",
@@ -115,6 +119,11 @@ def _says_more(finding: Finding) -> bool:
     if finding.state in (State.NOT_PROVIDED, State.NOT_ASKED):
         return False
     return finding.outcome is not Outcome.PASS and finding.held_by is None
+
+
+def _is_not_passed(finding: Finding) -> bool:
+    """Tell whether a limit is worth a row without being asked for."""
+    return finding.outcome is not Outcome.PASS
 
 
 def _padded(cell: Styled, side: str, width: int) -> Styled:
@@ -172,6 +181,11 @@ def _unit_of(finding: Finding) -> str:
 def _roi_of(finding: Finding) -> str:
     """Return what a row of numbers is named after."""
     return finding.roi or finding.subject
+
+
+def _place_of_role(row: JudgedROI) -> int:
+    """Return where among the ROIs of a page one of this role stands."""
+    return ROLES.index(row.match.role)
 
 
 def _widest(cells: Iterable[Styled]) -> int:
@@ -243,18 +257,23 @@ class _Writer:
         a name that leaves it no room.
         """
         heading = [Styled(cell, style="bold") for cell in head]
-        table = [heading, *(self._cells(cells) for cells, _ in rows)]
-        said = ["", *(self.plain(words) for _, words in rows)]
+        told, said = zip(*rows, strict=True)
+        table = [heading, *(self._cells(cells) for cells in told)]
         columns = zip(justify, zip(*table, strict=True), strict=True)
         used = [(side, cells) for side, cells in columns if _widest(cells[1:])]
-        widths = [_widest(cells) for _, cells in used]
-        gap = self._gap(widths)
-        room = self.page.width - sum(widths[1:]) - gap * (len(widths) - 1)
-        widths[0] = max(min(widths[0], room), HANG)
-        sides = [side for side, _ in used]
-        lines = zip(*(cells for _, cells in used), strict=True)
-        for line, words in zip(lines, said, strict=True):
+        sides, shown = zip(*used, strict=True)
+        needed = [_widest(cells) for cells in shown]
+        gap = self._gap(needed)
+        widths = self._fitted(needed, gap)
+        lines = zip(*shown, strict=True)
+        for line, words in zip(lines, ("", *said), strict=True):
             self._row(list(zip(line, sides, widths, strict=True)), gap, words)
+
+    def _fitted(self, widths: Sequence[int], gap: int) -> list[int]:
+        """Return widths of columns of which the first, of names, leaves room to the others."""
+        name, *others = widths
+        room = self.page.width - sum(others) - gap * len(others)
+        return [max(min(name, room), HANG), *others]
 
     def _gap(self, widths: Sequence[int]) -> int:
         """Return the blanks between columns, fewer where they would not fit."""
@@ -267,6 +286,7 @@ class _Writer:
         self, cells: Sequence[tuple[Styled, str, int]], gap: int, words: str
     ) -> None:
         """Print one row of cells, each with its side and width, and its words."""
+        told = Styled(self.plain(words))
         line = Styled()
         for cell, side, width in cells:
             line += _padded(cell, side, width)
@@ -274,9 +294,9 @@ class _Writer:
                 self.console.print(line)
                 line = Styled(" " * width)
             line += Styled(" " * gap)
-        fits = line.cell_len + cell_len(words) <= self.page.width
+        fits = line.cell_len + told.cell_len <= self.page.width
         if fits:
-            line += Styled(words)
+            line += told
         line.rstrip()
         self.console.print(line)
         if words and not fits:
@@ -302,6 +322,10 @@ class _Writer:
     def listing(self, heading: str, sentences: Iterable[str], style: str = "") -> None:
         """Print sentences below a heading."""
         self.line(heading, "bold")
+        self.items(sentences, style)
+
+    def items(self, sentences: Iterable[str], style: str = "") -> None:
+        """Print indented sentences."""
         for sentence in sentences:
             self.item(sentence, style)
 
@@ -326,6 +350,14 @@ class _Writer:
     def rows(self, row: Row, *sections: Section) -> list[Finding]:
         """Return the findings of one table, of some sections."""
         return [f for f in self.verdict.of(*sections) if f.rule.row is row]
+
+    def shown(
+        self, findings: list[Finding], is_telling: Callable[[Finding], bool]
+    ) -> list[Finding]:
+        """Return the findings that tell something; all of them with -v."""
+        if self.page.verbose:
+            return findings
+        return [f for f in findings if is_telling(f)]
 
     def valued_limits(self, *sections: Section) -> list[Finding]:
         """Return the limits of some sections that a value was compared with."""
@@ -378,10 +410,9 @@ class _Writer:
 
     def _structures(self) -> Iterable[tuple[str, str]]:
         """Give the ROIs of each role in turn, neural structures first."""
-        for role, word in ROLE_WORDS:
-            for row in self.verdict.structures:
-                if row.match.role is role:
-                    yield word, self._structure(row)
+        rows = [row for row in self.verdict.structures if row.match.role in ROLES]
+        for row in sorted(rows, key=_place_of_role):
+            yield ROLE_WORDS[row.match.role], self._structure(row)
 
     def _others(self) -> Iterable[tuple[str, str]]:
         for other in self.verdict.case.siblings:
@@ -412,9 +443,7 @@ class _Writer:
     def _dose(self) -> str:
         dose = self.verdict.case.dose
         links = self.verdict.case.links_of("RT Dose")
-        summation = ""
-        if dose.header is not None:
-            summation = dose.header.summation_type
+        summation = text_of(told_of(dose.header, SUMMATION_TYPE))
         if len(links) > 1:
             summation = f"sum of {len(links)} {summation} doses"
         grid = " x ".join(f"{step:.4g}" for step in dose.spacing_mm)
@@ -435,8 +464,8 @@ class _Writer:
 
     def _shown_outcome(self) -> Outcome:
         outcome = self.verdict.outcome
-        if self.page.strict and outcome is Outcome.VARIATION:
-            return Outcome.FAIL
+        if self.page.strict:
+            return STRICTLY.get(outcome, outcome)
         return outcome
 
     def _banner(self) -> str:
@@ -521,15 +550,12 @@ class _Writer:
         limits = self.valued_limits(Section.ORGAN, Section.STRUCTURE, Section.TARGET)
         if not limits:
             return
-        shown = [
-            f for f in limits if self.page.verbose or f.outcome is not Outcome.PASS
-        ]
+        shown = self.shown(limits, _is_not_passed)
         self._organ_rows(shown)
-        hidden = [f for f in limits if f not in shown]
+        hidden = Counter(f.subject for f in limits if f not in shown)
         if hidden:
-            subjects = len({f.subject for f in hidden})
             self.line(
-                f"{self.mark(Outcome.PASS).plain}: {len(hidden)} limits of {subjects} organs"
+                f"{self.mark(Outcome.PASS).plain}: {hidden.total()} limits of {len(hidden)} organs"
                 " (-v lists them)"
             )
         self.line()
@@ -582,24 +608,22 @@ class _Writer:
         ]
         if not rows:
             return
-        first, *rest = (f"{m} [{m.unit}]" for m in TARGET_COLUMNS)
         reported = {
             (f.subject, str(f.metric)): f for f in self.rows(Row.REPORT, Section.TARGET)
         }
         table: list[TableRow] = []
         for finding in rows:
-            others = [
-                reported.get((finding.subject, str(m))) for m in TARGET_COLUMNS[1:]
-            ]
+            asked = [(finding.subject, str(metric)) for metric in TARGET_COLUMNS[1:]]
             cells: tuple[Cell, ...] = (
                 self.voice.name(_roi_of(finding)),
                 *self._numbers(finding),
                 self._limit_cells(finding)[0],
-                *(self._number_if(other) for other in others),
+                *(self._number_if(reported.get(key)) for key in asked),
                 self.mark(finding.outcome),
             )
             table.append((cells, self._words(finding)))
-        head = ("Targets", first, LOW_HIGH, "limit", *rest, "")
+        coverage, *rest = TARGET_HEADINGS
+        head = ("Targets", coverage, LOW_HIGH, "limit", *rest, "")
         self.columns("lrllrrrrl", head, table)
         self._indices()
         self.line()
@@ -631,10 +655,9 @@ class _Writer:
         rows = [f for f in self.verdict.findings if _is_check(f)]
         self.line("Checks", "bold")
         table = self.grid("l", "l")
-        for finding in rows:
-            if self.page.verbose or _says_more(finding):
-                told = f"{finding.id}: {self.voice.say(finding.message)}"
-                table.add_row(self.mark(finding.outcome, "  note"), self.plain(told))
+        for finding in self.shown(rows, _says_more):
+            told = f"{finding.id}: {self.voice.say(finding.message)}"
+            table.add_row(self.mark(finding.outcome, "  note"), self.plain(told))
         self.console.print(table)
         if not self.page.verbose:
             self._unlisted(rows)
@@ -666,10 +689,8 @@ class _Writer:
         if rows:
             self.columns(JUSTIFY, HEAD, rows)
             self._explained(second)
-        for sentence in warnings(second, self.voice):
-            self.item(sentence, STYLES[Outcome.VARIATION])
-        for sentence in remarks(second, self.voice, verbose=verbose):
-            self.item(sentence)
+        self.items(warnings(second, self.voice), STYLES[Outcome.VARIATION])
+        self.items(remarks(second, self.voice, verbose=verbose))
         self.line()
 
     def _explained(self, second: "CrossCheck") -> None:
@@ -690,7 +711,7 @@ class _Writer:
             *self.verdict.notes,
             *read,
         )
-        sentences = [self.voice.say(note) for note in notes]
+        sentences = self.voice.say_all(notes)
         for row in self.verdict.structures:
             sentences += self._roi_notes(row)
         if sentences:
@@ -700,7 +721,7 @@ class _Writer:
     def _roi_notes(self, row: JudgedROI) -> list[str]:
         """Return what is to be said of an ROI; of one that is not used, little without -v."""
         name = self.voice.name(row.match.roi.name)
-        notes = [f"{name}: {self.voice.say(note)}" for note in row.notes]
+        notes = self.voice.say_about(name, row.notes)
         if row.match.structure is not None:
             return notes
         unused = f"not used: {name} ({self.voice.say(row.match.how)})"
@@ -713,18 +734,19 @@ class _Writer:
     def reasons(self) -> None:
         """Say each cause once, the worst outcome first; what settles an open question with it."""
         causes = [f for f in self.verdict.findings if f.held_by is None]
-        for outcome in (Outcome.FAIL, Outcome.UNDECIDED, Outcome.VARIATION):
+        for outcome in self._explained_outcomes():
             told = [self._cause(f) for f in causes if f.outcome is outcome]
-            if told and self._tells_why(outcome):
+            if told:
                 self.listing(f"Why {outcome.name}", told, STYLES[outcome])
                 self.line()
 
-    def _tells_why(self, outcome: Outcome) -> bool:
-        """Tell whether an outcome is explained below the tables."""
-        if outcome is not Outcome.VARIATION or self.page.quiet:
-            return True
-        # Beside something worse the tables show it, and there is nothing to do.
-        return self.verdict.outcome is Outcome.VARIATION
+    def _explained_outcomes(self) -> tuple[Outcome, ...]:
+        """Return the outcomes that are explained below the tables, the worst first."""
+        is_worst = self.verdict.outcome is Outcome.VARIATION
+        if is_worst or self.page.quiet:
+            return Outcome.FAIL, Outcome.UNDECIDED, Outcome.VARIATION
+        # Beside something worse the tables show variations, and there is nothing to do.
+        return Outcome.FAIL, Outcome.UNDECIDED
 
     def _cause(self, finding: Finding) -> str:
         subject = ""

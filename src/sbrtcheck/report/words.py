@@ -1,14 +1,18 @@
 """Words and numbers for people: sentences, masking, digits that agree with the verdict."""
 
 import unicodedata
+from bisect import bisect
 from collections.abc import Callable, Iterable
 from enum import Enum
+from operator import attrgetter
 from typing import TypeVar
 
 from sbrtcheck.model import Instance, Patient, Text, Value
 from sbrtcheck.protocol.metric import Constraint
 
 DECIMALS = {"Gy": 2, "%": 1, "cc": 2, "": 2}
+CC_STEPS = (100, 1000)  # from each on, a volume needs one decimal less
+CC_DECIMALS = (2, 1, 0)
 MOST_DECIMALS = 6
 DRAFT = "DRAFT PROTOCOL: its limits are not approved by clinicians"
 ESCAPED = (
@@ -22,6 +26,7 @@ ESCAPED = (
 
 Known = TypeVar("Known")
 Told = TypeVar("Told")
+NAME: Callable[[Enum], str] = attrgetter("name")
 
 
 def told_of(known: Known | None, tell: Callable[[Known], Told]) -> Told | None:
@@ -45,9 +50,7 @@ def text_of(text: str | None) -> str:
 
 def name_of(member: Enum | None) -> str | None:
     """Return the name of an outcome or the like, None where there is none."""
-    if member is None:
-        return None
-    return member.name
+    return told_of(member, NAME)
 
 
 def words_of(value: object) -> str | None:
@@ -91,11 +94,7 @@ def decimals_for(value: float, unit: str) -> int:
     """Return how many decimals a value deserves: large volumes need none."""
     if unit != "cc":
         return DECIMALS[unit]
-    if abs(value) < 100:
-        return 2
-    if abs(value) < 1000:
-        return 1
-    return 0
+    return CC_DECIMALS[bisect(CC_STEPS, abs(value))]
 
 
 def decided_number(value: float, constraint: Constraint | None) -> str:
@@ -115,14 +114,21 @@ def decided_number(value: float, constraint: Constraint | None) -> str:
 
 def agreeing_number(value: float, constraint: Constraint | None, decimals: int) -> str:
     """Print a value with at least `decimals`, more where rounding would contradict a limit."""
-    text = f"{value:.{decimals}f}"
+    return f"{value:.{_agreeing_decimals(value, constraint, decimals)}f}"
+
+
+def _agreeing_decimals(
+    value: float, constraint: Constraint | None, decimals: int
+) -> int:
+    """Return how many decimals, `decimals` or more, it takes to agree with a limit."""
     if constraint is None:
-        return text
+        return decimals
     holds = constraint.holds(value)
-    while decimals < MOST_DECIMALS and constraint.holds(float(text)) != holds:
-        decimals += 1
-        text = f"{value:.{decimals}f}"
-    return text
+    for enough in range(decimals, MOST_DECIMALS):
+        shown = float(f"{value:.{enough}f}")
+        if constraint.holds(shown) == holds:
+            return enough
+    return max(decimals, MOST_DECIMALS)
 
 
 def number_and_interval(
@@ -139,15 +145,10 @@ def number_and_interval(
     >>> number_and_interval(16.2, 16.199, 16.202, None, 2)
     ('16.20', '')
     """
-    ends = (low, value, high)
-    told = _with_one_precision(ends, constraint, decimals)
-    if len(set(told)) == 2 and low < value < high:
-        finer = _with_one_precision(ends, constraint, decimals + 1)
-        if len(set(finer)) == 3:
-            told = finer
-    if len(set(told)) == 1:
-        return told[1], ""
-    return told[1], f"({told[0]}-{told[2]})"
+    least, told, most = _told_apart((low, value, high), constraint, decimals)
+    if least == told == most:
+        return told, ""
+    return told, f"({least}-{most})"
 
 
 def ends_about(known: float, value: Value) -> tuple[float, float]:
@@ -155,12 +156,27 @@ def ends_about(known: float, value: Value) -> tuple[float, float]:
     return known_or(value.low, known), known_or(value.high, known)
 
 
+def _told_apart(
+    ends: tuple[float, float, float], constraint: Constraint | None, decimals: int
+) -> list[str]:
+    """Print a value between its ends, one decimal finer where only that tells all three apart."""
+    low, value, high = ends
+    told = _with_one_precision(ends, constraint, decimals)
+    is_between = low < value < high
+    looks_like_an_end = len(set(told)) == 2
+    if not (is_between and looks_like_an_end):
+        return told
+    finer = _with_one_precision(ends, constraint, decimals + 1)
+    if len(set(finer)) == 3:
+        return finer
+    return told
+
+
 def _with_one_precision(
     values: tuple[float, ...], constraint: Constraint | None, decimals: int
 ) -> list[str]:
     """Print numbers with as many decimals as the one that needs most to agree with its outcome."""
-    texts = [agreeing_number(value, constraint, decimals) for value in values]
-    most = max(len(text.partition(".")[2]) for text in texts)
+    most = max(_agreeing_decimals(value, constraint, decimals) for value in values)
     return [agreeing_number(value, constraint, most) for value in values]
 
 
@@ -192,6 +208,14 @@ class Voice:
         return sentence.template.format(
             **{key: self._filling(value) for key, value in sentence.values.items()}
         )
+
+    def say_all(self, sentences: Iterable[Text]) -> list[str]:
+        """Return sentences in words."""
+        return [self.say(sentence) for sentence in sentences]
+
+    def say_about(self, name: str, sentences: Iterable[Text]) -> list[str]:
+        """Return sentences in words, each after the name of what it is about, as it is shown."""
+        return [f"{name}: {told}" for told in self.say_all(sentences)]
 
     def _filling(self, value: str | float | Text) -> str:
         if isinstance(value, Text):
