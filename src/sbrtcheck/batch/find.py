@@ -30,6 +30,8 @@ __all__ = ["Odd", "Tree", "find_tree"]
 FILES_AT_ONCE = 16  # so many files are hashed in one task
 STRANGE = (NOT_DICOM, ARCHIVE_WITHIN)
 NOTHING_YET = Learned()
+NO_DICOM_FILE = Text("this is not a DICOM file")
+UNUSED_FACTS = Text("case facts that no plan in this folder uses")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +148,9 @@ class _Looked(Mapping[str, Contents]):
         for path, entry in self.entries.items():
             contents = self.seen[path]
             kept = Kept(contents, {f.place: learned[f.place] for f in contents.found})
-            if kept.lasts and self._known.get(path) != (entry, kept):
+            if not kept.lasts:
+                continue
+            if self._known.get(path) != (entry, kept):
                 read.append((entry, kept))
         if not read and not gone:
             return True
@@ -236,9 +240,17 @@ def _odd(
             continue
         if path in ours:
             continue
-        if Path(path).name != FILE_NAME:
-            others.update(contents.others)
-        rows += _odd_rows(path, strange, looked.entries[path].size)
+        odd = Odd(
+            path=path,
+            kind="file",
+            reason=NO_DICOM_FILE,
+            size_bytes=looked.entries[path].size,
+        )
+        if Path(path).name == FILE_NAME:
+            rows.append(replace(odd, reason=UNUSED_FACTS))
+            continue
+        others.update(contents.others)
+        rows += _odd_rows(odd, strange)
     rows += [
         Odd(path=row.path, kind=_kind(row.path), reason=row.reason)
         for row in survey.unread
@@ -262,18 +274,9 @@ def _ours(files: Sequence[TreeFile], options: BatchOptions) -> set[str]:
     return ours
 
 
-def _odd_rows(path: str, strange: Mapping[str, int], size_bytes: int) -> list[Odd]:
-    """Name what is neither DICOM nor of ours."""
-    odd = Odd(
-        path=path,
-        kind="file",
-        reason=Text("this is not a DICOM file"),
-        size_bytes=size_bytes,
-    )
-    if Path(path).name == FILE_NAME:
-        reason = Text("case facts that no plan in this folder uses")
-        return [replace(odd, reason=reason)]
-    if not path.lower().endswith(ZIP):
+def _odd_rows(odd: Odd, strange: Mapping[str, int]) -> list[Odd]:
+    """Name a file that is neither DICOM nor of ours; of an archive, what was not opened."""
+    if not odd.path.lower().endswith(ZIP):
         return [odd]
     template = "{count} members were not opened: {kind}"
     return [

@@ -17,6 +17,7 @@ from sbrtcheck.batch.known import Learned
 from sbrtcheck.dossier.find import Contents, Found
 from sbrtcheck.dossier.places import Entry, Place, Unread
 from sbrtcheck.model import Text
+from sbrtcheck.report.words import told_of
 
 __all__ = ["Index", "Kept"]
 
@@ -81,13 +82,13 @@ class Kept(NamedTuple):
 
 def _found_to_json(found: Found) -> list[object]:
     peek = found.peek
-    stated = None if peek.patient_id is None else peek.patient_id.hex()
+    stated = told_of(peek.patient_id, bytes.hex)
     return [found.place.member, [*peek._replace(patient_id=None)], stated]
 
 
 def _found_from_json(row: list[Any], path: str) -> Found:
     member, peek, stated = row
-    patient_id = None if stated is None else bytes.fromhex(stated)
+    patient_id = told_of(stated, bytes.fromhex)
     return Found(Place(path, member), dicom.Peek(*peek)._replace(patient_id=patient_id))
 
 
@@ -101,11 +102,14 @@ def _text_to_json(value: object) -> object:
 
 
 def _text_from_json(document: dict[str, Any]) -> Text:
-    values = {
-        name: _text_from_json(value) if isinstance(value, dict) else value
-        for name, value in document["values"].items()
-    }
+    values = {name: _value_from_json(v) for name, v in document["values"].items()}
     return Text(document["template"], **values)
+
+
+def _value_from_json(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return _text_from_json(value)
 
 
 class Index:
@@ -122,7 +126,8 @@ class Index:
             with self._opened() as database:
                 for *stated, text in database.execute(SETTLED, (SETTLED_NS,)):
                     entry = Entry(*stated)
-                    if entry.path in roots or entry.path.startswith(below):
+                    # With the separator, a root that is a file is below itself.
+                    if f"{entry.path}{os.sep}".startswith(below):
                         found[entry.path] = (entry, Kept.from_json(text, entry.path))
         except (sqlite3.Error, OSError, ValueError, TypeError, KeyError):
             return {}

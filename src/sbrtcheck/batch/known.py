@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sbrtcheck import dicom
 from sbrtcheck.dossier.find import Found
-from sbrtcheck.dossier.places import Place, on_disk
+from sbrtcheck.dossier.places import Place, on_disk, why_not_opened
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Instance, patient_key
 from sbrtcheck.report.words import text_of
@@ -21,8 +21,6 @@ __all__ = [
     "place_order",
     "place_text",
 ]
-
-CANNOT_OPEN = "cannot be opened"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +122,7 @@ def _learned(place: Place, *, opened: bool) -> Learned:
     except ReadError as error:
         return Learned(problem=str(error.problem), is_opened=True, lasts=False)
     except OSError as error:
-        why = CANNOT_OPEN if error.strerror is None else error.strerror
+        why = why_not_opened(error)
         return Learned(problem=why, is_opened=opened, lasts=False)
 
 

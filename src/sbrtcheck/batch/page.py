@@ -1,7 +1,7 @@
 """What a run came to, as a page for the terminal."""
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 
 from sbrtcheck import __version__
 from sbrtcheck.batch.results import OUTCOMES
@@ -41,8 +41,9 @@ def render_batch(result: BatchResult, *, width: int, ascii_only: bool = False) -
         ),
         *_met(result),
     )
-    said = [sentence for sentence in met if sentence]
-    lines += [line for sentence in said for line in wrapped(sentence, width, 2)]
+    for sentence in met:
+        if sentence:
+            lines += wrapped(sentence, width, 2)
     text = "\n".join(lines) + "\n"
     if published.summary:
         text += "\nDeviations (exact 95 % intervals of decided plans; superseded plans left out)\n"
@@ -91,22 +92,25 @@ def _kinds(files: Mapping[str, int]) -> str:
     if not files:
         return ""
     kinds = sorted(files.items(), key=lambda pair: -pair[1])
-    told = ", ".join(f"{count} {kind}" for kind, count in kinds[:MOST_KINDS])
-    more = len(kinds) - MOST_KINDS
-    if more > 0:
-        told += f" and {more} more kinds"
-    return f"other files: {told}"
+    told = [f"{count} {kind}" for kind, count in kinds]
+    return f"other files: {_first_of(told, MOST_KINDS, 'more kinds')}"
 
 
 def _listed(sentence: str, kind: str, rows: Sequence[object]) -> str:
     """Say how many rows there are, and which, not too many of them."""
     if not rows:
         return ""
-    told = ", ".join(str(row) for row in rows[:MOST_ROWS])
-    more = len(rows) - MOST_ROWS
-    if more > 0:
-        told += f" and {more} more"
+    told = _first_of([str(row) for row in rows], MOST_ROWS, "more")
     return f"{sentence}: {len(rows)} ({kind}{told})"
+
+
+def _first_of(words: Sequence[str], most: int, further: str) -> str:
+    """Return words in a row, not too many of them, and how many further ones there are."""
+    told = ", ".join(words[:most])
+    more = len(words) - most
+    if more > 0:
+        return f"{told} and {more} {further}"
+    return told
 
 
 def _deviations(summary: Sequence[Mapping[str, object]]) -> list[tuple[str, ...]]:
@@ -116,9 +120,9 @@ def _deviations(summary: Sequence[Mapping[str, object]]) -> list[tuple[str, ...]
     ]
     shown = [row for row in summary if row["rules"] != "both"]
     for (rules, by, group), kinds in groupby(shown, key=_group):
-        first, *others = kinds
-        numbers = (str(first[number]) for number in NUMBERS)
-        cells = (cell for row in (first, *others) for cell in _interval(row))
+        both = list(kinds)
+        numbers = [str(both[0][number]) for number in NUMBERS]
+        cells = chain.from_iterable(_interval(row) for row in both)
         rows.append((rules, _name(by, group), *numbers, *cells))
     return rows
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sbrtcheck import dicom
 from sbrtcheck.batch.known import TreeFile, place_order, place_text
+from sbrtcheck.dossier.groups import grouped
 from sbrtcheck.model import Text
 
 __all__ = ["Group", "by_patient", "shared_frames"]
@@ -57,24 +58,21 @@ def by_patient(files: Sequence[TreeFile]) -> list[Group]:
     """Part files by patient; one that cannot be read is tried with each patient it may be of."""
     broken = [file for file in files if file.learned.problem is not None]
     lost = [file for file in broken if not file.patient_key]
-    of_nobody = frozenset(lost)
-    known = [file for file in files if file not in of_nobody]
-    numbers = {file.place: number for number, file in enumerate(files)}
+    numbers = dict(zip(files, range(len(files)), strict=True))
+    known = sorted(numbers.keys() - set(lost), key=numbers.__getitem__)
     groups = []
     for members in _joined(known):
         keys = {file.patient_key for file in members}
         own = frozenset(members)
         foreign = frozenset(f for f in broken if _may_be_of(f, keys)) - own
-        everything = sorted(own | foreign, key=lambda file: numbers[file.place])
+        everything = sorted(own | foreign, key=numbers.__getitem__)
         groups.append(Group(files=tuple(everything), foreign=foreign))
     return groups + _groups_of_nobody(lost)
 
 
 def _groups_of_nobody(lost: Sequence[TreeFile]) -> list[Group]:
     """Take files that cannot be read, and do not say whose they are, together with copies only."""
-    copies: dict[str, list[TreeFile]] = {}
-    for file in lost:
-        copies.setdefault(file.identity, []).append(file)
+    copies = grouped(lost, lambda file: file.identity)
     return [Group(files=tuple(same)) for same in copies.values()]
 
 
@@ -107,10 +105,7 @@ def _joined(files: Sequence[TreeFile]) -> list[list[TreeFile]]:
     for file in files:  # what it shares with two others makes them one
         first, *others = (_top(key, above) for key in _keys(file, shared))
         above |= dict.fromkeys(others, first)
-    groups: dict[_Key, list[TreeFile]] = {}
-    for file in files:
-        first, *_ = _keys(file, shared)
-        groups.setdefault(_top(first, above), []).append(file)
+    groups = grouped(files, lambda file: _top(_keys(file, shared)[0], above))
     return list(groups.values())
 
 

@@ -7,6 +7,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from sbrtcheck.dossier.places import why_not_opened
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import Text, patient_key
 from sbrtcheck.report.words import text_of
@@ -69,12 +70,10 @@ def private_folder(home: Path | None = None) -> Path:
 
 
 def _default_folder() -> Path:
+    variable, usual = "XDG_STATE_HOME", Path.home() / ".local" / "state"
     if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "sbrtcheck"
-    return (
-        Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-        / "sbrtcheck"
-    )
+        variable, usual = "LOCALAPPDATA", Path.home()
+    return Path(os.environ.get(variable) or usual) / "sbrtcheck"
 
 
 def load_key(path: Path) -> tuple[bytes, list[str]]:
@@ -101,7 +100,7 @@ def load_key(path: Path) -> tuple[bytes, list[str]]:
         others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
         key = bytes.fromhex(text)
     except OSError as error:
-        why = error.strerror or "cannot be opened"
+        why = why_not_opened(error)
         raise CaseError(
             Text("the key for pseudonyms: {why}", why=why), path=path
         ) from error

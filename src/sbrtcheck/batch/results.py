@@ -7,9 +7,10 @@ where it stands, all others belong to it.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sbrtcheck.batch import columns
 from sbrtcheck.batch.summary import Counted, summarise
 from sbrtcheck.batch.tables import CsvTable, ParquetTable, Row
 from sbrtcheck.batch.work import CURVE_STEP_GY, ERROR, SUPERSEDED, Record
+from sbrtcheck.dossier.groups import grouped
 from sbrtcheck.dossier.places import MAKING, RUN
 from sbrtcheck.report.junit import write_junit
 from sbrtcheck.report.words import printable, text_of, words_of
@@ -65,6 +67,10 @@ class Result:
     header: PlanHeader
     digest: str
     load: Callable[[], Record]
+
+
+# All of a result that its rows are made of.
+STATED = attrgetter(*(field.name for field in fields(Result) if field.name != "load"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +151,7 @@ def _digest(
     results: Sequence[Result], strays: Sequence[Stray], about: Mapping[str, object]
 ) -> str:
     """Return the hash of all that the tables are made of."""
-    rows = [
-        [
-            getattr(result, field.name)
-            for field in fields(result)
-            if field.name != "load"
-        ]
-        for result in results
-    ]
+    rows = [STATED(result) for result in results]
     made_of = [columns.SCHEMA, __version__, about, rows, list(strays)]
     return hashlib.sha256(json.dumps(made_of, default=asdict).encode()).hexdigest()
 
@@ -161,19 +160,15 @@ def _kept(folder: Path, made_of: str) -> Published | None:
     """Return what an earlier run has written, if it is made of the same and still whole."""
     try:
         document = json.loads((folder / RUN).read_text(encoding="ascii"))
-        hashes = _hashes(folder)
-        same = (
-            document["made_of"] == made_of
-            and document["outputs"].items() <= hashes.items()
-        )
+        if document["made_of"] != made_of:
+            return None
+        if not document["outputs"].items() <= _hashes(folder).items():
+            return None
         published = document["published"]
         published["worst"] = [tuple(row) for row in published["worst"]]
-        kept = Published(**published)
+        return Published(**published)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if not same:
-        return None
-    return kept
 
 
 def _write_tables(
@@ -190,10 +185,8 @@ def _write_tables(
                 text + "\n", encoding="ascii"
             )
     summary = list(summarise(plans.counted))
-    with CsvTable(making / "summary.csv", columns.SUMMARY) as table:
-        for row in summary:
-            table.add(row)
-    _write_quarantine(making / "quarantine.csv", strays, phi=phi)
+    _write_rows(making / "summary.csv", columns.SUMMARY, summary)
+    _write_rows(making / "quarantine.csv", QUARANTINE[phi], _stray_rows(strays))
     write_junit(making / "junit.xml", plans.cases)
     return Published(
         outcomes=plans.outcomes,
@@ -207,9 +200,9 @@ def _write_tables(
 
 def _hashes(folder: Path) -> dict[str, str]:
     found = {}
-    shown = sorted(folder.glob("[!.]*"))
+    shown = sorted({*folder.glob("[!.]*")} - {folder / RUN})
     for path in (*shown, *sorted(folder.glob("plans/[!.]*"))):
-        if path.is_file() and path.name != RUN:
+        if path.is_file():
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             found[path.relative_to(folder).as_posix()] = digest
@@ -222,9 +215,9 @@ def _move(making: Path, folder: Path, run: str) -> None:
     for path in folder.glob("plans/plan-*.json"):
         path.unlink()
     (folder / "plans").mkdir(exist_ok=True)
-    for path in (*making.glob("plans/*"), *making.glob("*.*")):
-        if path.name != RUN:
-            path.replace(folder / path.relative_to(making))
+    made = {*making.glob("plans/*"), *making.glob("*.*")}
+    for path in made - {making / RUN}:
+        path.replace(folder / path.relative_to(making))
     (making / "plans").rmdir()
     (making / RUN).replace(folder / RUN)
     making.rmdir()
@@ -372,7 +365,8 @@ def _worst(verdict: Document) -> list[Document]:
 
 def _reasons(worst: Sequence[Document]) -> list[str]:
     """Return the words of the findings that no other one holds, where there are such."""
-    causes = [finding for finding in worst if finding.get("held_by") is None] or worst
+    by_holder = grouped(worst, lambda finding: finding.get("held_by"))
+    causes = by_holder.get(None, worst)
     words = [
         f"{_question(finding)}{_number(finding)}: {finding['reason'] or finding['message']}"
         for finding in causes[:MOST_WORDS]
@@ -426,9 +420,11 @@ def _without_verdict(record: Record) -> str:
     return json.dumps(document, ensure_ascii=True, indent=1)
 
 
-def _write_quarantine(path: Path, strays: Sequence[Stray], *, phi: bool) -> None:
-    with CsvTable(path, QUARANTINE[phi]) as table:
-        for row in _stray_rows(strays):
+def _write_rows(
+    path: Path, kinds: Sequence[columns.Column], rows: Iterable[Row]
+) -> None:
+    with CsvTable(path, kinds) as table:
+        for row in rows:
             table.add(row)
 
 

@@ -46,7 +46,7 @@ from sbrtcheck.errors import CaseError
 from sbrtcheck.model import CaseFacts, Patient, Text
 from sbrtcheck.protocol.rules import Protocol as TrialProtocol
 from sbrtcheck.report.as_json import protocol_record
-from sbrtcheck.report.words import Voice, printable, text_of
+from sbrtcheck.report.words import Voice, printable, text_of, told_of
 
 __all__ = ["BatchResult", "Tally", "run_batch"]
 
@@ -572,13 +572,10 @@ def _result(
     trial_number, case_row = None, None
     if row is not None:
         trial_number, case_row = row.trial_number, row.line
-    centre = None
-    if facts.centre is not None:
-        centre = printable(facts.centre)
     return Result(
         plan=names.plan(identity),
         patient=names.patient(patient.group.patient_of(file)),
-        centre=centre,
+        centre=told_of(facts.centre, printable),
         trial_number=trial_number,
         case_row=case_row,
         role=role,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from sbrtcheck.protocol.names import LEVELS
 
@@ -12,6 +13,7 @@ DEVIATIONS = {"FAIL": ("FAIL",), "VARIATION or FAIL": ("VARIATION", "FAIL")}
 DECIDED = ("PASS", "VARIATION", "FAIL")
 NOT_PROVIDED = "not provided"
 UNKNOWN = "unknown"
+RULES = ("trial", "dosimetry", "both")
 ALL = ("all", "all")
 BY = ("all", "centre", "scheme", "level")
 LEVEL_ORDER = {("level", level): number for number, level in enumerate(LEVELS)}
@@ -57,9 +59,9 @@ def summarise(plans: Sequence[Counted]) -> Iterator[dict[str, object]]:
     for plan in plans:
         for name in _groups_of(plan):
             groups.setdefault(name, []).append(plan)
-    for rules in ("trial", "dosimetry", "both"):
-        for by, group in sorted(groups, key=_order):
-            yield from _rows(rules, by, group, groups[by, group])
+    names = sorted(groups, key=_order)
+    for rules, name in product(RULES, names):
+        yield from _rows(rules, *name, groups[name])
 
 
 def _groups_of(plan: Counted) -> Iterator[tuple[str, str]]:

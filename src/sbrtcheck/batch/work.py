@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sbrtcheck import __version__, dicom
 from sbrtcheck.batch.known import TreeFile, learn_unopened, place_order
 from sbrtcheck.checks.judge import gather, judge
-from sbrtcheck.dossier import Filed, Survey, case_of, dossier_of, read_files, where_of
-from sbrtcheck.dossier.link import RANKS, Dossier, Unreadable, two_contents
+from sbrtcheck.dossier import Filed, Survey, case_of, dossier_of, read_files
+from sbrtcheck.dossier.link import Dossier, Unreadable, differing, nearest
 from sbrtcheck.dossier.places import Place, Unread
 from sbrtcheck.dvh import DVH
 from sbrtcheck.errors import SbrtCheckError
@@ -132,6 +132,11 @@ class PatientTask:
         return self.plans
 
     @property
+    def numbers(self) -> dict[Place | None, int]:
+        """Return which of the files lies at a place."""
+        return {file.place: number for number, file in enumerate(self.files)}
+
+    @property
     def sound(self) -> tuple[TreeFile, ...]:
         """Return the files of which it is not known that they cannot be read."""
         return tuple(file for file in self.files if file.learned.problem is None)
@@ -150,9 +155,7 @@ class PatientTask:
 
     def key(self) -> str:
         """Return the hash of all that the answer depends on: contents, facts, protocol, version."""
-        numbers: dict[Place | None, int] = {
-            file.place: number for number, file in enumerate(self.files)
-        }
+        numbers = self.numbers
         facts = [[numbers[place], _facts_words(row)] for place, row in self.facts]
         document: list[object] = [
             RECORD,
@@ -321,7 +324,7 @@ def _record(task: PatientTask) -> bytes | Failed:
     changed = _changed(task, read)
     if changed is not None:
         return Failed(changed)
-    numbers = {file.place: number for number, file in enumerate(task.files)}
+    numbers = task.numbers
     heads, bodies = [], []
     for head, body in _plans(task, read):
         heads.append({**head, "file": numbers[head["place"]], "place": None})
@@ -333,7 +336,7 @@ def _record(task: PatientTask) -> bytes | Failed:
 
 def _read(task: PatientTask) -> _Read:
     """Read the files of a task; those of which it is known that they cannot be read are not tried."""
-    numbers = {file.place: number for number, file in enumerate(task.files)}
+    numbers = task.numbers
     filed, failed = read_files([file.found for file in task.sound])
     failed += [
         Unreadable(file.found, Text("{why}", why=file.learned.problem))
@@ -394,7 +397,9 @@ def _broken_plans(
     """Return the RT Plans that cannot be read and are none of those seen, each once, and why."""
     broken: dict[str, tuple[TreeFile, Text]] = {}
     for file, reason in _unreadable(task, read):
-        if file.is_of_class(dicom.RT_PLAN) and file.identity not in seen:
+        if not file.is_of_class(dicom.RT_PLAN):
+            continue
+        if file.identity not in seen:
             broken.setdefault(file.identity, (file, reason))
     return list(broken.values())
 
@@ -424,9 +429,15 @@ def _broken_plan(
         "date": None,
         "approval": None,
     }
-    if phi:
-        head |= {"patient_id": file.patient_id, "patient_name": None}
-    return head, NOTHING
+    patient = Patient(patient_id=file.patient_id)
+    return head | _stated_of(patient, phi=phi), NOTHING
+
+
+def _stated_of(patient: Patient, *, phi: bool) -> dict[str, str | None]:
+    """Return what the tables say of a patient."""
+    if not phi:
+        return {}
+    return {"patient_id": patient.patient_id, "patient_name": patient.name}
 
 
 def _plan(
@@ -444,9 +455,7 @@ def _plan(
         "date": instance.date,
         "approval": approval_term(instance.approval_status),
     }
-    if task.phi:
-        patient = instance.patient
-        head |= {"patient_id": patient.patient_id, "patient_name": patient.name}
+    head |= _stated_of(instance.patient, phi=task.phi)
     facts = task.facts_of(filed.place)
     if isinstance(facts, Text):
         return {**head, "reason": read.voice.say(facts)}, NOTHING
@@ -510,9 +519,9 @@ def _curves(evidence: "Evidence", voice: Voice) -> Iterator[dict[str, object]]:
 def _files(task: PatientTask, read: _Read) -> Iterator[tuple[Place, str, str | None]]:
     """Yield what each file of the patient is to the plans: used, a copy, or of none, and why."""
     everything = read.everything
-    distinct = {filed.place for filed in everything.distinct}
+    distinct = frozenset(everything.distinct)
     for filed in read.filed:
-        if filed.place not in distinct:
+        if filed not in distinct:
             yield filed.place, COPY, None
             continue
         why = _why_unused(filed, everything)
@@ -573,8 +582,8 @@ def _names(plan: Filed, filed: Filed) -> bool:
 def _is_nearest(filed: Filed, plan: Filed, everything: Dossier) -> bool:
     """Tell whether no file that a plan has in its place lies nearer to the plan."""
     rivals = [one for one in everything.of_class(filed.kind) if _names(plan, one)]
-    ranks = [RANKS.index(where_of(one.place, plan.place)) for one in rivals]
-    return RANKS.index(where_of(filed.place, plan.place)) == min(ranks)
+    near, _ = nearest(rivals, plan.place)
+    return filed in near
 
 
 def _why_second(filed: Filed, everything: Dossier) -> Text | None:
@@ -582,7 +591,4 @@ def _why_second(filed: Filed, everything: Dossier) -> Text | None:
     same = [plan for plan in everything.plans if plan.uid == filed.uid]
     if not filed.uid or same[0] is filed:
         return None
-    problem = two_contents("RT Plan", filed.uid, same).problem
-    if isinstance(problem, Text):
-        return problem
-    return Text("{problem}", problem=str(problem))
+    return differing("RT Plan", filed.uid)

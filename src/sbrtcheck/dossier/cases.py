@@ -12,6 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from sbrtcheck.dossier.facts import parse_facts
+from sbrtcheck.dossier.places import why_not_opened
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import CaseFacts, Text, patient_key
 
@@ -32,6 +33,7 @@ DATES = ("surgery_date", "first_fraction", "last_fraction")
 DATE = re.compile(
     r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?( 0?0:00(:00)?)?"
 )  # as ISO 8601 has it, or Excel rewrites it
+NOT_STATED = ""
 SEPARATORS = ",;\t"
 LEVELS = re.compile(r"[^ \t,;、]+")  # what separates the levels of one cell is left out
 SEPARATOR_LINE = re.compile(
@@ -77,13 +79,15 @@ def load_cases(path: Path) -> dict[str, CaseRow]:
             )
         rows[key] = row
     if problems:
-        sentence = Text(
-            "the cases have {count} problem{s}",
-            count=len(problems),
-            s="" if len(problems) == 1 else "s",
-        )
-        raise CaseError(sentence, path=path, candidates=problems)
+        raise CaseError(_counted(problems), path=path, candidates=problems)
     return rows
+
+
+def _counted(problems: list[str]) -> Text:
+    plural = "s"
+    if len(problems) == 1:
+        plural = ""
+    return Text("the cases have {count} problem{s}", count=len(problems), s=plural)
 
 
 def merged(row: CaseFacts, beside: CaseFacts) -> tuple[CaseFacts, list[str]]:
@@ -93,7 +97,9 @@ def merged(row: CaseFacts, beside: CaseFacts) -> tuple[CaseFacts, list[str]]:
     for name in CaseFacts.__dataclass_fields__:
         own, other = getattr(row, name), getattr(beside, name)
         both[name] = own or other
-        if other and other != both[name]:
+        if not other:
+            continue
+        if other != both[name]:
             contradicting.append(name)
     return replace(row, **both), contradicting  # type: ignore[arg-type]
 
@@ -102,9 +108,7 @@ def _text_of(path: Path) -> str:
     try:
         return _decoded(path.read_bytes())
     except OSError as error:
-        raise CaseError(
-            Text(error.strerror or "cannot be opened"), path=path
-        ) from error
+        raise CaseError(Text(why_not_opened(error)), path=path) from error
     except UnicodeDecodeError as error:
         raise CaseError(
             Text(
@@ -258,7 +262,7 @@ def _row(line: int, cells: Mapping[str, str]) -> tuple[CaseRow | None, list[str]
     problems = [
         f"{name}: '{cells[name]}' is not a date; write 2026-01-31"
         for name in DATES
-        if name in table and table[name] is None
+        if table.get(name, NOT_STATED) is None
     ]
     facts, wrong = parse_facts(table)
     problems += wrong

@@ -8,6 +8,7 @@ from itertools import chain
 from sbrtcheck import dicom
 from sbrtcheck.dicom import RTFile
 from sbrtcheck.dossier.case import tail
+from sbrtcheck.dossier.groups import grouped
 from sbrtcheck.errors import CaseError, ReadError, UnsupportedError
 from sbrtcheck.model import DoseGrid, DoseHeader, Instance, Plan, Text, sum_doses
 
@@ -53,12 +54,6 @@ class Chosen:
     notes: tuple[Text, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    dose: RTFile
-    why: Text
-
-
 def choose_dose(plan: Plan, doses: Sequence[RTFile]) -> Chosen:
     """Choose the course dose of a plan among the doses that name it.
 
@@ -72,8 +67,8 @@ def choose_dose(plan: Plan, doses: Sequence[RTFile]) -> Chosen:
         If what names the plan is not physical dose of the whole course.
     """
     whole, beams, refused = _sorted(plan, doses)
-    of_plan = [dose for dose in whole if dose.dose_header().summation_type == "PLAN"]
-    whole = of_plan or whole
+    by_summation = grouped(whole, lambda dose: dose.dose_header().summation_type)
+    whole = by_summation.get("PLAN", whole)
     if len(whole) > 1:
         raise CaseError(
             Text(
@@ -82,15 +77,16 @@ def choose_dose(plan: Plan, doses: Sequence[RTFile]) -> Chosen:
             ),
             candidates=[_row(dose) for dose in whole],
         )
-    notes = [_unused(row.dose, row.why) for row in refused]
+    notes = [_unused(dose, why) for dose, why in refused.items()]
     if whole:
-        told = [*whole, *(row.dose for row in refused)]
+        told = {*whole, *refused}
         others = [dose for dose in doses if dose not in told]
         return Chosen(tuple(whole), (*_beside(whole[0], others), *notes))
     if beams:
         used = all_beams(plan, beams)
         return Chosen(tuple(used), (*_summed(used, beams), *notes))
-    raise _refusal(refused[0])
+    dose, why = next(iter(refused.items()))
+    raise _refusal(dose, why)
 
 
 def _beside(whole: RTFile, others: Sequence[RTFile]) -> list[Text]:
@@ -114,17 +110,17 @@ def _summed(used: Sequence[RTFile], beams: Sequence[RTFile]) -> list[Text]:
 
 def _sorted(
     plan: Plan, doses: Sequence[RTFile]
-) -> tuple[list[RTFile], list[RTFile], list[_Refused]]:
-    """Part doses into those of the whole course, those of single beams, and those refused."""
+) -> tuple[list[RTFile], list[RTFile], dict[RTFile, Text]]:
+    """Part doses into those of the whole course, those of single beams, and those refused with why."""
     whole: list[RTFile] = []
     beams: list[RTFile] = []
-    refused: list[_Refused] = []
+    refused: dict[RTFile, Text] = {}
     for dose in doses:
         try:
             header = dose.dose_header()
             require_physical(header)
         except ReadError as error:
-            refused.append(_Refused(dose, Text("{why}", why=str(error.problem))))
+            refused[dose] = Text("{why}", why=str(error.problem))
             continue
         why = why_not_course(header, plan)
         if header.summation_type == BEAM:
@@ -132,7 +128,7 @@ def _sorted(
         elif why is None:
             whole.append(dose)
         else:
-            refused.append(_Refused(dose, why))
+            refused[dose] = why
     return whole, beams, refused
 
 
@@ -183,10 +179,7 @@ def all_beams(plan: Plan, doses: Sequence[RTFile]) -> list[RTFile]:
     treating = {beam.number for beam in plan.beams if beam.treats}
     used = [dose for dose in doses if _may_hold(dose, treating)]
     held_in = [dose.dose_header().beam_numbers for dose in used]
-    held = Counter(chain.from_iterable(held_in))
-    problems = _beam_problems(treating, held, names)
-    if () in held_in:
-        problems.append(Text("one does not name its beam"))
+    problems = _beam_problems(treating, held_in, names)
     if problems:
         raise UnsupportedError(
             Text(
@@ -207,23 +200,25 @@ def _may_hold(dose: RTFile, treating: set[int]) -> bool:
 
 
 def _beam_problems(
-    treating: set[int], held: Counter[int], names: dict[int, str]
+    treating: set[int], held_in: Sequence[tuple[int, ...]], names: dict[int, str]
 ) -> list[Text]:
-    if not treating:
-        return [Text("the plan names no treatment beam")]
+    """Say why doses that hold these beams do not add up to all treatment beams, each once."""
 
     def listed(numbers: set[int]) -> str:
         return ", ".join(f"{n} '{names.get(n, '')}'" for n in sorted(numbers))
 
+    held = Counter(chain.from_iterable(held_in))
     missing = treating - held.keys()
     twice = set(held - Counter(held.keys()))
     foreign = held.keys() - names.keys()
     rows = (
+        (not treating, Text("the plan names no treatment beam")),
         (missing, Text("missing are beams {beams}", beams=listed(missing))),
         (twice, Text("held more than once are beams {beams}", beams=listed(twice))),
         (foreign, Text("not of the plan are beams {beams}", beams=listed(foreign))),
+        (() in held_in, Text("one does not name its beam")),
     )
-    return [problem for numbers, problem in rows if numbers]
+    return [problem for holds, problem in rows if holds]
 
 
 def _unused(dose: RTFile, why: Text) -> Text:
@@ -276,18 +271,18 @@ def refuse_not_course(dose: RTFile, plan: Plan) -> None:
         return
     why = why_not_course(header, plan)
     if why is not None:
-        raise _refusal(_Refused(dose, why))
+        raise _refusal(dose, why)
 
 
-def _refusal(row: _Refused) -> UnsupportedError:
+def _refusal(dose: RTFile, why: Text) -> UnsupportedError:
     try:
-        summation = row.dose.dose_header().summation_type
+        summation = dose.dose_header().summation_type
     except ReadError:
         summation = ""
     kind = summation or "(none)"
     return UnsupportedError(
-        Text("the RT Dose is of kind {summation}: {why}", summation=kind, why=row.why),
-        path=row.dose.path,
+        Text("the RT Dose is of kind {summation}: {why}", summation=kind, why=why),
+        path=dose.path,
     )
 
 

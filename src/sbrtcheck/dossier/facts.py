@@ -16,6 +16,7 @@ from pydantic import (
     with_config,
 )
 
+from sbrtcheck.dossier.places import why_not_opened
 from sbrtcheck.errors import CaseError
 from sbrtcheck.model import CaseFacts, PriorRadiotherapy, Text
 
@@ -85,7 +86,7 @@ def load_facts(path: str | Path) -> CaseFacts:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise _refusal([error.strerror or "cannot be opened"], path=path) from error
+        raise _refusal([why_not_opened(error)], path=path) from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise _refusal([f"not valid TOML: {error}"], path=path) from error
     return read_facts(table, path)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sbrtcheck import dicom
@@ -60,6 +61,9 @@ class Contents(NamedTuple):
     unread: tuple[Unread, ...] = ()
 
 
+NOTHING_KNOWN: Mapping[str, Contents] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """All that lies below some roots.
@@ -86,12 +90,10 @@ def find_files(
     roots: Sequence[Root],
     *,
     leave_out: Sequence[Path] = (),
-    known: Mapping[str, Contents] | None = None,
+    known: Mapping[str, Contents] = NOTHING_KNOWN,
 ) -> Survey:
     """Look at every file below some roots; what is known of a path already is taken as known."""
     listing = list_files(roots, leave_out=leave_out)
-    if known is None:
-        known = {}
     found: list[Found] = []
     others: Counter[str] = Counter()
     unread = list(listing.unread)

@@ -23,6 +23,7 @@ from sbrtcheck.dossier.dose import (
     refuse_not_course,
 )
 from sbrtcheck.dossier.find import Found, Survey, of_class
+from sbrtcheck.dossier.groups import grouped
 from sbrtcheck.dossier.places import Place, on_disk
 from sbrtcheck.errors import CaseError, ReadError
 from sbrtcheck.model import (
@@ -272,7 +273,10 @@ class Choices:
     added: tuple[Sibling, ...] = ()
 
 
-def case_of(dossier: Dossier, plan_file: Filed, choices: Choices | None = None) -> Case:
+NO_CHOICES = Choices()
+
+
+def case_of(dossier: Dossier, plan_file: Filed, choices: Choices = NO_CHOICES) -> Case:
     """Return the case of a plan: its structure set, its dose, and what else there is.
 
     Raises
@@ -282,11 +286,10 @@ def case_of(dossier: Dossier, plan_file: Filed, choices: Choices | None = None) 
     ReadError
         If a file cannot be read; `UnsupportedError` if it is of a kind that is declined.
     """
-    chosen = Choices() if choices is None else choices
     refuse_two_contents("RT Plan", dossier.of_uid(dicom.RT_PLAN, plan_file.uid))
     plan = plan_file.file.plan()
-    structures, structure_link, notes = _structures(dossier, plan_file, plan, chosen)
-    dose_files, dose_links, dose_notes = _doses(dossier, plan_file, plan, chosen)
+    structures, structure_link, notes = _structures(dossier, plan_file, plan, choices)
+    dose_files, dose_links, dose_notes = _doses(dossier, plan_file, plan, choices)
     instances = [structures.instance, *(file.instance for file in dose_files)]
     require_one_patient(plan.instance, *instances)
     grid = _course_dose(plan, dose_files)
@@ -301,8 +304,8 @@ def case_of(dossier: Dossier, plan_file: Filed, choices: Choices | None = None) 
         structure_set=in_dose_frame(structures, dose_files[0].instance),
         dose=grid,
         links=(plan_link, structure_link, *dose_links),
-        siblings=(*chosen.added, *_siblings(dossier, plan_file, chosen)),
-        orphans=tuple(filed.file for filed in orphans_of(dossier, chosen)),
+        siblings=(*choices.added, *_siblings(dossier, plan_file, choices)),
+        orphans=tuple(filed.file for filed in orphans_of(dossier, choices)),
         unknown=unknown_of(dossier, plan_file),
         notes=(*notes, *dose_notes),
     )
@@ -318,24 +321,23 @@ def _course_dose(plan: Plan, files: Sequence[RTFile]) -> DoseGrid:
 
 def refuse_two_contents(kind: str, files: Sequence[Filed]) -> None:
     """Raise `CaseError` if two files of different content carry one UID."""
-    by_uid: dict[str, list[Filed]] = {}
-    for filed in files:
-        by_uid.setdefault(filed.uid, []).append(filed)
-    for uid, same in by_uid.items():
+    for uid, same in grouped(files, lambda filed: filed.uid).items():
         if len(same) > 1:
             raise two_contents(kind, uid, same)
 
 
 def two_contents(kind: str, uid: str, files: Sequence[Filed]) -> CaseError:
     """Return the error of two files of one UID and different content."""
-    return CaseError(
-        Text(
-            "files of kind {kind} carry the same SOP Instance UID {uid} and differ in content;"
-            " remove the wrong one",
-            kind=kind,
-            uid=tail(uid),
-        ),
-        candidates=candidate_rows(kind, files),
+    return CaseError(differing(kind, uid), candidates=candidate_rows(kind, files))
+
+
+def differing(kind: str, uid: str) -> Text:
+    """Say that files of one UID differ in content."""
+    return Text(
+        "files of kind {kind} carry the same SOP Instance UID {uid} and differ in content;"
+        " remove the wrong one",
+        kind=kind,
+        uid=tail(uid),
     )
 
 
@@ -344,11 +346,9 @@ def candidate_rows(kind: str, files: Sequence[Filed]) -> list[Text]:
     return [candidate_row(filed.file.instance, kind, "") for filed in files]
 
 
-def _nearest(files: Sequence[Filed], plan: Place) -> tuple[list[Filed], list[Filed]]:
+def nearest(files: Sequence[Filed], plan: Place) -> tuple[list[Filed], list[Filed]]:
     """Part files into those of the nearest kind of place, and the others."""
-    by_where: dict[str, list[Filed]] = {}
-    for filed in files:
-        by_where.setdefault(where_of(filed.place, plan), []).append(filed)
+    by_where = grouped(files, lambda filed: where_of(filed.place, plan))
     near = by_where[min(by_where, key=RANKS.index)]
     far = [filed for filed in files if filed not in near]
     return near, far
@@ -379,7 +379,7 @@ def _structures(
     if not named:
         raise _no_structures(dossier, plan_file, wanted)
     kind = "RT Structure Set"
-    near, far = _nearest(named, plan_file.place)
+    near, far = nearest(named, plan_file.place)
     refuse_two_contents(kind, near)
     structures = near[0].file.structure_set()
     how = Text(
@@ -444,27 +444,20 @@ def _no_structures(dossier: Dossier, plan_file: Filed, wanted: str) -> CaseError
 def _near_rows(dossier: Dossier, sop_class_uid: str, plan_file: Filed) -> list[Text]:
     """Describe what there is of a class; what lies further away is only counted."""
     files = dossier.of_class(sop_class_uid)
-    near = [f for f in files if where_of(f.place, plan_file.place) == SAME_FOLDER]
-    rows = [
-        Text(
-            "{kind} {uid}  {where}",
-            kind=dicom.class_name(sop_class_uid),
-            uid=tail(filed.uid),
-            where=SAME_FOLDER,
-        )
-        for filed in near
+    kind = dicom.class_name(sop_class_uid)
+    near = [
+        Text("{kind} {uid}  {where}", kind=kind, uid=tail(filed.uid), where=SAME_FOLDER)
+        for filed in files
+        if where_of(filed.place, plan_file.place) == SAME_FOLDER
     ]
-    rows += [
-        Text(
-            "{kind} that cannot be read: {why}",
-            kind=dicom.class_name(sop_class_uid),
-            why=row.reason,
-        )
+    broken = [
+        Text("{kind} that cannot be read: {why}", kind=kind, why=row.reason)
         for row in dossier.unreadable_of(sop_class_uid)
     ]
-    if len(near) < len(files):
-        rows.append(Text("{count} of other folders", count=len(files) - len(near)))
-    return rows
+    further = len(files) - len(near)
+    if not further:
+        return [*near, *broken]
+    return [*near, *broken, Text("{count} of other folders", count=further)]
 
 
 def _doses(
@@ -515,7 +508,7 @@ def doses_naming(dossier: Dossier, plan_file: Filed) -> tuple[list[Filed], list[
     named = dossier.doses_of(plan_file)
     if not named:
         return [], []
-    near, far = _nearest(named, plan_file.place)
+    near, far = nearest(named, plan_file.place)
     refuse_two_contents("RT Dose", near)
     return near, [_elsewhere("RT Dose", filed, plan_file.place) for filed in far]
 
@@ -592,7 +585,7 @@ def _structures_beside(
     named = dossier.of_uid(dicom.RT_STRUCTURE_SET, plan.structure_set_uid)
     if not named:
         return None
-    near, _ = _nearest(named, place)
+    near, _ = nearest(named, place)
     return _tried(near[0].file.structure_set)
 
 
@@ -707,18 +700,19 @@ def in_dose_frame(structures: StructureSet, dose: Instance) -> StructureSet:
         If no ROI lies in the frame of the dose.
     """
     drawn = [roi for roi in structures.rois if roi.contours]
-    elsewhere = [roi for roi in drawn if not _in_frame(roi, structures.instance, dose)]
-    if drawn and elsewhere == drawn:
+    problem = Text("it is drawn in another frame of reference than the dose")
+    left_out = {
+        roi: replace(roi, contours=(), problem=problem)
+        for roi in drawn
+        if not _in_frame(roi, structures.instance, dose)
+    }
+    if drawn and left_out.keys() == set(drawn):
         raise CaseError(
             Text(
                 "structure set and dose have different frames of reference; export one registration"
             )
         )
-    problem = Text("it is drawn in another frame of reference than the dose")
-    rois = tuple(
-        replace(roi, contours=(), problem=problem) if roi in elsewhere else roi
-        for roi in structures.rois
-    )
+    rois = tuple(left_out.get(roi, roi) for roi in structures.rois)
     return replace(structures, rois=rois)
 
 

@@ -104,11 +104,14 @@ def load_case(
     >>> len(case.structure_set.rois), case.dose.spacing_mm
     (10, (2.0, 2.0, 2.0))
     """
+    below = None
+    if within is not None:
+        below = Path(within)
     options = Options(
         structure_set=structure_set,
         dose=dose,
         with_plans=tuple(with_plans),
-        within=None if within is None else Path(within),
+        within=below,
     )
     with open_case(path, options) as case:
         return case

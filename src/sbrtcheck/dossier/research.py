@@ -11,6 +11,7 @@ from sbrtcheck import dicom
 from sbrtcheck.dossier.case import Case
 from sbrtcheck.dossier.dose import candidate_row, dose_words, one_frame
 from sbrtcheck.dossier.find import find_files
+from sbrtcheck.dossier.groups import grouped
 from sbrtcheck.dossier.link import (
     Dossier,
     Filed,
@@ -128,10 +129,8 @@ def _dose(dossier: Dossier, start: Filed | None, options: Options) -> Filed:
         return start
     there = dossier.of_class(dicom.RT_DOSE)
     doses = [filed for filed in there if _may_be_meant(filed, start)]
-    whole = [
-        filed for filed in doses if filed.file.dose_header().summation_type == "PLAN"
-    ]
-    return _only(whole or doses, "RT Dose", "--dose")
+    by_summation = grouped(doses, lambda one: one.file.dose_header().summation_type)
+    return _only(by_summation.get("PLAN", doses), "RT Dose", "--dose")
 
 
 def _may_be_meant(dose: Filed, start: Filed | None) -> bool:

@@ -69,7 +69,9 @@ def _of_file(path: Path) -> tuple[Seen, ...]:
     filed = Filed(Place(str(path.absolute())), dicom.open_rt(path))
     found = find_files(around(path.absolute().parent))
     dossier = open_dossier(found, filed.file.instance, given=[filed])
-    own = [filed] if filed.kind == dicom.RT_PLAN else dossier.plans
+    own = dossier.plans
+    if filed.kind == dicom.RT_PLAN:
+        own = (filed,)
     return (*_of_patient(dossier, 1, own), *_strangers(dossier), *_rest(found))
 
 
@@ -138,28 +140,40 @@ def _of_patient(dossier: Dossier, number: int, own: Sequence[Filed]) -> list[See
 def _seen(
     filed: Filed, dossier: Dossier, first: Place, number: int, own: Sequence[Filed]
 ) -> Seen:
-    relation, linked = _relation(filed, dossier)
-    is_own = _belongs(filed, own)
-    is_judged_plan = linked and filed.kind == dicom.RT_PLAN
-    if is_judged_plan and not is_own:
-        relation = Text("another plan of this patient")
+    relation, linked = _relation_to(own, filed, dossier)
     return Seen(
         kind=dicom.class_name(filed.kind),
         where=where_of(filed.place, first),
         relation=relation,
         path=Path(filed.place.path),
         instance=filed.file.instance,
-        linked=linked and is_own,
+        linked=linked,
         patient=number,
     )
 
 
+def _relation_to(
+    own: Sequence[Filed], filed: Filed, dossier: Dossier
+) -> tuple[Text, bool]:
+    """Say how a file stands to the plans, and whether it goes with one of the own plans."""
+    relation, linked = _relation(filed, dossier)
+    if not linked:
+        return relation, False
+    if _belongs(filed, own):
+        return relation, True
+    if filed.kind == dicom.RT_PLAN:
+        return Text("another plan of this patient"), False
+    return relation, False
+
+
 def _belongs(filed: Filed, own: Sequence[Filed]) -> bool:
     """Tell whether a file is one of the own plans, is named by one, or names one."""
-    uids = {plan.uid for plan in own}
-    if filed.uid in {plan.file.structure_set_uid for plan in own}:
-        return True
-    return not uids.isdisjoint((filed.uid, *filed.file.plan_uids))
+    for plan in own:
+        if filed.uid in (plan.uid, plan.file.structure_set_uid):
+            return True
+        if plan.uid in filed.file.plan_uids:
+            return True
+    return False
 
 
 def _of_plan(filed: Filed, _dossier: Dossier) -> tuple[Text, bool]:
