@@ -7,13 +7,22 @@ cord is not found. What is read otherwise than stated is told to the caller.
 import re
 import warnings
 from collections.abc import Sequence
+from itertools import product
 
 from pydicom import charset
 
 ESCAPE = 0x1B
 LATIN_1 = "ISO 8859-1"
 UNREADABLE = "unreadable"
-MULTI_BYTE = ("UTF8", "GB18030", "GBK", "GB2312")
+UNDECODED = frozenset((chr(ESCAPE), "\ufffd"))
+CHINESE = ("GB18030", "GBK", "GB2312")
+LATIN = ("latin_1", "iso8859")
+# The 3 755 most common Chinese characters: rows 16 to 55 of GB 2312, the last not full.
+LEVEL_1 = frozenset(
+    bytes(cell).decode("gb2312", "ignore")
+    for cell in product(range(0xB0, 0xD8), range(0xA1, 0xFF))
+) - {""}
+WIDE = re.compile("[\u3400-\uffef]")
 ISO_2022 = ("ISO 2022 IR 6", "ISO 2022 IR 58", "ISO 2022 IR 87", "ISO 2022 IR 149")
 # Latin letters and signs inside a word or beside a number; single ones elsewhere are chance.
 LATIN_WORD = re.compile(
@@ -39,39 +48,39 @@ def decode(raw: bytes, stated: Sequence[str]) -> tuple[str, str | None]:
     >>> decode("Größe".encode("latin-1"), ["ISO_IR 100"])
     ('Größe', None)
     """
-    if raw.isascii() and ESCAPE not in raw:
-        return raw.decode("ascii"), None
     if ESCAPE in raw:
         return _with_escapes(raw, stated)
+    if raw.isascii():
+        return raw.decode("ascii"), None
     codec = _codec(stated)
     own = _strict(raw, codec)
-    utf8, gbk = _strict(raw, "utf-8"), _strict(raw, "gb18030")
-    if codec in MULTI_BYTE:
-        if own is not None and (
-            codec == "UTF8" or _is_common(own) or not _is_common(utf8)
-        ):
-            return own, None
-    elif codec not in (None, "latin_1", "iso8859") and own is not None:
-        return (
-            own,
-            None,
-        )  # Cyrillic, Greek, Korean ...: nothing tells them from a mistake
-    if utf8 is not None and codec != "UTF8" and _is_utf8(utf8, gbk):
+    utf8, gbk = _strict(raw, "utf-8"), _chinese(raw)
+    if own is not None and _is_believed(codec, own, utf8):
+        return own, None
+    if utf8 is not None and _is_utf8(utf8, gbk):
         return utf8, "UTF-8"
-    if gbk is not None and _is_chinese(gbk) and not _is_latin(raw):
+    if gbk is not None and not _is_latin(raw):
         return gbk, "GB18030"
     return _as_stated(raw, codec, own)
+
+
+def _is_believed(codec: str | None, own: str, utf8: str | None) -> bool:
+    """Tell whether what reads by the stated character set is taken to be in it."""
+    if codec in CHINESE:
+        return _is_common(own) or not _is_common(utf8)
+    # Cyrillic, Greek, Korean ...: nothing tells them from a mistake
+    return codec not in LATIN
 
 
 def _as_stated(
     raw: bytes, codec: str | None, own: str | None
 ) -> tuple[str, str | None]:
     """Return the text that the bytes are by what is stated, or by Latin-1, as far as they are one."""
-    if own is not None and codec == "latin_1":
-        return own, None
+    if codec == "latin_1":
+        return raw.decode("latin-1"), None
     if own is not None:
         return own, LATIN_1
-    if codec is None or codec == "iso8859":
+    if codec is None:
         return raw.decode("latin-1"), LATIN_1
     if codec == "UTF8":
         return raw.decode("utf-8", "replace"), UNREADABLE
@@ -82,9 +91,7 @@ def _codec(stated: Sequence[str]) -> str | None:
     """Return the Python codec of the one stated character set; none where several switch."""
     if len(stated) > 1:
         return None
-    if not stated:
-        return charset.python_encoding.get("", None)
-    return charset.python_encoding.get(stated[0], None)
+    return charset.python_encoding.get(next(iter(stated), ""))
 
 
 def _strict(raw: bytes, codec: str | None) -> str | None:
@@ -109,7 +116,7 @@ def _with_escapes(raw: bytes, stated: Sequence[str]) -> tuple[str, str | None]:
         for code, codec in charset.CODES_TO_ENCODINGS.items():
             if codec in codecs:  # pydicom leaves that of GB 2312 in the text
                 text = text.replace(code.decode("ascii"), "")
-        if chr(ESCAPE) not in text and "\ufffd" not in text:
+        if UNDECODED.isdisjoint(text):
             return text, name
     return raw.decode("ascii", "replace"), UNREADABLE
 
@@ -125,23 +132,19 @@ def _is_common(text: str | None) -> bool:
     return True
 
 
-def _is_chinese(text: str) -> bool:
-    """Tell whether a text holds at least one of the 3 755 most common characters (level 1)."""
-    for character in text:
-        try:
-            encoded = character.encode("gb2312")
-        except UnicodeEncodeError:
-            continue
-        if len(encoded) == 2 and 0xB0 <= encoded[0] <= 0xD7:
-            return True
-    return False
+def _chinese(raw: bytes) -> str | None:
+    """Return the text that the bytes are as GB 18030 if it holds a common Chinese character."""
+    text = _strict(raw, "gb18030")
+    if text is None or LEVEL_1.isdisjoint(text):
+        return None
+    return text
 
 
 def _is_utf8(utf8: str, gbk: str | None) -> bool:
     """Tell UTF-8 that was meant from GBK that happens to be valid UTF-8: 胃 is also θ."""
-    if gbk is None or not _is_chinese(gbk):
+    if gbk is None:
         return True
-    if any("\u3400" <= character <= "\uffef" for character in utf8):
+    if WIDE.search(utf8):
         return True
     return LATIN_WORD.sub("", utf8).isascii()
 

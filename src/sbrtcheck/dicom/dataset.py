@@ -9,12 +9,12 @@ import math
 import struct
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import BinaryIO, ParamSpec, TypeVar
 
 import numpy as np
 import pydicom
@@ -93,7 +93,7 @@ def quietly(load: Callable[P, T]) -> Callable[P, T]:
 
 def class_name(uid: str) -> str:
     """Return the name of a SOP class, or its UID where the standard knows none."""
-    return NAMES.get(uid) or as_uid(uid).name
+    return NAMES.get(uid, as_uid(uid).name)
 
 
 def as_uid(text: str) -> UID:
@@ -158,6 +158,10 @@ class Record:
 
     def uid(self, keyword: str) -> str | None:
         """Return a UID, or None where it is absent or empty."""
+        return self.stated(keyword)
+
+    def stated(self, keyword: str) -> str | None:
+        """Return an attribute as one line of text, or None where it is absent or empty."""
         return self.text(keyword) or None
 
     def number(self, keyword: str) -> float | None:
@@ -226,16 +230,7 @@ class Record:
         """
         tag, _ = _entry(keyword)
         with mat(self.path, f"{self.what}: {label(keyword)}"):
-            if tag not in self.dataset:
-                return b""
-            value = self.dataset.get_item(tag).value
-        if value is None:
-            return b""
-        if isinstance(value, bytes):
-            return value.strip(b" \0")
-        if isinstance(value, str) or not isinstance(value, Sequence):
-            return str(value).encode()
-        return "\\".join(str(v) for v in value).encode()
+            return _stored_bytes(self.dataset, tag).strip(b" \0")
 
     def items(self, keyword: str) -> tuple["Record", ...]:
         """Return the items of a sequence; none where it is absent or empty."""
@@ -285,16 +280,25 @@ def _misread_note(read_as: str, count: int, stated: str) -> Text:
 
 def stated_character_sets(dataset: Dataset) -> tuple[str, ...]:
     """Return the values of SpecificCharacterSet as they stand in the file; none if absent."""
-    if CHARACTER_SET not in dataset:
+    stored = _stored_bytes(dataset, CHARACTER_SET).decode("ascii", "replace")
+    words = stored.rstrip(" \0").split("\\")
+    if not any(words):
         return ()
-    value = dataset.get_item(CHARACTER_SET).value
+    return tuple(word.strip() for word in words)
+
+
+def _stored_bytes(dataset: Dataset, tag: BaseTag) -> bytes:
+    """Return the bytes of an element, also where pydicom has made a value of them."""
+    if tag not in dataset:
+        return b""
+    value = dataset.get_item(tag).value
     if isinstance(value, bytes):
-        value = value.decode("ascii", "replace").rstrip(" \0").split("\\")
-    if isinstance(value, str):
-        value = [value]
-    if not value or not any(value):
-        return ()
-    return tuple(str(v).strip() for v in value)
+        return value
+    if isinstance(value, MutableSequence):
+        return "\\".join(str(v) for v in value).encode()
+    if value is None:
+        return b""
+    return str(value).encode()
 
 
 @cache
@@ -326,20 +330,23 @@ def parse_decimals(chunks: Sequence[bytes]) -> FloatArray:
     NotANumberError
         If a value is not a finite number.
     """
-    filled = [chunk for chunk in chunks if chunk]
-    if not filled:
+    joined = b"\\".join([chunk for chunk in chunks if chunk])
+    if not joined:
         return np.empty(0)
-    words = b"\\".join(filled).split(b"\\")
+    words = joined.split(b"\\")
     try:
         numbers = np.fromiter(map(float, words), np.float64, len(words))
-    except ValueError:
-        numbers = np.array([_decimal(word) for word in words])
-    if any(b"_" in chunk for chunk in filled):
-        numbers = np.array([_decimal(word) for word in words])
-    wrong = np.flatnonzero(~np.isfinite(numbers))
-    if wrong.size:
-        raise NotANumberError(words[wrong[0]].decode("ascii", "replace").strip())
+    except ValueError as error:
+        raise _not_a_number(words) from error
+    if b"_" in joined or not np.isfinite(numbers).all():
+        raise _not_a_number(words)
     return numbers
+
+
+def _not_a_number(words: Sequence[bytes]) -> NotANumberError:
+    """Return the error for the first of some words that is not a finite number."""
+    wrong = next(word for word in words if not math.isfinite(_decimal(word)))
+    return NotANumberError(wrong.decode("ascii", "replace").strip())
 
 
 def _decimal(word: bytes) -> float:
@@ -392,8 +399,12 @@ def open_file(path: Path, *, header_only: bool = False) -> Opened:
         with path.open("rb") as file:
             if not file.peek(1):
                 raise ReadError(Text("the file is empty"), path=path)
-            content = b"" if header_only else file.read()
-            stream = file if header_only else _Bytes(content)
+            content, sha256 = b"", ""
+            stream: BinaryIO = file
+            if not header_only:
+                content = file.read()
+                sha256 = hashlib.sha256(content).hexdigest()
+                stream = _Bytes(content)
             with mat(path, "the file"):
                 dataset = pydicom.dcmread(
                     stream, force=True, stop_before_pixels=header_only
@@ -423,9 +434,6 @@ def open_file(path: Path, *, header_only: bool = False) -> Opened:
             syntax=syntax.name,
         )
         notes = (note,)
-    sha256 = ""
-    if not header_only:
-        sha256 = hashlib.sha256(content).hexdigest()
     return Opened(path, root, sop_class_uid, syntax, sha256, content, notes)
 
 
@@ -530,17 +538,17 @@ def read_instance(opened: Opened, *, label_keyword: str, date_keyword: str) -> I
         sop_instance_uid=uid,
         sop_class_uid=opened.sop_class_uid,
         patient=Patient(
-            patient_id=root.text("PatientID") or None,
-            name=root.text("PatientName") or None,
-            birth_date=root.text("PatientBirthDate") or None,
+            patient_id=root.stated("PatientID"),
+            name=root.stated("PatientName"),
+            birth_date=root.stated("PatientBirthDate"),
         ),
         study_instance_uid=root.uid("StudyInstanceUID"),
         frame_of_reference_uid=root.uid("FrameOfReferenceUID"),
-        label=root.text(label_keyword) or None,
-        date=root.text(date_keyword) or None,
-        study_date=root.text("StudyDate") or None,
-        approval_status=root.text("ApprovalStatus") or None,
-        manufacturer=root.text("Manufacturer") or None,
+        label=root.stated(label_keyword),
+        date=root.stated(date_keyword),
+        study_date=root.stated("StudyDate"),
+        approval_status=root.stated("ApprovalStatus"),
+        manufacturer=root.stated("Manufacturer"),
         sha256=opened.sha256 or None,
         notes=opened.notes,
     )

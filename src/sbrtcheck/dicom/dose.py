@@ -30,6 +30,9 @@ from sbrtcheck.model import DoseGrid, DoseHeader, FloatArray, Instance, Text
 AXIS_TOLERANCE = 1e-4  # of a direction cosine: 0.01 mm over 100 mm
 SAME_Z_MM = 5e-2  # exports round the origin and the frames apart
 SAME_OFFSET_MM = 1e-2  # of a first frame from itself: rounding
+HEADWARDS = (2, 1.0)  # axis and sign of frames that follow each other with rising z
+# Lengths behind the last value that may be padding (PS3.5 8.1.1).
+PADDING_BYTES = frozenset((1, *range(0, MOST_PADDING_BYTES + 1, 2)))
 PLANS = "ReferencedRTPlanSequence"
 UNCOMPRESSED = (
     ImplicitVRLittleEndian,
@@ -50,8 +53,11 @@ def read_dose_instance(opened: Opened) -> Instance:
 
 def referenced_plans(root: Record) -> tuple[str, ...]:
     """Return the UIDs of the plans that a dose names."""
-    uids = [plan.uid("ReferencedSOPInstanceUID") for plan in root.items(PLANS)]
-    return tuple(uid for uid in uids if uid)
+    return tuple(
+        uid
+        for plan in root.items(PLANS)
+        if (uid := plan.uid("ReferencedSOPInstanceUID"))
+    )
 
 
 @quietly
@@ -108,24 +114,19 @@ def _frames(root: Record, size: tuple[int, int, int]) -> int:
     if offsets < 2 or bits is None or not isinstance(stored, bytes):
         return frames
     extra = len(stored) - columns * rows * offsets * bits // 8
-    if not _is_padding(extra):
+    if extra not in PADDING_BYTES:
         return frames
     return offsets
 
 
 def _frame_notes(root: Record, frames: int) -> tuple[Text, ...]:
-    if frames < 2 or root.integer("NumberOfFrames"):
+    if root.integer("NumberOfFrames"):
         return ()
     note = Text(
         "Number of Frames is missing; {frames} are read, as many as Grid Frame Offset Vector places",
         frames=frames,
     )
     return (note,)
-
-
-def _is_padding(extra_bytes: int) -> bool:
-    """Tell whether so many bytes behind the last value may be padding (PS3.5 8.1.1)."""
-    return extra_bytes == 1 or extra_bytes in range(0, MOST_PADDING_BYTES + 1, 2)
 
 
 def _scaled(root: Record, stored: NDArray[np.integer]) -> FloatArray:
@@ -263,10 +264,8 @@ def _directions(root: Record, cosines: FloatArray) -> tuple[list[int], list[floa
     order, signs = [], []
     for direction in (normal, along_column, along_row):
         axis = int(np.argmax(np.abs(direction)))
-        if (
-            abs(abs(direction[axis]) - 1) > AXIS_TOLERANCE
-            or abs(np.delete(direction, axis)).max() > AXIS_TOLERANCE
-        ):
+        deviation = np.abs(np.abs(direction) - np.eye(3)[axis])
+        if deviation.max() > AXIS_TOLERANCE:
             raise UnsupportedError(
                 Text(
                     "the dose grid is tilted against the patient axes; export it untilted"
@@ -303,7 +302,7 @@ def _frame_positions(
         raise root.fail("Grid Frame Offset Vector does not rise or fall steadily")
     if abs(offsets[0]) <= SAME_OFFSET_MM:
         return origin_mm + sign * offsets
-    if axis == 2 and sign > 0 and abs(offsets[0] - origin_mm) <= SAME_Z_MM:
+    if (axis, sign) == HEADWARDS and abs(offsets[0] - origin_mm) <= SAME_Z_MM:
         return offsets
     raise root.fail(
         "Grid Frame Offset Vector starts at {first}, which is neither 0 (relative) nor the"
@@ -381,7 +380,7 @@ def _pixels(
     declared = columns * rows * frames * bits // 8
     if syntax == RLELossless:
         return _run_lengths(root, content, declared), ()
-    if not isinstance(content, bytes) or not _is_padding(len(content) - declared):
+    if not isinstance(content, bytes) or len(content) - declared not in PADDING_BYTES:
         raise root.fail(
             "{columns} x {rows} x {frames} values of {bits} bits take {declared} bytes, Pixel"
             " Data has {found}; the file is damaged, export it again",

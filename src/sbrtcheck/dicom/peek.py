@@ -50,18 +50,15 @@ def peek_bytes(head: bytes) -> Peek | None:
     sop_class = _uid(body, SOP_CLASS)
     if sop_class is None and has_meta:
         sop_class = _uid(body, META_SOP_CLASS)
-    if (
-        sop_class is not None
-        and sop_class.startswith(STANDARD_ROOT)
-        and sop_class not in NAMES
-    ):
-        return Peek(sop_class, None)  # thousands of images: what they are is enough
     if sop_class is None:
         return None
+    is_standard = sop_class.startswith(STANDARD_ROOT)
+    if is_standard and sop_class not in NAMES:
+        return Peek(sop_class, None)  # thousands of images: what they are is enough
     instance = _uid(body, SOP_INSTANCE)
     if instance is None and has_meta:
         instance = _uid(body, META_SOP_INSTANCE)
-    if not sop_class.startswith(STANDARD_ROOT) and PLAN_MODALITY.search(body):
+    if not is_standard and PLAN_MODALITY.search(body):
         sop_class = RT_PLAN  # a vendor's own class (Halcyon); reading it decides
     return Peek(
         sop_class, instance, _patient_id(body), _uid(body, STUDY), _uid(body, FRAME)

@@ -73,10 +73,10 @@ def _ion_plan(root: Record, instance: Instance) -> Plan:
 
 
 def _patient_positions(root: Record) -> tuple[str, ...]:
-    positions = [
-        setup.text("PatientPosition") for setup in root.items("PatientSetupSequence")
-    ]
-    return tuple(dict.fromkeys(position for position in positions if position))
+    setups = root.items("PatientSetupSequence")
+    positions = dict.fromkeys(setup.text("PatientPosition") for setup in setups)
+    positions.pop("", None)
+    return tuple(positions)
 
 
 def _notes(opened: Opened) -> tuple[Text, ...]:

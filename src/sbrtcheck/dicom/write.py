@@ -19,6 +19,7 @@ from sbrtcheck.dicom.dataset import RT_DOSE, RT_PLAN, RT_STRUCTURE_SET
 from sbrtcheck.model import (
     ROI,
     Beam,
+    Contour,
     DoseGrid,
     DoseHeader,
     DoseReference,
@@ -50,6 +51,10 @@ ORIENTATIONS = {
     "FFDR": (0, -1, 0, -1, 0, 0),
 }
 Offsets = Literal["relative", "descending", "absolute"]
+# Whether frames follow each other along the normal of their rows and columns, or against it.
+FRAME_SIDES: dict[Offsets, int] = {"relative": 1, "descending": -1, "absolute": 1}
+RING_TYPES = {False: "CLOSED_PLANAR", True: "CLOSEDPLANAR_XOR"}  # by whether it is XOR
+SOP_CLASSES = {"RTPLAN": RT_PLAN, "RTSTRUCT": RT_STRUCTURE_SET, "RTDOSE": RT_DOSE}
 DEFAULT_CHARACTER_SET = "ISO_IR 192"
 
 
@@ -64,22 +69,15 @@ def save_plan(
     dataset = _root(plan.instance, "RTPLAN", character_set)
     dataset.RTPlanLabel = plan.instance.label or "PLAN"
     dataset.RTPlanName = plan.name
-    if plan.description:
-        dataset.RTPlanDescription = plan.description
     dataset.RTPlanDate = _filled(plan.instance.date)
     dataset.RTPlanTime = NOON
     dataset.RTPlanGeometry = _geometry(plan)
-    if plan.intent:
-        dataset.PlanIntent = plan.intent
     if plan.brachy_setups:
         _add_brachy_setups(dataset, plan.brachy_setups)
-    dataset.DoseReferenceSequence = [
-        _dose_reference(row) for row in plan.dose_references
-    ]
     dataset.FractionGroupSequence = [
         _fraction_group(row) for row in plan.fraction_groups
     ]
-    dataset.PatientSetupSequence = [
+    setups = [
         _item(
             PatientSetupNumber=number,
             PatientPosition=position,
@@ -87,15 +85,16 @@ def save_plan(
         )
         for number, position in enumerate(plan.patient_positions, start=1)
     ]
-    dataset.BeamSequence = [_beam(row) for row in plan.beams]
-    if plan.structure_set_uid:
-        dataset.ReferencedStructureSetSequence = [
-            _reference(RT_STRUCTURE_SET, plan.structure_set_uid)
-        ]
+    _put_filled(
+        dataset,
+        RTPlanDescription=plan.description,
+        PlanIntent=plan.intent,
+        DoseReferenceSequence=[_dose_reference(row) for row in plan.dose_references],
+        PatientSetupSequence=setups,
+        BeamSequence=[_beam(row) for row in plan.beams],
+        ReferencedStructureSetSequence=_structure_set(plan.structure_set_uid),
+    )
     _approve(dataset, plan.instance)
-    for keyword in ("DoseReferenceSequence", "PatientSetupSequence", "BeamSequence"):
-        if not dataset[keyword].value:
-            del dataset[keyword]
     _save(dataset, path, transfer_syntax)
 
 
@@ -172,6 +171,7 @@ def save_dose(
     if header is None:
         raise ValueError("a dose grid needs a header to be written")
     dataset = _root(header.instance, "RTDOSE", character_set)
+    _put_filled(dataset, SeriesDescription=header.instance.label)
     dataset.InstanceNumber = 1
     dose_gy = _place(dataset, dose, position, offsets)
     _put_pixels(dataset, dose_gy, bits, transfer_syntax)
@@ -182,8 +182,8 @@ def save_dose(
     _put_references(dataset, header)
     if dvhs:
         dataset.DVHSequence = [_dvh(row) for row in dvhs]
-        if dvhs[0].normalisation_dose_gy is not None:
-            dataset.DVHNormalizationDoseValue = dvhs[0].normalisation_dose_gy
+        normalisation_gy = dvhs[0].normalisation_dose_gy
+        _put_known(dataset, DVHNormalizationDoseValue=normalisation_gy)
     _save(dataset, path, transfer_syntax)
 
 
@@ -213,54 +213,59 @@ def _put_references(dataset: Dataset, header: DoseHeader) -> None:
     groups = [
         _item(ReferencedFractionGroupNumber=n) for n in header.fraction_group_numbers
     ]
-    if groups and header.beam_numbers:
+    if groups:
         beams = [_item(ReferencedBeamNumber=n) for n in header.beam_numbers]
-        groups[0].ReferencedBeamSequence = beams
-    dataset.ReferencedRTPlanSequence = []
-    for uid in header.referenced_plan_uids:
-        reference = _reference(RT_PLAN, uid)
-        if groups:
-            reference.ReferencedFractionGroupSequence = groups
-        dataset.ReferencedRTPlanSequence.append(reference)
-    if header.referenced_structure_set_uid:
-        dataset.ReferencedStructureSetSequence = [
-            _reference(RT_STRUCTURE_SET, header.referenced_structure_set_uid)
-        ]
+        _put_filled(groups[0], ReferencedBeamSequence=beams)
+    plans = [_reference(RT_PLAN, uid) for uid in header.referenced_plan_uids]
+    for plan in plans:
+        _put_filled(plan, ReferencedFractionGroupSequence=groups)
+    dataset.ReferencedRTPlanSequence = plans
+    structure_sets = _structure_set(header.referenced_structure_set_uid)
+    _put_filled(dataset, ReferencedStructureSetSequence=structure_sets)
+
+
+def _structure_set(uid: str | None) -> list[Dataset]:
+    """Return the reference to a structure set, if one is named."""
+    if not uid:
+        return []
+    return [_reference(RT_STRUCTURE_SET, uid)]
 
 
 def _place(
     dataset: Dataset, dose: DoseGrid, position: str, offsets: Offsets
-) -> np.ndarray:
+) -> FloatArray:
     """Write where frames, rows and columns lie; return the dose in their order."""
     cosines = np.array(ORIENTATIONS[position])
     along_row, along_column = cosines[:3], cosines[3:]
+    along_frames = FRAME_SIDES[offsets] * np.cross(along_row, along_column)
     axes_mm = (dose.x_mm, dose.y_mm, dose.z_mm)
-    directions = [np.cross(along_row, along_column), along_column, along_row]
-    if offsets == "descending":
-        directions[0] = -directions[0]
+    directions = (along_frames, along_column, along_row)
     which = [int(np.argmax(np.abs(direction))) for direction in directions]
     steps = [int(direction.sum()) for direction in directions]
     dose_gy = dose.dose_gy.transpose([2 - axis for axis in which])
     dose_gy = dose_gy[:: steps[0], :: steps[1], :: steps[2]]
-    frames_mm = axes_mm[2][:: steps[0]]
-    first_mm = [float(axis[0]) for axis in axes_mm]
+    first_mm = [0.0, 0.0, 0.0]
     for axis, step in zip(which, steps, strict=True):
         first_mm[axis] = float(axes_mm[axis][::step][0])
     dataset.ImagePositionPatient = _decimals(first_mm)
-    dataset.ImageOrientationPatient = [int(cosine) for cosine in cosines]
-    dataset.PixelSpacing = _decimals([_uniform_step(axes_mm[which[n]]) for n in (1, 2)])
-    if offsets == "absolute":
-        if steps[0] < 0:
-            raise ValueError(
-                "absolute offsets are defined for frames towards the head only"
-            )
-        dataset.GridFrameOffsetVector = _decimals(frames_mm)
-    else:
-        away_mm = np.abs(frames_mm - frames_mm[0])
-        dataset.GridFrameOffsetVector = _decimals(
-            -away_mm if offsets == "descending" else away_mm
+    dataset.ImageOrientationPatient = list(ORIENTATIONS[position])
+    dataset.PixelSpacing = _decimals([_uniform_step(axes_mm[n]) for n in which[1:]])
+    if offsets == "absolute" and steps[0] < 0:
+        raise ValueError(
+            "absolute offsets are defined for frames towards the head only"
         )
+    frames_mm = _frame_offsets(dose.z_mm[:: steps[0]], offsets)
+    dataset.GridFrameOffsetVector = _decimals(frames_mm)
     return dose_gy
+
+
+def _frame_offsets(frames_mm: FloatArray, offsets: Offsets) -> FloatArray:
+    """Return what GridFrameOffsetVector holds for frames at some z, in their order."""
+    if offsets == "absolute":
+        return frames_mm
+    away_mm = np.abs(frames_mm - frames_mm[0])
+    offsets_mm: FloatArray = FRAME_SIDES[offsets] * away_mm
+    return offsets_mm
 
 
 def _dvh(row: ExportedDVH) -> Dataset:
@@ -379,6 +384,20 @@ def _item(**elements: object) -> Dataset:
     return item
 
 
+def _put_filled(item: Dataset, **elements: str | Sequence[Dataset] | None) -> None:
+    """Write those texts and sequences that are not empty."""
+    for keyword, value in elements.items():
+        if value:
+            setattr(item, keyword, value)
+
+
+def _put_known(item: Dataset, **elements: float | None) -> None:
+    """Write those numbers that are known."""
+    for keyword, value in elements.items():
+        if value is not None:
+            setattr(item, keyword, value)
+
+
 def _reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
     return _item(
         ReferencedSOPClassUID=sop_class_uid, ReferencedSOPInstanceUID=sop_instance_uid
@@ -389,16 +408,18 @@ def _decimals(values: np.ndarray | list[float]) -> list[DSfloat]:
     return [DSfloat(round(float(value), 6), auto_format=True) for value in values]
 
 
+def _decimal(value: float | None) -> DSfloat | None:
+    if value is None:
+        return None
+    return _decimals([value])[0]
+
+
 def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
     dataset = Dataset()
     dataset.SpecificCharacterSet = character_set
     dataset.InstanceCreationDate = _filled(instance.date)
     dataset.InstanceCreationTime = NOON
-    dataset.SOPClassUID = {
-        "RTPLAN": RT_PLAN,
-        "RTSTRUCT": RT_STRUCTURE_SET,
-        "RTDOSE": RT_DOSE,
-    }[modality]
+    dataset.SOPClassUID = SOP_CLASSES[modality]
     dataset.SOPInstanceUID = instance.sop_instance_uid
     dataset.StudyDate = instance.study_date or _filled(instance.date)
     dataset.StudyTime = NOON
@@ -410,8 +431,6 @@ def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
     dataset.ManufacturerModelName = "sbrtcheck"
     dataset.DeviceSerialNumber = "1"
     dataset.SoftwareVersions = "1"
-    if modality == "RTDOSE" and instance.label:
-        dataset.SeriesDescription = instance.label
     dataset.PatientName = _filled(instance.patient.name)
     dataset.PatientID = _filled(instance.patient.patient_id)
     dataset.PatientBirthDate = _filled(instance.patient.birth_date)
@@ -444,14 +463,13 @@ def _dose_reference(row: DoseReference) -> Dataset:
         DoseReferenceDescription=row.description,
         DoseReferenceType=row.type or "TARGET",
     )
-    for keyword, value in (
-        ("TargetPrescriptionDose", row.target_prescription_dose_gy),
-        ("DeliveryMaximumDose", row.delivery_maximum_dose_gy),
-        ("OrganAtRiskMaximumDose", row.organ_at_risk_maximum_dose_gy),
-        ("ReferencedROINumber", row.referenced_roi_number),
-    ):
-        if value is not None:
-            setattr(item, keyword, value)
+    _put_known(
+        item,
+        TargetPrescriptionDose=row.target_prescription_dose_gy,
+        DeliveryMaximumDose=row.delivery_maximum_dose_gy,
+        OrganAtRiskMaximumDose=row.organ_at_risk_maximum_dose_gy,
+        ReferencedROINumber=row.referenced_roi_number,
+    )
     return item
 
 
@@ -462,17 +480,14 @@ def _fraction_group(row: FractionGroup) -> Dataset:
         NumberOfBeams=len(row.beam_numbers),
         NumberOfBrachyApplicationSetups=0,
     )
-    if row.beam_numbers:
-        item.ReferencedBeamSequence = []
+    beams = []
     for number, dose_gy, meterset in zip(
         row.beam_numbers, row.beam_doses_gy, row.beam_metersets, strict=True
     ):
         beam = _item(ReferencedBeamNumber=number)
-        if dose_gy is not None:
-            beam.BeamDose = _decimals([dose_gy])[0]
-        if meterset is not None:
-            beam.BeamMeterset = _decimals([meterset])[0]
-        item.ReferencedBeamSequence.append(beam)
+        _put_known(beam, BeamDose=_decimal(dose_gy), BeamMeterset=_decimal(meterset))
+        beams.append(beam)
+    _put_filled(item, ReferencedBeamSequence=beams)
     return item
 
 
@@ -481,7 +496,7 @@ def _beam(row: Beam) -> Dataset:
     first = _first_point(row, angles[0])
     last = _item(ControlPointIndex=1, CumulativeMetersetWeight=1)
     kind = "STATIC"
-    if len(angles) > 1 and angles[0] != angles[-1]:
+    if angles[0] != angles[-1]:
         kind = "DYNAMIC"
         first.GantryRotationDirection = "CW"
         last.GantryAngle = angles[-1]
@@ -544,21 +559,23 @@ def _first_point(row: Beam, angle_deg: float) -> Dataset:
 
 def _roi_contour(number: int, roi: ROI) -> Dataset:
     item = _item(ReferencedROINumber=number)
-    if roi.contours:
-        item.ContourSequence = []
-    for contour in roi.contours:
-        points = np.column_stack(
-            [contour.points_mm, np.full(len(contour.points_mm), contour.z_mm)]
-        )
-        ring = _item(
-            ContourGeometricType="CLOSEDPLANAR_XOR" if contour.xor else "CLOSED_PLANAR",
-            NumberOfContourPoints=len(points),
-        )
-        # As strings: an object for each number would cost twenty times as much.
-        texts = [f"{value:.3f}" for value in (points.ravel() + 0.0).tolist()]
-        ring.add(DataElement(CONTOUR_DATA, "DS", texts, already_converted=True))
-        item.ContourSequence.append(ring)
+    rings = [_ring(contour) for contour in roi.contours]
+    _put_filled(item, ContourSequence=rings)
     return item
+
+
+def _ring(contour: Contour) -> Dataset:
+    points = np.column_stack(
+        [contour.points_mm, np.full(len(contour.points_mm), contour.z_mm)]
+    )
+    ring = _item(
+        ContourGeometricType=RING_TYPES[contour.xor],
+        NumberOfContourPoints=len(points),
+    )
+    # As strings: an object for each number would cost twenty times as much.
+    texts = [f"{value:.3f}" for value in (points.ravel() + 0.0).tolist()]
+    ring.add(DataElement(CONTOUR_DATA, "DS", texts, already_converted=True))
+    return ring
 
 
 def _save(dataset: Dataset, path: Path, transfer_syntax: str) -> None:
