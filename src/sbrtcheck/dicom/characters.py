@@ -7,6 +7,7 @@ cord is not found. What is read otherwise than stated is told to the caller.
 import re
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from itertools import product
 
 from pydicom import charset
@@ -17,11 +18,6 @@ UNREADABLE = "unreadable"
 UNDECODED = frozenset((chr(ESCAPE), "\ufffd"))
 CHINESE = ("GB18030", "GBK", "GB2312")
 LATIN = ("latin_1", "iso8859")
-# The 3 755 most common Chinese characters: rows 16 to 55 of GB 2312, the last not full.
-LEVEL_1 = frozenset(
-    bytes(cell).decode("gb2312", "ignore")
-    for cell in product(range(0xB0, 0xD8), range(0xA1, 0xFF))
-) - {""}
 WIDE = re.compile("[\u3400-\uffef]")
 ISO_2022 = ("ISO 2022 IR 6", "ISO 2022 IR 58", "ISO 2022 IR 87", "ISO 2022 IR 149")
 # Latin letters and signs inside a word or beside a number; single ones elsewhere are chance.
@@ -132,10 +128,17 @@ def _is_common(text: str | None) -> bool:
     return True
 
 
+@cache
+def _common_characters() -> frozenset[str]:
+    """Return the 3 755 most common: rows 16 to 55 of GB 2312, the last not full (level 1)."""
+    cells = product(range(0xB0, 0xD8), range(0xA1, 0xFF))
+    return frozenset(bytes(cell).decode("gb2312", "ignore") for cell in cells) - {""}
+
+
 def _chinese(raw: bytes) -> str | None:
     """Return the text that the bytes are as GB 18030 if it holds a common Chinese character."""
     text = _strict(raw, "gb18030")
-    if text is None or LEVEL_1.isdisjoint(text):
+    if text is None or _common_characters().isdisjoint(text):
         return None
     return text
 
