@@ -7,7 +7,8 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypedDict
 
@@ -17,6 +18,10 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
 from laws.bench import SAMPLES, SEED, Trial, quick_numbers, sample_trial, trial  # noqa: E402
 from laws.court import first_answer, offences_of  # noqa: E402
 from laws.operations import OPERATIONS  # noqa: E402
+from sbrtcheck.checks import evidence  # noqa: E402
+from sbrtcheck.model import ROI  # noqa: E402
+
+KEPT = 64  # answers of each kind
 
 
 class Line(TypedDict):
@@ -30,6 +35,7 @@ class Line(TypedDict):
 def main() -> None:
     """Run a shard and print commit, evaluations and offences as the last line."""
     options = _options()
+    _keep_answers()
     done = _done(options.out)
     index, count = map(int, options.shard.split("/"))
     names = list(_names(options.plans, full=options.full))[index - 1 :: count]
@@ -48,6 +54,44 @@ def main() -> None:
         f"{_commit()} {evaluations} evaluations, {len(offences)} offences\n"
     )
     sys.exit(1 if offences else 0)
+
+
+def _keep_answers() -> None:
+    """Keep DVHs and isodoses of ROIs and doses that operations leave alone: they are pure.
+
+    Contours or a dose that are changed are other objects, and asked anew.
+    """
+    for name in ("compute_band", "compute_dvh", "compute_isodoses"):
+        setattr(evidence, name, _kept(getattr(evidence, name)))
+
+
+def _kept(answer: Callable[..., object]) -> Callable[..., object]:
+    answers: OrderedDict[object, object] = OrderedDict()
+
+    def asked(*about: object) -> object:
+        key = tuple(map(_content, about))
+        if key not in answers:
+            answers[key] = answer(*about)
+        answers.move_to_end(key)
+        if len(answers) > KEPT:
+            answers.popitem(last=False)
+        return answers[key]
+
+    return asked
+
+
+def _content(value: object) -> object:
+    """Return what tells one ROI, or the ROIs of several targets, from others."""
+    if isinstance(value, ROI):
+        return (
+            value.name,
+            value.contours,
+            value.plane_spacing_mm,
+            value.fills_thin_holes,
+        )
+    if isinstance(value, Mapping):
+        return tuple((name, _content(roi)) for name, roi in value.items())
+    return value
 
 
 def _options() -> argparse.Namespace:
