@@ -306,6 +306,28 @@ def test_a_target_named_by_a_plan_of_another_structure_set_in_one_frame_is_that_
     assert outcomes == {"PTV_T8": PASS, "PTV_T10": None}
 
 
+def test_plans_that_name_no_structure_set_do_not_share_numbers_of_rois() -> None:
+    """ROI 3 of another plan's unknown structure set is not ROI 3 of this one."""
+    second = replace(in_zone("prv", "PTV_T10", -12, 12), number=3)
+    own = judge(CORD, second).case
+    reference = DoseReference(
+        structure_type="VOLUME",
+        type="TARGET",
+        referenced_roi_number=3,
+        target_prescription_dose_gy=30.0,
+    )
+    theirs = other_plan(structure_set_uid=None)
+    header = replace(theirs.instance, frame_of_reference_uid=FRAME_UID + ".9")
+    theirs = replace(theirs, instance=header, dose_references=(reference,))
+    mine = replace(own.plan, structure_set_uid=None)
+    case = replace(own, plan=mine, siblings=(other(theirs),))
+
+    verdict = check(case, PROTOCOL, Declared(alone=True))
+
+    outcomes = {f.roi: f.outcome for f in verdict.findings if f.id == "coverage"}
+    assert outcomes["PTV_T10"] is not None
+
+
 def test_a_target_that_no_plan_names_is_graded_and_asked_about() -> None:
     second = in_zone("prv", "PTV_T10", -12, 12)
     case = judge(CORD, second).case
@@ -315,6 +337,29 @@ def test_a_target_that_no_plan_names_is_graded_and_asked_about() -> None:
 
     rows = {f.subject: f.outcome for f in verdict.findings if f.id == "coverage"}
     assert rows == {"PTV: PTV_T8": PASS, "PTV: PTV_T10": UNDECIDED}
+
+
+@pytest.mark.parametrize(
+    ("second_gy", "is_part"), [(15.0, True), (15.009, True), (15.02, False)]
+)
+def test_plans_whose_doses_and_fractions_add_up_to_a_scheme_may_be_parts(
+    second_gy: float, *, is_part: bool
+) -> None:
+    """15 Gy in 3 and in 2; doses are equal to 0.01 Gy."""
+    group = FractionGroup(number=1, fractions=2, beam_numbers=(1,))
+    theirs = other_plan(fraction_groups=(group,))
+    reference = replace(
+        theirs.dose_references[0], target_prescription_dose_gy=second_gy
+    )
+    theirs = replace(theirs, dose_references=(reference,))
+    own = judge(CORD, fractions=3, rx_gy=15.0).case
+    target = in_zone("target", "PTV_T8", -12, 12)
+    sibling = other(theirs, [target])
+
+    verdict = check(replace(own, siblings=(sibling,)), PROTOCOL)
+
+    told = [str(finding.message) for finding in verdict.findings]
+    assert any("revision or parts?" in words for words in told) is is_part
 
 
 # --- Adding -------------------------------------------------------------------------------------

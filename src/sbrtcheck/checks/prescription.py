@@ -100,7 +100,7 @@ def _without_prescription(fractions: int | None, schemes: Schemes) -> _Compared:
 
 
 def _scheme(known: Prescription, schemes: Schemes) -> _Compared:
-    if _is_allowed(known.dose_gy, known.fractions, schemes):
+    if schemes.allows(known.dose_gy, known.fractions):
         message = Text(
             "{dose_gy} Gy in {fractions} fractions is an allowed scheme",
             dose_gy=known.dose_gy,
@@ -108,7 +108,7 @@ def _scheme(known: Prescription, schemes: Schemes) -> _Compared:
         )
         return _Compared(Outcome.PASS, message)
     each_gy = known.dose_gy / known.fractions
-    if _is_allowed(each_gy, known.fractions, schemes):
+    if schemes.allows(each_gy, known.fractions):
         message = Text(
             "{each} Gy PER FRACTION, {dose_gy} Gy in all: the trial's"
             " '{fractions} times {each} Gy' means {each} Gy in total",
@@ -118,7 +118,7 @@ def _scheme(known: Prescription, schemes: Schemes) -> _Compared:
         )
         return _Compared(Outcome.FAIL, message)
     other_units_gy = (known.dose_gy * 0.01, known.dose_gy * HUNDRED)
-    if any(_is_allowed(gy, known.fractions, schemes) for gy in other_units_gy):
+    if any(schemes.allows(gy, known.fractions) for gy in other_units_gy):
         message = Text(
             "{dose_gy} Gy in {fractions} fractions: is this in cGy?",
             dose_gy=known.dose_gy,
@@ -137,19 +137,6 @@ def _scheme(known: Prescription, schemes: Schemes) -> _Compared:
 
 def _of_fractions(schemes: Schemes, fractions: int) -> list[Scheme]:
     return [row for row in schemes.allowed if row.fractions == fractions]
-
-
-def _is_allowed(dose_gy: float, fractions: int, schemes: Schemes) -> bool:
-    """Tell whether some scheme of this fraction number has a dose."""
-    rows = _of_fractions(schemes, fractions)
-    return any(_is(row.dose_gy, dose_gy, schemes) for row in rows)
-
-
-def _is(allowed_gy: float | None, dose_gy: float, schemes: Schemes) -> bool:
-    """Tell whether a dose is the allowed one; any is where the scheme names none."""
-    if allowed_gy is None:
-        return True
-    return schemes.same_dose(allowed_gy, dose_gy)
 
 
 def _listed(allowed: Sequence[Scheme]) -> str:

@@ -315,11 +315,18 @@ def _named_by_others(case: Case, siblings: Sequence[Sibling]) -> set[str]:
     for sibling in siblings:
         if sibling.plan is None:
             continue
-        one_set = sibling.plan.structure_set_uid == case.plan.structure_set_uid
+        one_set = _is_one_set(sibling.plan, case.plan)
         same_frame = _agree(frame, sibling.instance.frame_of_reference_uid)
         if one_set or same_frame:
             named |= named_targets(sibling.plan, case.structure_set, by_number=one_set)
     return named
+
+
+def _is_one_set(one: Plan, other: Plan) -> bool:
+    """Tell whether two plans name one structure set; plans that name none name no common one."""
+    if not one.structure_set_uid:
+        return False
+    return one.structure_set_uid == other.structure_set_uid
 
 
 # --- Revisions ----------------------------------------------------------------------------------
@@ -466,14 +473,10 @@ def _adds_up(one: _Planned, other: _Planned, protocol: Protocol) -> bool:
     first, second = _prescribed(one, protocol), _prescribed(other, protocol)
     if first is None or second is None:
         return False
-    allowed = {(row.dose_gy, row.fractions) for row in protocol.schemes.allowed}
-    first_alone = (first.dose_gy, first.fractions)
-    second_alone = (second.dose_gy, second.fractions)
-    if not allowed.isdisjoint((first_alone, second_alone)):
+    allows = protocol.schemes.allows
+    if any(allows(p.dose_gy, p.fractions) for p in (first, second)):
         return False
-    dose_gy = first.dose_gy + second.dose_gy
-    fractions = first.fractions + second.fractions
-    return (dose_gy, fractions) in allowed
+    return allows(first.dose_gy + second.dose_gy, first.fractions + second.fractions)
 
 
 def _prescribed(one: _Planned, protocol: Protocol) -> Prescription | None:

@@ -97,6 +97,13 @@ class Schemes:
         """Tell whether two prescribed doses are one, within the tolerance."""
         return abs(one_gy - other_gy) <= self.tolerance_gy + ROUNDING_GY
 
+    def allows(self, dose_gy: float, fractions: int) -> bool:
+        """Tell whether some scheme of this fraction number has this dose, or names none."""
+        rows = [row for row in self.allowed if row.fractions == fractions]
+        return any(
+            row.dose_gy is None or self.same_dose(row.dose_gy, dose_gy) for row in rows
+        )
+
 
 @with_config(STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
