@@ -25,7 +25,15 @@ from sbrtcheck import (
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.dicom import RT_DOSE, RT_PLAN, RT_STRUCTURE_SET
 from sbrtcheck.dossier import Link
-from sbrtcheck.model import DoseReference, FractionGroup, Instance, Patient, Plan, Text
+from sbrtcheck.model import (
+    CaseFacts,
+    DoseReference,
+    FractionGroup,
+    Instance,
+    Patient,
+    Plan,
+    Text,
+)
 from sbrtcheck.protocol.rules import Protocol
 
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
@@ -671,6 +679,15 @@ def test_declared_levels_fill_the_gap() -> None:
 def test_declared_levels_do_not_overrule_a_target_name() -> None:
     with pytest.raises(CaseError, match="does not overrule the files"):
         judge(CORD, declared=Declared(levels=("T9",)))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [CaseFacts(operated_levels=("T8", "Q7")), CaseFacts(conus_level="Q7")],
+)
+def test_levels_among_the_facts_are_levels(facts: CaseFacts) -> None:
+    with pytest.raises(CaseError, match=r"_level.*'Q7' is no vertebral level"):
+        judge(CORD, declared=Declared(facts=facts))
 
 
 def test_a_declared_level_that_is_none_is_refused() -> None:

@@ -11,13 +11,28 @@ import pytest
 
 from builders import box
 from sbrtcheck import Declared, Outcome, Verdict, check
+from sbrtcheck.checks.read_neural import Kind, Span, Zone, read_neural
 from sbrtcheck.checks.rule import State
 from sbrtcheck.contours import build_region
-from sbrtcheck.model import CaseFacts
+from sbrtcheck.model import CaseFacts, Text
 from sbrtcheck.protocol.metric import parse_constraint
-from test_checks import CAUDA, CORD, PROTOCOL, PRV, SAC, ZONES, found, in_zone, judge
+from sbrtcheck.protocol.names import MatchedROI
+from sbrtcheck.protocol.rules import Role
+from test_checks import (
+    CAUDA,
+    CORD,
+    PROTOCOL,
+    PRV,
+    SAC,
+    ZONES,
+    found,
+    in_zone,
+    judge,
+    zoned_dose,
+)
 
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
+FLAT_GY = dict.fromkeys(ZONES, 10.0)
 
 
 def cord(low: float, high: float) -> Verdict:
@@ -376,3 +391,37 @@ def test_rows_on_a_canal_are_asked_of_all_of_it_and_the_cords_line_of_its_part(
     assert part.value is not None
     assert whole.value.value == pytest.approx(hot_gy)
     assert part.value.value == pytest.approx(10.0)
+
+
+def test_zones_change_half_way_to_the_next_target_also_beside_a_longer_one() -> None:
+    """L3 to L4 holds another target; half of the 20 mm from there up to L1 is the cauda's."""
+    spans = [
+        Span(
+            subject=name,
+            target=name,
+            low_mm=low_mm,
+            high_mm=high_mm,
+            margin_mm=0.0,
+            zone=zone,
+            cord_zone=zone,
+        )
+        for name, low_mm, high_mm, zone in (
+            ("L3-L4", -40.0, -10.0, Zone.CAUDA),
+            ("L4", -35.0, -30.0, Zone.CAUDA),
+            ("L1", 10.0, 40.0, Zone.CORD),
+        )
+    ]
+    sac = MatchedROI(
+        roi=in_zone("sac", "ThecalSac", -40, 40),
+        structure="ThecalSac",
+        role=Role.SAC,
+        how=Text("by name"),
+    )
+
+    neural = read_neural(
+        [("ThecalSac", sac)], spans, PROTOCOL.neural, "PRV", zoned_dose(**FLAT_GY)
+    )
+
+    judged = {part.kind: build_region(part.match.roi) for part in neural.parts}
+    assert judged[Kind.CAUDA].high_mm == pytest.approx(0.0, abs=1.0)
+    assert judged[Kind.STAND_IN].low_mm == pytest.approx(0.0, abs=1.0)

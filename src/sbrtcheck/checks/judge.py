@@ -28,7 +28,11 @@ from sbrtcheck.checks.evidence import (
 from sbrtcheck.checks.findings import at_severity
 from sbrtcheck.checks.limits import limit_place
 from sbrtcheck.checks.read_course import read_course
-from sbrtcheck.checks.read_levels import TreatedLevels, treated_levels
+from sbrtcheck.checks.read_levels import (
+    TreatedLevels,
+    refuse_unknown_levels,
+    treated_levels,
+)
 from sbrtcheck.checks.read_neural import NEURAL_ROLES, Span, read_neural, zone_of
 from sbrtcheck.checks.read_prescription import read_prescription
 from sbrtcheck.checks.read_targets import Targets, read_targets
@@ -148,6 +152,7 @@ def _why_not_set(rule: Rule | None, severity: Severity) -> str | None:
 def gather(case: Case, protocol: Protocol, declared: Declared) -> Evidence:
     """Make a case ready for questions; raises what `check` does but for the dose of one session."""
     require_known_checks(protocol)
+    refuse_unknown_levels(declared)
     matches = _matched(case, protocol, declared)
     reading = read_prescription(case.plan, declared, protocol.schemes)
     course_of_plan = read_course(case, matches, protocol, declared)

@@ -12,7 +12,13 @@ from sbrtcheck.model import ROI, Declared, Plan, Text
 from sbrtcheck.protocol.names import LEVELS, MatchedROI, read_levels
 from sbrtcheck.protocol.rules import Role
 
-__all__ = ["TreatedLevels", "hold_in_common", "level_order", "treated_levels"]
+__all__ = [
+    "TreatedLevels",
+    "hold_in_common",
+    "level_order",
+    "refuse_unknown_levels",
+    "treated_levels",
+]
 
 HALF = 0.5  # of the target in a vertebra, or of a vertebra in the target
 CURE = Text("add --levels, for example --levels T8")
@@ -85,7 +91,7 @@ def treated_levels(
     Raises
     ------
     CaseError
-        If declared levels are no levels, or leave out one that a target's name states.
+        If declared levels leave out one that a target's name states.
     """
     ptvs = _stated(_of_role(targets, Role.PTV), Role.PTV)
     if declared.levels:
@@ -238,15 +244,25 @@ def hold_in_common(
     return overlap_cc(first, second) >= least_cc
 
 
-def _refuse_contradiction(levels: tuple[str, ...], stated: tuple[str, ...]) -> None:
-    unknown = [level for level in levels if level not in LEVELS]
-    if unknown:
-        raise CaseError(
-            Text(
-                "--levels: '{level}' is no vertebral level; write T8 or L2",
-                level=unknown[0],
+def refuse_unknown_levels(declared: Declared) -> None:
+    """Raise `CaseError` where what is declared as a level is none."""
+    facts = declared.facts
+    stated = [("--levels", level) for level in declared.levels]
+    stated += [("operated_levels", level) for level in facts.operated_levels]
+    if facts.conus_level is not None:
+        stated.append(("conus_level", facts.conus_level))
+    for where, level in stated:
+        if level not in LEVELS:
+            raise CaseError(
+                Text(
+                    "{where}: '{level}' is no vertebral level; write T8 or L2",
+                    where=where,
+                    level=level,
+                )
             )
-        )
+
+
+def _refuse_contradiction(levels: tuple[str, ...], stated: tuple[str, ...]) -> None:
     missing = level_order(set(stated) - set(levels))
     if missing:
         raise CaseError(

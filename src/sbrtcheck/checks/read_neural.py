@@ -11,7 +11,7 @@ from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain, pairwise, product, starmap
+from itertools import chain, combinations, pairwise, product, starmap
 from math import inf
 from operator import attrgetter
 from typing import NamedTuple
@@ -405,7 +405,7 @@ def _by_zone(
 def _cuts_mm(spans: Sequence[Span]) -> list[float]:
     """Return where zones may change: at the ends of all spans and half-way between them."""
     needed = [span.needed for span in sorted(spans, key=attrgetter("low_mm"))]
-    half_way = [(one[1] + two[0]) / 2 for one, two in pairwise(needed)]
+    half_way = [(one[1] + two[0]) / 2 for one, two in combinations(needed, 2)]
     return sorted([*set(chain.from_iterable(needed)), *half_way])
 
 
