@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
-from builders import dvh_of
-from sbrtcheck.dvh import compute_band
+from builders import cylinder, dvh_of
+from sbrtcheck.dvh import DVH, compute_band
+from sbrtcheck.dvh.band import Band, Nudge
 from sbrtcheck.model import ROI, Contour, Convention, DoseGrid, Value
 from sbrtcheck.phantoms import (
     Box,
+    Cone,
     Cylinder,
+    Solid,
     Sphere,
     even_axis,
     linear_dose,
@@ -230,3 +233,86 @@ def test_a_single_plane_has_an_interval() -> None:
     assert value.low is not None
     assert value.high is not None
     assert value.low < value.value < value.high
+
+
+def of_mean(mean_gy: float) -> DVH:
+    """Return a DVH of 1 cc that says nothing but its mean dose."""
+    return DVH(
+        roi_name="any",
+        volume_cc=1.0,
+        volume_outside_cc=0.0,
+        dose_gy=np.array([0.0, 40.0]),
+        volume_cc_at_dose=np.array([1.0, 0.0]),
+        min_gy=0.0,
+        max_gy=40.0,
+        mean_gy=mean_gy,
+    )
+
+
+@pytest.mark.parametrize("planes", ["slab", "shape"])
+@pytest.mark.parametrize("points", ["cubic", "trilinear"])
+def test_the_interval_reaches_past_all_choices_by_what_they_change(
+    planes: str, points: str
+) -> None:
+    """U^2 = (1.75 dP)^2 + (0.6 dD)^2 + (wall)^2 + (k below)^2 + (k above)^2.
+
+    Other choices have their own answer in the interval, and no part in U.
+    """
+    band = Band(
+        nominal=of_mean(20),
+        members={
+            planes: of_mean(20.8),
+            points: of_mean(18.5),
+            "coarser sampling": of_mean(21),
+            "no end caps": of_mean(17),
+        },
+        nudges=(
+            Nudge(dvh=of_mean(20.3), weight=1.0),
+            Nudge(dvh=of_mean(19.5), weight=1.4),
+            Nudge(dvh=of_mean(20.6), weight=0.33),
+        ),
+    )
+
+    mean_gy = band.mean_gy
+
+    changes_gy = (1.75 * 0.8, 0.6 * 1.5, 0.3, 1.4 * 0.5, 0.33 * 0.6)
+    beyond_gy = np.linalg.norm(changes_gy)
+    assert mean_gy.value == 20
+    assert (mean_gy.low, mean_gy.high) == pytest.approx(
+        (17 - beyond_gy, 21 + beyond_gy)
+    )
+
+
+@pytest.mark.parametrize(
+    ("solid", "below", "above"),
+    [
+        (Cylinder(radius_mm=5, length_mm=40), 1.4, 1.4),
+        (Cone(radius_mm=8, height_mm=20), 1.4, 0.33),
+        (Sphere(radius_mm=10), 0.33, 0.33),
+    ],
+)
+def test_a_cap_counts_less_where_the_areas_run_out(
+    solid: Solid, below: float, above: float
+) -> None:
+    band = compute_band(solid.roi("solid", spacing_mm=1), DOSE)
+
+    assert [nudge.weight for nudge in band.nudges] == [1.0, below, above]
+
+
+def test_the_volume_of_a_rod_is_open_by_its_caps_and_its_wall() -> None:
+    """Caps of half a spacing, 1.4 of each; the wall 0.02 mm out, and half of its arcs' height."""
+    radius_mm, length_mm, corners = 5.0, 40.0, 128
+    rod = cylinder("rod", (0, 0), radius_mm, -20, 20, spacing_mm=2)
+
+    volume_cc = compute_band(rod, DOSE).volume_cc
+
+    turn = 2 * np.pi / corners
+    cap_cc = corners / 2 * np.sin(turn) * radius_mm**2 * 1.0 / 1000
+    arc_mm = radius_mm * (1 - np.cos(turn / 2))
+    side_mm2 = 2 * corners * np.sin(turn / 2) * radius_mm * length_mm
+    wall_cc = (0.02 + arc_mm / 2) * side_mm2 / 1000
+    beyond_cc = np.linalg.norm([wall_cc, 1.4 * cap_cc, 1.4 * cap_cc])
+    whole_cc = length_mm * cap_cc
+    assert (volume_cc.low, volume_cc.value, volume_cc.high) == pytest.approx(
+        (whole_cc - 2 * cap_cc - beyond_cc, whole_cc, whole_cc + beyond_cc), rel=1e-4
+    )

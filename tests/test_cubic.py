@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from builders import dvh_of
+from builders import box, dose_grid, dvh_of
 from sbrtcheck.dvh.reading import taps
 from sbrtcheck.model import Convention, DoseGrid, FloatArray
 from sbrtcheck.phantoms import (
@@ -110,3 +110,22 @@ def test_cubic_dose_at_a_step_overshoots_and_says_so_in_its_maximum() -> None:
     assert dvh.max_gy is not None
     assert 22.0 < dvh.max_gy < 22.25
     assert dvh_of(roi, dose).max_gy == pytest.approx(22.0)
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_the_mean_of_a_dose_that_bends_is_exact(axis: Axis) -> None:
+    """Of 20 + s^2 / 10 in Gy over a side from 1 to 21 mm: the mean square is 463 / 3 mm2.
+
+    Sub-cells of 2 mm: the dose in their middles alone would be 1 / 30 Gy less.
+    """
+    dose = dose_grid(
+        lambda x, y, z: 20 + (x if axis == "x" else y) ** 2 / 10 + 0 * (x + y + z),
+        (-30, -30, -30),
+        (30, 30, 30),
+        2.5,
+    )
+    roi = box("cube", (1, 1, 1), (21, 21, 21), spacing_mm=2)
+
+    dvh = dvh_of(roi, dose, convention=Convention(dose="cubic", sub_cells=1000))
+
+    assert dvh.mean_gy == pytest.approx(20 + 463 / 3 / 10, abs=1e-6)

@@ -398,6 +398,23 @@ def test_one_hot_voxel_leaves_the_metrics_of_the_bulk_alone(hot_gy: float) -> No
     assert hot.volume_cc == without.volume_cc
 
 
+@pytest.mark.parametrize("hot_gy", [3e3, 1e4])
+def test_below_a_hot_voxel_doses_are_as_fine_as_without(hot_gy: float) -> None:
+    """It is felt from 42 Gy on, so the doses of more than half of a rod are those of its chords."""
+    solid = Cylinder(radius_mm=6, length_mm=24)
+    grid = dose_grid(
+        lambda x, y, z: 40 + x + 0 * (y + z), (-20, -20, -20), (20, 20, 20), 2.0
+    )
+    values = grid.dose_gy.copy()
+    values[10, 10, 12] = hot_gy
+
+    dvh = dvh_of(solid.roi("rod", spacing_mm=2), replace(grid, dose_gy=values))
+
+    for percent in (95, 80, 60):
+        chord_mm = solid.coordinate_mm("x", solid.volume_cc * percent / 100)
+        assert dvh.dose_at_percent_gy(percent) == pytest.approx(40 + chord_mm, abs=0.01)
+
+
 def test_a_body_of_15_litres_takes_little_memory() -> None:
     """The dose of 100 x 150 x 250 grid points alone has 30 MB; the limit is 100 MB beside it."""
     body = Cylinder(radius_mm=155, length_mm=200).roi("body", spacing_mm=2.5)

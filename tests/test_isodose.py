@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from builders import box, dose_grid
 from sbrtcheck.dvh.isodose import Isodose, Isodoses, compute_isodoses
 from sbrtcheck.model import ROI, DoseGrid
-from sbrtcheck.phantoms import Sphere
+from sbrtcheck.phantoms import Sphere, even_axis
 
 LAW = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 PTV = box("PTV", (-4, -4, -4), (4, 4, 4), spacing_mm=2)
@@ -341,3 +341,33 @@ def test_a_target_beyond_the_isodose_grid_box_shares_nothing() -> None:
     assert found.by_target["PTV0"].full.volume_cc == pytest.approx(
         octahedron_cc(10), rel=1e-3
     )
+
+
+@pytest.mark.parametrize("across", [(1, 0, 0), (1, 1, 0), (0, 1, 1), (1, 1, 1)])
+def test_isodoses_that_share_a_cell_are_not_separable(
+    across: tuple[int, int, int],
+) -> None:
+    """Two blocks of hot grid points, the second one step on along some axes: side, edge or corner.
+
+    Each target lies at the far end of its block, off the cell that both blocks reach.
+    """
+    step = np.array(across)
+    points = np.stack(np.meshgrid(*3 * [np.arange(-16, 17)], indexing="ij"), axis=-1)
+    # Along an axis that is not crossed both blocks have the same points.
+    hot = [
+        np.where(step, (low <= points) & (points < low + 8), abs(points) <= 4).all(-1)
+        for low in (-8, 0)
+    ]
+    axis = even_axis(-32, 32, 2.0)
+    gy = np.where(hot[0] | hot[1], 30.0, 10.0).transpose(2, 1, 0)
+    dose = DoseGrid(dose_gy=gy, x_mm=axis, y_mm=axis, z_mm=axis)
+    targets = {
+        name: box(name, tuple(middle - 2), tuple(middle + 2), spacing_mm=2)
+        for name, middle in (("low", -12.0 * step), ("high", 10.0 * step))
+    }
+
+    found = compute_isodoses(25, dose, targets, None).by_target
+
+    for target in targets:
+        assert found[target].full.volume_cc is None
+        assert str(found[target].full.reason) == "not separable from another target's"
