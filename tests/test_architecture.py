@@ -11,6 +11,7 @@ import sbrtcheck
 SOURCE = Path(sbrtcheck.__file__).parent
 ROOMS = (
     "errors",
+    "files",
     "model",
     "phantoms",
     "dicom",
@@ -30,7 +31,7 @@ HOMES = {
     "pydicom": {"dicom"},
     "shapely": {"contours"},
     "pydantic": {"protocol", "dossier"},
-    "tomllib": {"protocol", "dossier"},
+    "tomllib": {"files"},
     "rich": {"report"},
     "typer": {"cli"},
     "scipy": {"contours", "dvh", "batch"},

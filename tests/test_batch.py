@@ -113,8 +113,7 @@ def test_the_names_of_members_are_not_told(tmp_path: Path) -> None:
 
     (row,) = rows(tmp_path / "out/quarantine.csv")
     assert row["reason"] == (
-        "a member of a zip archive cannot be read: the zip archive cannot be unpacked (it is"
-        " damaged); unpack it and give the folder"
+        "a member of a zip archive cannot be read (it is damaged); unpack it and give the folder"
     )
 
 

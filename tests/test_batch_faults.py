@@ -274,11 +274,11 @@ def test_what_one_plan_does_costs_that_plan_only(
 
 
 def test_a_dose_that_does_not_fit_into_memory_is_an_error(tmp_path: Path) -> None:
-    """Not what the file says of itself, but what it holds: 1.3 GB of zeros, kept sparse on disk."""
+    """Not what the file says of itself, but what it holds: 0.95 GB of zeros, kept sparse on disk."""
     files = export(tmp_path / "in/large", 1, patient_id="A")
     export(tmp_path / "in/small", 2, patient_id="B", frame="2")
     with files.dose.open("r+b") as file:
-        file.truncate(GIGABYTE * 13 // 10)
+        file.truncate(GIGABYTE * 95 // 100)
     runner = LocalRunner(1, memory_bytes=GIGABYTE)
     try:
         run_here(tmp_path / "in", out=tmp_path / "out", runner=runner)

@@ -1274,7 +1274,7 @@ def test_what_cannot_be_opened_is_refused_in_a_sentence(
         load(tmp_path / "missing")
     with pytest.raises(ReadError, match="the file is empty"):
         load(tmp_path / "empty")
-    with pytest.raises(ReadError, match="cannot be opened: Is a directory"):
+    with pytest.raises(ReadError, match="cannot be opened: this is a folder"):
         load(tmp_path)
 
 

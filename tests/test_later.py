@@ -3,7 +3,6 @@
 The numbers are those of the list of lessons that the project keeps.
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -18,7 +17,6 @@ import pytest
 from builders import dvh_of, plan
 from sbrtcheck import (
     Outcome,
-    ProtocolError,
     check,
     compute_band,
     load_case,
@@ -26,7 +24,6 @@ from sbrtcheck import (
 )
 from sbrtcheck.model import ROI, CaseFacts, Contour, Declared, DoseGrid, Plan
 from sbrtcheck.phantoms import Cylinder
-from sbrtcheck.protocol.load import protocol_folders
 from test_checks import CORD, in_zone, judge
 
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
@@ -147,44 +144,7 @@ def test_twelve_days_after_surgery_are_about_two_weeks() -> None:
     assert found.outcome is Outcome.PASS
 
 
-# --- Broken input -------------------------------------------------------------------------------
-
-
-def shipped_protocol() -> str:
-    found = (folder / "nct06756087.toml" for folder in protocol_folders())
-    return next(path for path in found if path.exists()).read_text(encoding="utf-8")
-
-
-def unquoted(text: str) -> str:
-    return re.sub(r'constraint = "[^"]*"', "constraint = 25.3", text, count=1)
-
-
-def nested(text: str) -> str:
-    return f"{text}\nx = {'[' * 5000}{']' * 5000}\n"
-
-
-@later(62, "an error that is not ours leaves the reader of a protocol")
-@pytest.mark.parametrize("broken", [unquoted, nested])
-def test_a_broken_protocol_is_refused(
-    broken: Callable[[str], str], tmp_path: Path
-) -> None:
-    path = tmp_path / "own.toml"
-    path.write_text(broken(shipped_protocol()), encoding="utf-8")
-
-    with pytest.raises(ProtocolError):
-        load_protocol(str(path))
-
-
-@later(63, "a pipe is waited for")
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_is_refused(tmp_path: Path) -> None:
-    pipe = tmp_path / "plan.dcm"
-    os.mkfifo(pipe)
-    command = [sys.executable, "-m", "sbrtcheck.cli", str(pipe)]
-
-    ended = subprocess.run(command, capture_output=True, timeout=5, check=False)
-
-    assert ended.returncode == 2
+# --- The page -----------------------------------------------------------------------------------
 
 
 @later(65, "rules stand on the page by their ids")

@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
@@ -66,13 +67,13 @@ def test_a_file_is_parsed_once_whatever_is_asked(
     files: Files, kind: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed = []
-    parse = pydicom.dcmread
+    parse = read_partial
 
     def counted(*args: object, **kwargs: object) -> object:
         parsed.append(args)
         return parse(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pydicom, "dcmread", counted)
+    monkeypatch.setattr("sbrtcheck.dicom.dataset.read_partial", counted)
 
     file = open_rt(files[kind])
     answers = [ask(file) for ask in ASKED[kind]]

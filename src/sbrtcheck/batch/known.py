@@ -10,6 +10,7 @@ from sbrtcheck import dicom
 from sbrtcheck.dossier.find import Found
 from sbrtcheck.dossier.places import Place, on_disk, why_not_opened
 from sbrtcheck.errors import ReadError
+from sbrtcheck.files import open_regular
 from sbrtcheck.model import Instance, patient_key
 from sbrtcheck.report.words import text_of
 
@@ -127,7 +128,7 @@ def _learned(place: Place, *, opened: bool) -> Learned:
 
 
 def _of_path(path: Path, *, opened: bool) -> Learned:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         size_bytes = file.tell()
     if not opened:

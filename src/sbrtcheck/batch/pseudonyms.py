@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sbrtcheck.dossier.places import why_not_opened
 from sbrtcheck.errors import CaseError
+from sbrtcheck.files import read_written
 from sbrtcheck.model import Text, patient_key
 from sbrtcheck.report.words import text_of
 
@@ -96,7 +97,7 @@ def load_key(path: Path) -> tuple[bytes, list[str]]:
             notes.append(
                 "a new key for pseudonyms was made; keep it: another key gives other names"
             )
-        text = path.read_text(encoding="ascii").strip()
+        text = read_written(path).decode("ascii").strip()
         others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
         key = bytes.fromhex(text)
     except OSError as error:

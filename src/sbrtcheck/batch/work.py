@@ -22,6 +22,7 @@ from sbrtcheck.dossier.link import Dossier, Unreadable, differing, nearest
 from sbrtcheck.dossier.places import Place, Unread
 from sbrtcheck.dvh import DVH
 from sbrtcheck.errors import SbrtCheckError
+from sbrtcheck.files import open_regular
 from sbrtcheck.model import CaseFacts, Declared, Patient, Text, approval_term
 from sbrtcheck.protocol.rules import Protocol
 from sbrtcheck.report.as_json import render_json
@@ -251,7 +252,8 @@ def write_record(folder: Path, key: str, record: bytes) -> None:
 def read_record(path: Path) -> bytes | None:
     """Return a record that was written whole, or None."""
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.read()
     except OSError:
         return None
     if not content.endswith(END):

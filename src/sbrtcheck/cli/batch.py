@@ -155,8 +155,10 @@ def batch(
 
 
 def _require_all(roots: list[Path]) -> None:
+    from sbrtcheck.files import is_there
+
     for root in roots:
-        if not root.exists():
+        if not is_there(root):
             usage(f"there is no folder or file {root}; nothing was judged")
 
 

@@ -49,11 +49,12 @@ def diff(
 
 def _recorded(path: Path) -> "Recorded":
     from sbrtcheck.errors import ReadError
+    from sbrtcheck.files import read_written
     from sbrtcheck.model import Text
     from sbrtcheck.report.recorded import read_recorded
 
     try:
-        return read_recorded(path.read_bytes())
+        return read_recorded(read_written(path))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ReadError(

@@ -13,6 +13,7 @@ import typer
 from sbrtcheck import __version__
 from sbrtcheck.cli import options
 from sbrtcheck.cli.common import app, page_width, usage, write_whole
+from sbrtcheck.files import is_folder
 
 LIBRARIES = ("numpy", "scipy", "shapely", "pydicom")
 SHEET_WIDTH = 132
@@ -46,7 +47,7 @@ def selftest(
     )
     from sbrtcheck.selftest import phantoms, run_selftest
 
-    if not folder.is_dir():
+    if not is_folder(folder):
         usage(f"--out: there is no folder {folder}; make it, or leave --out away")
     chosen = list(phantoms())
     with (

@@ -6,8 +6,10 @@ pydicom raises whatever it stumbles over; nothing of that leaves this package.
 import hashlib
 import io
 import math
+import os
 import struct
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
@@ -22,11 +24,13 @@ from pydicom import config
 from pydicom.datadict import dictionary_description, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from sbrtcheck.dicom.characters import UNREADABLE, decode
 from sbrtcheck.errors import ReadError, UnsupportedError
+from sbrtcheck.files import open_regular
 from sbrtcheck.model import FloatArray, Instance, Patient, Text
 
 RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
@@ -44,6 +48,20 @@ NAMES = {
 P = ParamSpec("P")
 T = TypeVar("T")
 UNDEFINED_LENGTH = 0xFFFFFFFF
+PADDING = 0  # the tag of zeros behind a dataset; none begins with it
+GIGABYTE = 1024**3
+MOST_FILE_BYTES = GIGABYTE  # of one file, once inflated
+CHUNK_BYTES = 1 << 20
+META_BYTES = 4096  # that hold the file meta
+PIXEL_ELEMENTS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+PREAMBLE_BYTES = 132
+META_GROUP, SYNTAX_ELEMENT = b"\x02\x00", b"\x10\x00"
+LONG_META = (
+    b"OB",
+    b"OW",
+    b"UN",
+    b"UT",
+)  # VRs of file meta whose length takes four bytes
 PLAIN_VRS = ("CS", "DA", "DS", "IS", "UI")  # plain ASCII
 TEXT_VRS = ("LO", "SH", "PN", "ST", "LT", "UT", "UC")  # in the stated character set
 # Tag, VR and length, or tag and length: what pydicom reads of an element first.
@@ -57,6 +75,10 @@ def mat(path: Path | None, where: str) -> Iterator[None]:
         yield
     except ReadError:
         raise
+    except MemoryError as error:
+        raise ReadError(
+            Text("there is not enough memory to read {where}", where=where), path=path
+        ) from error
     except (OSError, EOFError, struct.error) as error:  # what pydicom raises at a cut
         raise ReadError(
             Text(
@@ -387,28 +409,100 @@ class _Bytes(io.BytesIO):
         return found
 
 
-def open_file(path: Path, *, header_only: bool = False) -> Opened:
+def file_meta(head: bytes) -> tuple[int, str]:
+    """Return where the dataset begins, behind preamble and file meta, and the stated syntax."""
+    at, syntax = 0, ""
+    if head[128:PREAMBLE_BYTES] == b"DICM":
+        at = PREAMBLE_BYTES
+    while head[at : at + 2] == META_GROUP:
+        element, vr = head[at + 2 : at + 4], head[at + 4 : at + 6]
+        start = at + 8
+        size = head[at + 6 : start]
+        if vr in LONG_META:
+            start = at + 12
+            size = head[at + 8 : start]
+        elif not vr.isalpha():  # implicit, as file meta must not be
+            size = head[at + 4 : start]
+        at = start + int.from_bytes(size, "little")
+        if element == SYNTAX_ELEMENT:
+            syntax = head[start:at].decode("ascii", "replace").strip("\0 ")
+    return at, syntax
+
+
+def _refuse_large(file: BinaryIO, path: Path, most_bytes: int) -> None:
+    """Raise `ReadError` for a file that takes too much memory, before it is read or inflated."""
+    large = ReadError(
+        Text(
+            "the file holds more than {gb} GB, as no RT file of one patient does; export it again,"
+            " a dose on a coarser grid",
+            gb=most_bytes / GIGABYTE,
+        ),
+        path=path,
+    )
+    if file.seek(0, os.SEEK_END) > most_bytes:
+        raise large
+    file.seek(0)
+    start, syntax = file_meta(file.read(META_BYTES))
+    file.seek(0)
+    if syntax != DeflatedExplicitVRLittleEndian:
+        return
+    file.seek(start)
+    if _inflates_beyond(file, most_bytes):
+        raise large
+    file.seek(0)
+
+
+def _inflates_beyond(file: BinaryIO, most_bytes: int) -> bool:
+    """Tell whether a deflated dataset is too large; inflated in pieces that are not kept."""
+    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated_bytes, piece = 0, b""
+    waiting = file.read(CHUNK_BYTES)
+    while waiting or piece:
+        try:
+            piece = inflating.decompress(waiting, CHUNK_BYTES)
+        except zlib.error:
+            return False  # reading it says so
+        inflated_bytes += len(piece)
+        if inflated_bytes > most_bytes:
+            return True
+        waiting = inflating.unconsumed_tail or file.read(CHUNK_BYTES)
+    return False
+
+
+def _is_padding(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - asked by pydicom
+    """Tell where to stop reading: zeros behind a dataset are no elements, megabytes of them."""
+    return int(tag) == PADDING
+
+
+def _is_behind_header(tag: BaseTag, vr: str | None, length: int) -> bool:
+    """Tell where the header ends."""
+    return int(tag) in PIXEL_ELEMENTS or _is_padding(tag, vr, length)
+
+
+def open_file(
+    path: Path, *, header_only: bool = False, most_bytes: int = MOST_FILE_BYTES
+) -> Opened:
     """Read a DICOM file, with or without Part-10 header.
 
     Raises
     ------
     ReadError
-        If the file is missing, is not DICOM or is truncated.
+        If the file is missing, is not DICOM, is truncated, or holds more than `most_bytes`.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if not file.peek(1):
                 raise ReadError(Text("the file is empty"), path=path)
+            _refuse_large(file, path, most_bytes)
             content, sha256 = b"", ""
             stream: BinaryIO = file
+            stop = _is_behind_header
             if not header_only:
                 content = file.read()
                 sha256 = hashlib.sha256(content).hexdigest()
-                stream = _Bytes(content)
+                stream, stop = _Bytes(content), _is_padding
             with mat(path, "the file"):
-                dataset = pydicom.dcmread(
-                    stream, force=True, stop_before_pixels=header_only
-                )
+                dataset = read_partial(stream, stop_when=stop, force=True)
                 syntax = as_uid(str(dataset.file_meta.get("TransferSyntaxUID", "")))
     except FileNotFoundError as error:
         raise ReadError(Text("there is no such file"), path=path) from error

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sbrtcheck.dicom.dataset import NAMES, RT_PLAN, STANDARD_ROOT
+from sbrtcheck.files import open_regular
 
 HEAD_BYTES = 2048
 PREAMBLE_BYTES = 132
@@ -37,7 +38,7 @@ def peek(path: Path) -> Peek | None:
     OSError
         If the file cannot be opened.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return peek_bytes(file.read(HEAD_BYTES))
 
 

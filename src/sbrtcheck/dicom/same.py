@@ -7,14 +7,12 @@ import zlib
 import numpy as np
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
-from sbrtcheck.dicom.dataset import UNDEFINED_LENGTH, Opened
+from sbrtcheck.dicom.dataset import PADDING, UNDEFINED_LENGTH, Opened, file_meta
 
 __all__ = ["MOST_PADDING_BYTES", "MOST_RLE", "declared_pixel_bytes", "hash_dataset"]
 
 MOST_PADDING_BYTES = 1024  # behind Pixel Data
 MOST_RLE = 64  # a run takes 2 bytes and stands for 128 at most (PS3.5 G.3.2)
-PREAMBLE_BYTES = 132
-META_GROUP = 0x0002
 PIXEL_DATA = 0x7FE00010
 TRAILING_PADDING = 0xFFFCFFFC
 ITEM, ITEM_END, SEQUENCE_END = (0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD)
@@ -68,7 +66,7 @@ def _stated(opened: Opened, keyword: str) -> int:
 
 def _root_parts(opened: Opened) -> Parts:
     content = opened.content
-    start = _dataset_start(content)
+    start, _ = file_meta(content)
     if opened.transfer_syntax == DeflatedExplicitVRLittleEndian:
         content, start = (
             zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[start:]),
@@ -80,18 +78,6 @@ def _root_parts(opened: Opened) -> Parts:
     if walk.pixels is None:
         return parts
     return [*parts, (PIXEL_DATA, _pixel_hash(opened, walk.pixels, little=walk.little))]
-
-
-def _dataset_start(content: bytes) -> int:
-    """Return where the dataset begins, behind preamble and file meta."""
-    at = 0
-    if content[128:PREAMBLE_BYTES] == b"DICM":
-        at = PREAMBLE_BYTES
-    walk = _Walk(content, implicit=False, little=True)
-    while content[at : at + 2] == META_GROUP.to_bytes(2, "little"):
-        _, _, length, at = walk.head(at)
-        at += length
-    return at
 
 
 def _pixel_hash(
@@ -166,6 +152,8 @@ class _Walk:
         parts: Parts = []
         while end - at >= 8:
             tag, vr, length, start = self.head(at)
+            if tag == PADDING:
+                break
             if tag == ITEM_END:
                 return parts, start
             if length == UNDEFINED_LENGTH:

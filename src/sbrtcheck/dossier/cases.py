@@ -14,6 +14,7 @@ from pathlib import Path
 from sbrtcheck.dossier.facts import parse_facts
 from sbrtcheck.dossier.places import why_not_opened
 from sbrtcheck.errors import CaseError
+from sbrtcheck.files import read_written
 from sbrtcheck.model import CaseFacts, Text, patient_key
 
 __all__ = ["COLUMNS", "CaseRow", "load_cases", "merged"]
@@ -106,7 +107,7 @@ def merged(row: CaseFacts, beside: CaseFacts) -> tuple[CaseFacts, list[str]]:
 
 def _text_of(path: Path) -> str:
     try:
-        return _decoded(path.read_bytes())
+        return _decoded(read_written(path))
     except OSError as error:
         raise CaseError(Text(why_not_opened(error)), path=path) from error
     except UnicodeDecodeError as error:

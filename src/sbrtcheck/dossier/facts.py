@@ -1,7 +1,6 @@
 """Case facts: what DICOM files cannot hold, read from a `case.toml`."""
 
 import difflib
-import tomllib
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import (
 
 from sbrtcheck.dossier.places import why_not_opened
 from sbrtcheck.errors import CaseError
+from sbrtcheck.files import is_file, is_folder, read_toml
 from sbrtcheck.model import CaseFacts, PriorRadiotherapy, Text
 
 if TYPE_CHECKING:
@@ -60,18 +60,12 @@ class _File:
 
 def facts_beside(path: Path) -> Path | None:
     """Return the `case.toml` in the folder of a plan, or in the folder itself, if there is one."""
-    try:
-        found = path.parent / FILE_NAME
-        if path.is_dir():
-            found = path / FILE_NAME
-        if found.is_file():
-            return found
-    except (
-        OSError,
-        ValueError,
-    ):  # a name that no file system takes; reading it will say so
+    found = path.parent / FILE_NAME
+    if is_folder(path):
+        found = path / FILE_NAME
+    if not is_file(found):
         return None
-    return None
+    return found
 
 
 def load_facts(path: str | Path) -> CaseFacts:
@@ -84,10 +78,10 @@ def load_facts(path: str | Path) -> CaseFacts:
     """
     path = Path(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        _, table = read_toml(path)
     except OSError as error:
         raise _refusal([why_not_opened(error)], path=path) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except ValueError as error:
         raise _refusal([f"not valid TOML: {error}"], path=path) from error
     return read_facts(table, path)
 

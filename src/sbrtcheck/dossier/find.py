@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
+from zipfile import ZipFile, ZipInfo
 
 from sbrtcheck import dicom
 from sbrtcheck.dossier.places import (
+    ARCHIVE_ERRORS,
     ZIP,
     Place,
     Root,
     Unread,
     list_files,
     readable_archive,
+    why_closed,
 )
 from sbrtcheck.errors import ReadError
 from sbrtcheck.model import Instance, Text, patient_key
@@ -148,42 +151,39 @@ def _head(path: str) -> bytes:
 
 def _look_into(path: str) -> Contents:
     """Tell what the members of an archive are; a member that cannot be read costs that member."""
-    others: Counter[str] = Counter()
-    found = []
-    unread = []
     try:
         with readable_archive(path) as archive:
-            members = archive.infolist()
+            seen = [
+                (number, _peek_member(archive, member))
+                for number, member in enumerate(archive.infolist())
+                if not member.is_dir()
+            ]
     except ReadError as error:
         why = Text("a zip archive cannot be read: {why}", why=str(error.problem))
         return Contents(unread=(Unread(path, why),))
-    for number, member in enumerate(members):
-        if member.is_dir():
-            continue
-        try:
-            peek = _peek_member(path, number)
-        except ReadError as error:
-            why = Text(
-                "a member of a zip archive cannot be read: {why}",
-                why=str(error.problem),
-            )
-            unread.append(Unread(path, why))
-            continue
-        if isinstance(peek, str):
-            others[peek] += 1
-            continue
-        found.append(Found(Place(path, number), peek))
-    return Contents(found=tuple(found), others=dict(others), unread=tuple(unread))
+    return Contents(
+        found=tuple(
+            Found(Place(path, number), what)
+            for number, what in seen
+            if isinstance(what, dicom.Peek)
+        ),
+        others=dict(Counter(what for _, what in seen if isinstance(what, str))),
+        unread=tuple(Unread(path, what) for _, what in seen if isinstance(what, Text)),
+    )
 
 
-def _peek_member(path: str, number: int) -> dicom.Peek | str:
-    """Return what a member that is no folder is: an RT file, or a kind of other file."""
-    with readable_archive(path) as archive:
-        member = archive.infolist()[number]
-        if member.filename.lower().endswith(ZIP):
-            return ARCHIVE_WITHIN
+def _peek_member(archive: ZipFile, member: ZipInfo) -> dicom.Peek | str | Text:
+    """Return what a member is: an RT file, a kind of other file, or why it cannot be read."""
+    if member.filename.lower().endswith(ZIP):
+        return ARCHIVE_WITHIN
+    try:
         with archive.open(member) as packed:
             return _seen(packed.read(dicom.HEAD_BYTES))
+    except ARCHIVE_ERRORS as error:
+        return Text(
+            "a member of a zip archive cannot be read ({why}); unpack it and give the folder",
+            why=why_closed(error),
+        )
 
 
 def of_class(found: Sequence[Found], sop_class_uid: str) -> Iterator[Found]:

@@ -1,6 +1,6 @@
 """From any one file or folder to the dossier of its patient, and to the case of one plan."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from sbrtcheck.dossier.link import (
 )
 from sbrtcheck.dossier.places import ZIP, Place, Root, around, unpacked
 from sbrtcheck.errors import CaseError, ReadError, SbrtCheckError, UnsupportedError
+from sbrtcheck.files import is_file, is_folder, is_there
 from sbrtcheck.model import StructureSet, Text
 
 __all__ = [
@@ -155,7 +156,16 @@ def given_path(path: str | Path) -> Path:
     """Return the path that the user gave; an empty one is a `CaseError`."""
     if not str(path):
         raise CaseError(Text("an empty path names no file or folder"))
-    return Path(path)
+    given = Path(path)
+    try:
+        is_taken = given.exists()
+    except (OSError, ValueError) as error:
+        raise ReadError(
+            Text("this is not a path of a file or folder"), path=given
+        ) from error
+    if is_taken and not (is_file(given) or is_folder(given)):
+        raise ReadError(Text("this is not a regular file"), path=given)
+    return given
 
 
 def is_archive(path: Path) -> bool:
@@ -163,25 +173,6 @@ def is_archive(path: Path) -> bool:
     if path.suffix.lower() != ZIP:
         return False
     return is_file(path)
-
-
-def is_file(path: Path) -> bool:
-    """Tell whether a path is a file; a name that no file system takes is a `ReadError`."""
-    return _answer(Path.is_file, path)
-
-
-def is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder; a name that no file system takes is a `ReadError`."""
-    return _answer(Path.is_dir, path)
-
-
-def _answer(question: Callable[[Path], bool], path: Path) -> bool:
-    try:
-        return question(path)
-    except (OSError, ValueError) as error:
-        raise ReadError(
-            Text("this is not a path of a file or folder"), path=path
-        ) from error
 
 
 def _roots(folder: Path, options: Options) -> tuple[Root, ...]:
@@ -406,7 +397,7 @@ def _added(option: str | Path, opened: Opened) -> Sibling:
 
 def _with_plan(option: str | Path, path: Path, dossier: Dossier) -> Filed | None:
     """Return the plan of the dossier that an option names; None where it lies elsewhere."""
-    if not path.exists():
+    if not is_there(path):
         return named_file(option, dossier, dicom.RT_PLAN, "--with")
     own = str(path.absolute())
     plans = (p for p in dossier.plans if own in (p.place.path, p.place.folder))

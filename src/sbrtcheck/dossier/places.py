@@ -1,7 +1,9 @@
 """Where files lie: in folders, or as members of zip archives; and which files there are."""
 
+import errno
 import os
 import re
+import struct
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -12,7 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import error as ZlibError  # noqa: N812 - a class, whatever its name
 
+from sbrtcheck.dossier.groups import grouped
 from sbrtcheck.errors import ReadError
+from sbrtcheck.files import is_folder, require_regular
 from sbrtcheck.model import Text
 
 __all__ = [
@@ -50,7 +54,8 @@ WRITTEN = (
     *("summary.csv", "quarantine.csv", "junit.xml"),
 )
 VERDICT = re.compile(r"plan-[0-9a-f]{16}\.json")
-# What zipfile raises: BadZipFile has no common base with the errors of its decompressors.
+# What zipfile raises: BadZipFile has no common base with the errors of its decompressors, nor with
+# those of names and numbers that are none.
 ARCHIVE_ERRORS = (
     zipfile.BadZipFile,
     ZlibError,
@@ -58,6 +63,10 @@ ARCHIVE_ERRORS = (
     RuntimeError,
     OSError,
     EOFError,
+    ValueError,
+    IndexError,
+    OverflowError,
+    struct.error,
 )
 
 
@@ -153,7 +162,7 @@ def list_files(roots: Sequence[Root], *, leave_out: Sequence[Path] = ()) -> List
     seen_files: set[str] = set()
     for root in roots:
         path = root.path.absolute()
-        if not path.is_dir():
+        if not is_folder(path):
             _add_file(str(path), listing, seen_files)
             continue
         waiting = [path]
@@ -208,8 +217,15 @@ def _list_folder(
                 _add_odd(row, listing)
         except OSError as error:
             why = Text("an entry of a folder cannot be read ({why})", why=_why(error))
-            listing.unread.append(Unread(row.path, why))
+            _listed_under(error, listing).append(Unread(row.path, why))
     return below
+
+
+def _listed_under(error: OSError, listing: Listing) -> list[Unread]:
+    """Return where an entry is kept that cannot be looked at: a link to itself hides nothing."""
+    if error.errno == errno.ELOOP:
+        return listing.odd
+    return listing.unread
 
 
 def _add_odd(row: "os.DirEntry[str]", listing: Listing) -> None:
@@ -273,6 +289,7 @@ def why_closed(error: Exception) -> Text:
 def readable_archive(path: str) -> Iterator[zipfile.ZipFile]:
     """Open a zip archive; what is wrong with it is one `ReadError`."""
     try:
+        require_regular(path)
         with zipfile.ZipFile(path) as archive:
             yield archive
     except ARCHIVE_ERRORS as error:
@@ -303,34 +320,39 @@ def on_disk(places: Sequence[Place]) -> Iterator[dict[Place, Path]]:
 
 def _unpack_all(places: Sequence[Place], folder: str) -> dict[Place, Path]:
     """Unpack members of archives into a folder; return the path of each."""
-    paths = {}
+    # Names of members are not trusted: "../x" would leave the folder.
+    paths = {
+        place: Path(folder, f"{number:06d}.dcm") for number, place in enumerate(places)
+    }
     left_bytes = MAX_UNPACKED_BYTES
-    for number, place in enumerate(places):
-        paths[place] = Path(folder, f"{number:06d}.dcm")
-        left_bytes -= _unpack(place, paths[place], left_bytes)
+    for path, members in grouped(places, lambda place: place.path).items():
+        with readable_archive(path) as archive:
+            infos = archive.infolist()
+            for place in members:
+                assert place.member is not None  # noqa: S101 - only members are packed
+                packed = infos[place.member]
+                left_bytes -= _unpack(archive, packed, paths[place], left_bytes)
     return paths
 
 
-def _unpack(place: Place, target: Path, most_bytes: int) -> int:
-    """Unpack one member; return its size."""
-    assert place.member is not None  # noqa: S101 - only members are packed
+def _unpack(
+    archive: zipfile.ZipFile, packed: zipfile.ZipInfo, target: Path, most_bytes: int
+) -> int:
+    """Unpack one member; return its size, which nobody trusts before."""
     written = 0
-    with readable_archive(place.path) as archive:
-        member = archive.infolist()[place.member]
-        # Names of members are not trusted: "../x" would leave the folder. Nor are their sizes.
-        with archive.open(member) as source, target.open("wb") as file:
-            while chunk := source.read(CHUNK_BYTES):
-                written += len(chunk)
-                if written > most_bytes:
-                    raise ReadError(
-                        Text(
-                            "the RT files in the zip archive take more than {gb} GB; unpack it and"
-                            " give the folder",
-                            gb=MAX_UNPACKED_BYTES // 1024**3,
-                        ),
-                        path=Path(place.path),
-                    )
-                file.write(chunk)
+    with archive.open(packed) as source, target.open("wb") as file:
+        while chunk := source.read(CHUNK_BYTES):
+            written += len(chunk)
+            if written > most_bytes:
+                raise ReadError(
+                    Text(
+                        "the RT files in the zip archive take more than {gb} GB; unpack it and"
+                        " give the folder",
+                        gb=MAX_UNPACKED_BYTES // 1024**3,
+                    ),
+                    path=Path(str(archive.filename)),
+                )
+            file.write(chunk)
     return written
 
 

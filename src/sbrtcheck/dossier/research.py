@@ -23,12 +23,12 @@ from sbrtcheck.dossier.link import (
 from sbrtcheck.dossier.load import (
     Options,
     is_archive,
-    is_folder,
     load_case,
     named_file,
 )
 from sbrtcheck.dossier.places import Place, Root, around, unpacked
 from sbrtcheck.errors import CaseError, ReadError
+from sbrtcheck.files import is_folder
 from sbrtcheck.model import DoseGrid, Patient, Plan, StructureSet, Text
 
 __all__ = ["Research", "load_contours_and_dose"]

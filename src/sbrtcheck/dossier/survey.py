@@ -16,9 +16,10 @@ from sbrtcheck.dossier.link import (
     read_files,
     where_of,
 )
-from sbrtcheck.dossier.load import given_path, is_folder
+from sbrtcheck.dossier.load import given_path
 from sbrtcheck.dossier.places import ZIP, Place, Root, around
 from sbrtcheck.errors import CaseError, ReadError
+from sbrtcheck.files import is_folder
 from sbrtcheck.model import Instance, Text
 
 __all__ = ["Seen", "survey"]

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
@@ -12,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from sbrtcheck.errors import ProtocolError
+from sbrtcheck.files import is_file, read_toml
 from sbrtcheck.protocol.metric import ISODOSE_INDICES
 from sbrtcheck.protocol.rules import NEAR_MAXIMUM, Coverage, Limit, Line, Protocol, Role
 
@@ -76,7 +76,7 @@ def load_protocol(name: str | Path) -> Protocol:
 
 def _find(name: str | Path) -> Path:
     path = Path(name)
-    if path.is_file():
+    if is_file(path):
         return path
     if path.suffix == ".toml":
         raise ProtocolError(["there is no such file"], path=path)
@@ -98,20 +98,19 @@ def _first_file(folders: Iterable[Path], name: str) -> Path | None:
     """Return the file of this name in the first folder that has one."""
     for folder in folders:
         file = folder / name
-        if file.is_file():
+        if is_file(file):
             return file
     return None
 
 
 def _read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
     try:
-        content = path.read_bytes()
-        return content, tomllib.loads(content.decode("utf-8"))
+        return read_toml(path)
     except OSError as error:
         raise ProtocolError(
             [error.strerror or "cannot be opened"], path=path
         ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except ValueError as error:
         raise ProtocolError([f"not valid TOML: {error}"], path=path) from error
 
 

@@ -42,9 +42,20 @@ NEAR_MAXIMUM = "D0.035cc"
 NonEmpty = Annotated[str, Field(min_length=1)]
 RuleId = Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)*$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _constraint(text: object) -> Constraint:
+    """Parse a constraint; a number without its metric is none."""
+    if not isinstance(text, str):
+        raise ValueError(  # noqa: TRY004 - the one that pydantic tells of
+            f'{text!r} is no constraint; write it so: "D0.035cc <= 25.3Gy"'
+        )
+    return parse_constraint(text)
+
+
 ParsedConstraint = Annotated[
     Constraint,
-    BeforeValidator(parse_constraint),
+    BeforeValidator(_constraint),
     WithJsonSchema({"type": "string", "examples": ["D0.035cc <= 25.3Gy"]}),
 ]
 

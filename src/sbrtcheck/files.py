@@ -1,0 +1,91 @@
+"""Files as they are opened: regular ones only, and those that people write not without bound."""
+
+import errno
+import io
+import os
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "MOST_WRITTEN_BYTES",
+    "is_file",
+    "is_folder",
+    "is_there",
+    "open_regular",
+    "read_toml",
+    "read_written",
+    "require_regular",
+]
+
+# Of a protocol, case facts, a table of cases, a recorded verdict.
+MOST_WRITTEN_BYTES = 32 * 1024**2
+
+
+def is_file(path: str | Path) -> bool:
+    """Tell whether a path is a regular file; a name that no file system takes is none."""
+    return os.path.isfile(path)  # noqa: PTH113 - a Path raises at long names
+
+
+def is_folder(path: str | Path) -> bool:
+    """Tell whether a path is a folder; a name that no file system takes is none."""
+    return os.path.isdir(path)  # noqa: PTH112 - a Path raises at long names
+
+
+def is_there(path: str | Path) -> bool:
+    """Tell whether there is anything at a path."""
+    return os.path.exists(path)  # noqa: PTH110 - a Path raises at long names
+
+
+def require_regular(path: str | Path) -> int:
+    """Return the size of a regular file in bytes; opening a pipe would wait for its other end.
+
+    Raises
+    ------
+    OSError
+        If there is none, with the reason as its `strerror`.
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116 - also of a str
+    except ValueError as error:
+        raise OSError(
+            errno.EINVAL, "no file system takes this name", str(path)
+        ) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "this is a folder", str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "this is not a regular file", str(path))
+    return status.st_size
+
+
+def open_regular(path: str | Path) -> io.BufferedReader:
+    """Open a regular file to be read; raises what `require_regular` does."""
+    require_regular(path)
+    return open(path, "rb")  # noqa: PTH123 - also of a str; closed by the caller
+
+
+def read_written(path: Path) -> bytes:
+    """Read a file that somebody wrote, as it is; an `OSError` says what is wrong with it."""
+    size_bytes = require_regular(path)
+    if size_bytes > MOST_WRITTEN_BYTES:
+        megabytes = MOST_WRITTEN_BYTES // 1024**2
+        raise OSError(errno.EFBIG, f"it is larger than {megabytes} MB", str(path))
+    return path.read_bytes()
+
+
+def read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """Read a TOML file in UTF-8, with or without a byte order mark: its bytes, and its table.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is no TOML; its first argument says why.
+    """
+    content = read_written(path)
+    try:
+        return content, tomllib.loads(content.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error

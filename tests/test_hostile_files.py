@@ -1,0 +1,276 @@
+"""What no sound export is: it is refused in a sentence, or judged as what it holds, in bounded time."""
+
+import io
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.tag import Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from sbrtcheck import CaseError, Outcome, ProtocolError, ReadError, check, load_case
+from sbrtcheck.dicom import RT_PLAN, load_dose, load_plan, open_rt, peek
+from sbrtcheck.dicom.dataset import MOST_FILE_BYTES, open_file
+from sbrtcheck.dossier import survey
+from sbrtcheck.dossier.facts import load_facts
+from sbrtcheck.files import MOST_WRITTEN_BYTES, read_toml, read_written
+from sbrtcheck.protocol.load import load_protocol, protocol_folders
+
+SAMPLE = Path(__file__).parents[1] / "sample_dicom/t8_30gy5_pass"
+PIPES = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+LONG = "x" * 300
+MEGABYTE = 1024**2
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    """Return a folder of its own with the files of a good plan."""
+    return Path(shutil.copytree(SAMPLE, tmp_path / "export"))
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sbrtcheck.cli", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def outcome_of(folder: Path) -> Outcome:
+    return check(load_case(folder), load_protocol("nct06756087")).outcome
+
+
+# --- What is no regular file --------------------------------------------------------------------
+
+
+@PIPES
+@pytest.mark.parametrize(
+    "read", [load_plan, load_dose, open_rt, load_case, load_facts, load_protocol]
+)
+def test_a_pipe_is_refused_where_a_file_is_asked_for(
+    read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    """To open it would wait for somebody who writes into it."""
+    pipe = tmp_path / "plan.toml"
+    os.mkfifo(pipe)
+
+    with pytest.raises((ReadError, CaseError, ProtocolError)) as refused:
+        read(pipe)
+
+    assert re.search("not a regular file|no such file", str(refused.value))
+
+
+@PIPES
+def test_a_first_look_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(OSError, match="not a regular file"):
+        peek(tmp_path / "pipe")
+
+
+@PIPES
+@pytest.mark.parametrize(
+    "option", ["--struct", "--dose", "--with", "--protocol", "--case"]
+)
+def test_a_pipe_as_an_option_is_refused(option: str, export: Path) -> None:
+    pipe = export.parent / "pipe.toml"
+    os.mkfifo(pipe)
+
+    ended = run(export / "RP.dcm", option, pipe)
+
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "option", ["--struct", "--dose", "--with", "--protocol", "--case", "--within"]
+)
+def test_a_name_that_no_file_system_takes_is_refused(option: str, export: Path) -> None:
+    ended = run(export / "RP.dcm", option, LONG)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("sbrtcheck: ")
+    assert "internal error" not in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["a\0b", LONG])
+def test_such_a_name_is_refused_by_the_library(name: str) -> None:
+    for read in (load_plan, load_case, load_facts, load_protocol):
+        with pytest.raises((ReadError, CaseError, ProtocolError)):
+            read(Path(name))
+
+
+# --- Text that people write ---------------------------------------------------------------------
+
+
+def shipped_protocol() -> str:
+    found = (folder / "nct06756087.toml" for folder in protocol_folders())
+    return next(path for path in found if path.exists()).read_text(encoding="utf-8")
+
+
+def without_quotes(text: str) -> str:
+    return re.sub(r'constraint = "[^"]*"', "constraint = 25.3", text, count=1)
+
+
+def as_a_list(text: str) -> str:
+    return re.sub(r'constraint = "[^"]*"', "constraint = [1]", text, count=1)
+
+
+def nested(text: str) -> str:
+    return f"{text}\nx = {'[' * 5000}{']' * 5000}\n"
+
+
+def with_many_digits(text: str) -> str:
+    return f"{text}\nx = {'9' * 5000}\n"
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (without_quotes, "25.3 is no constraint; write it so"),
+        (as_a_list, "is no constraint"),
+        (nested, "nested too deeply"),
+        (with_many_digits, "not valid TOML"),
+    ],
+)
+def test_a_broken_protocol_is_refused(
+    broken: Callable[[str], str], why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(broken(shipped_protocol()), encoding="utf-8")
+
+    with pytest.raises(ProtocolError, match=why):
+        load_protocol(path)
+
+
+@pytest.mark.parametrize("broken", [nested, with_many_digits])
+def test_broken_case_facts_are_refused(
+    broken: Callable[[str], str], tmp_path: Path
+) -> None:
+    path = tmp_path / "case.toml"
+    path.write_text(broken(""), encoding="utf-8")
+
+    with pytest.raises(CaseError, match="not valid TOML"):
+        load_facts(path)
+
+
+def test_a_file_of_words_is_read_up_to_its_bound(tmp_path: Path) -> None:
+    path = tmp_path / "words.toml"
+    path.write_bytes(b"#")
+    os.truncate(path, MOST_WRITTEN_BYTES)
+    assert len(read_written(path)) == MOST_WRITTEN_BYTES
+
+    os.truncate(path, MOST_WRITTEN_BYTES + 1)
+
+    with pytest.raises(OSError, match="larger than 32 MB"):
+        read_written(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_toml(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_bytes(b"\xef\xbb\xbfa = 1\n")
+
+    assert read_toml(path)[1] == {"a": 1}
+
+
+# --- More than a dataset ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["RP.dcm", "RS.dcm", "RD.dcm"])
+def test_zeros_behind_a_file_are_skipped(name: str, export: Path) -> None:
+    """8 MB of them would be a million elements."""
+    before = open_rt(export / name)
+    with (export / name).open("ab") as file:
+        file.write(bytes(8 * MEGABYTE))
+
+    after = open_rt(export / name)
+
+    assert Tag(0, 0) not in open_file(export / name).root.dataset
+    assert after.dataset_sha256 == before.dataset_sha256
+    assert outcome_of(export) is Outcome.PASS
+
+
+def deflated(path: Path, dataset: bytes) -> None:
+    """Write a deflated file whose dataset is these bytes."""
+    empty = pydicom.Dataset()
+    empty.SOPClassUID = pydicom.uid.RTPlanStorage
+    empty.SOPInstanceUID = "1.2.3"
+    empty.file_meta = pydicom.dataset.FileMetaDataset()
+    empty.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    head = io.BytesIO()
+    pydicom.dcmwrite(head, empty, enforce_file_format=True)
+    meta_bytes = 132 + 12 + struct.unpack_from("<L", head.getvalue(), 140)[0]
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    path.write_bytes(
+        head.getvalue()[:meta_bytes] + packer.compress(dataset) + packer.flush()
+    )
+
+
+@pytest.mark.parametrize(("beyond", "is_refused"), [(0, False), (1, True)])
+def test_a_deflated_file_is_refused_before_it_is_inflated(
+    beyond: int, *, is_refused: bool, tmp_path: Path
+) -> None:
+    """The bound holds for the bytes that deflating hides: 4 MB of zeros are 4 kB."""
+    path = tmp_path / "bomb.dcm"
+    most_bytes = 4 * MEGABYTE
+    deflated(path, bytes(most_bytes + beyond))
+
+    if not is_refused:
+        assert open_file(path, most_bytes=most_bytes).sop_class_uid == RT_PLAN
+        return
+    with pytest.raises(ReadError, match="holds more than"):
+        open_file(path, most_bytes=most_bytes)
+
+
+def test_a_file_that_no_patient_has_is_refused_unread(export: Path) -> None:
+    os.truncate(export / "RD.dcm", MOST_FILE_BYTES + 1)
+
+    with pytest.raises(ReadError, match="more than 1 GB"):
+        load_dose(export / "RD.dcm")
+
+
+# --- Archives -----------------------------------------------------------------------------------
+
+
+def archive_of(folder: Path, path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.iterdir()):
+            archive.write(file, file.name)
+
+
+def test_a_member_whose_name_is_not_what_it_says_is_refused(export: Path) -> None:
+    path = export.parent / "a.zip"
+    archive_of(export, path)
+    content = bytearray(path.read_bytes())
+    entry = content.find(b"PK\x01\x02")
+    content[entry + 8 : entry + 10] = struct.pack("<H", 0x800)  # UTF-8, it says
+    content[entry + 46] = 0xFF
+    path.write_bytes(content)
+
+    with pytest.raises(ReadError, match="cannot be unpacked"):
+        load_case(path)
+
+
+def test_an_archive_of_many_members_is_opened_once(
+    export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(export / "many.zip", "w") as archive:
+        for number in range(100):
+            archive.writestr(f"{number}.txt", b"")
+
+    opened = []
+    monkeypatch.setattr(
+        "sbrtcheck.dossier.places.require_regular", lambda path: opened.append(path)
+    )
+
+    survey(export)
+
+    assert len(opened) == 1
