@@ -268,7 +268,7 @@ def test_an_archive_of_many_members_is_opened_once(
 
     opened = []
     monkeypatch.setattr(
-        "sbrtcheck.dossier.places.require_regular", lambda path: opened.append(path)
+        "sbrtcheck.dossier.places.require_regular", opened.append
     )
 
     survey(export)
