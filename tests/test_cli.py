@@ -14,6 +14,7 @@ import pydicom
 import pytest
 
 from builders import box, plan, structure_set, uniform_dose, write_case
+from sbrtcheck.cli import main
 
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
 PASS_PLAN = SAMPLES / "t8_30gy5_pass" / "RP.dcm"
@@ -403,3 +404,23 @@ def test_a_cold_cord_passes_end_to_end(tmp_path: Path) -> None:
         10.0, abs=33 / 65535
     )  # half a step of 16 bits, twice
     assert done.returncode == 3, "the 4 mm grid of this case is too coarse for a cord"
+
+
+@pytest.mark.parametrize("rx", [f"{'9' * 5000}Gy/5", f"30Gy/{'9' * 5000}"])
+def test_a_prescription_of_thousands_of_digits_is_refused(rx: str) -> None:
+    assert_refused(run(SAMPLES / "t8_30gy5_pass", "--rx", rx), "is not a prescription")
+
+
+def test_too_little_memory_is_said_and_no_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("sbrtcheck.dossier.open_case", full)
+
+    with pytest.raises(SystemExit) as ended:
+        main([str(SAMPLES / "t8_30gy5_pass")])
+
+    assert ended.value.code == 2
+    assert "not enough memory" in capsys.readouterr().err

@@ -266,10 +266,8 @@ def test_an_archive_of_many_members_is_opened_once(
         for number in range(100):
             archive.writestr(f"{number}.txt", b"")
 
-    opened = []
-    monkeypatch.setattr(
-        "sbrtcheck.dossier.places.require_regular", opened.append
-    )
+    opened: list[object] = []
+    monkeypatch.setattr("sbrtcheck.dossier.places.require_regular", opened.append)
 
     survey(export)
 

@@ -162,15 +162,3 @@ def test_the_page_speaks_in_words() -> None:
         re.findall(r"\b(?:course|neural|dose|levels|target|organs)\.[a-z_]+", page)
         == []
     )
-
-
-# --- The library --------------------------------------------------------------------------------
-
-
-@later(66, "a contour that is no number reaches the geometry")
-def test_a_contour_without_numbers_is_refused() -> None:
-    corners = square(5.0)
-    corners[2, 0] = np.nan
-
-    with pytest.raises(ValueError, match="finite"):
-        Contour(points_mm=corners, z_mm=0.0)

@@ -179,3 +179,33 @@ def test_no_outline_grows_by_less_than_the_disc_of_its_area() -> None:
     assert least_grown_cc(square, 2, planes) == pytest.approx(disc_cc, rel=1e-9)
     assert volume_within_cc(grown(square, 2), planes) > 1.02 * disc_cc
     assert least_grown_cc(rod, 2, [(40.0, 60.0)]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("margin_mm", "radius_mm", "length_mm"),
+    [
+        ((2.0, 2.0, 0.0), 7.0, 60.0),
+        ((0.0, 0.0, 2.0), 5.0, 64.0),
+        ((-2.0, -2.0, 0.0), 3.0, 60.0),
+        ((0.0, 0.0, -2.0), 5.0, 56.0),
+    ],
+)
+def test_an_axis_without_a_margin_stays(
+    margin_mm: tuple[float, float, float], radius_mm: float, length_mm: float
+) -> None:
+    rod = Cylinder(radius_mm=5, length_mm=60).roi("cord", spacing_mm=2)
+
+    made = grown(rod, margin_mm)
+
+    truth_cc = np.pi * radius_mm**2 * length_mm / 1000
+    assert volume_cc(made) == pytest.approx(truth_cc, rel=1e-3)
+
+
+def test_a_ball_grows_in_its_planes_alone() -> None:
+    """The integral of (sqrt(R^2 - z^2) + m)^2 over its height."""
+    ball = Sphere(radius_mm=8).roi("ball", spacing_mm=1)
+
+    made = grown(ball, (2, 2, 0))
+
+    truth_mm3 = np.pi * (4 / 3 * 8**3 + 2 * np.pi * 8**2 + 2 * 2**2 * 8)
+    assert volume_cc(made) == pytest.approx(truth_mm3 / 1000, rel=2e-3)

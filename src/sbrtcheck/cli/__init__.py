@@ -41,6 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # The reader has left; whatever it did not read cannot change the verdict.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(COULD_NOT_RUN)
+    except MemoryError:
+        sys.stderr.write(
+            "sbrtcheck: there is not enough memory for this case; close other programs, or export"
+            " the dose on a coarser grid\n"
+        )
+        sys.exit(COULD_NOT_RUN)
     except Exception:  # noqa: BLE001 - a bug must not look like a verdict
         _confess()
 

@@ -27,7 +27,9 @@ __all__ = [
 
 COULD_NOT_RUN = 2
 PAGE_WIDTH = 110
-RX = re.compile(r"(\d+(?:\.\d+)?)\s*Gy\s*/\s*(\d+)\s*(?:fx|fractions?)?", re.IGNORECASE)
+RX = re.compile(
+    r"(\d{1,4}(?:\.\d{1,6})?)\s*Gy\s*/\s*(\d{1,3})\s*(?:fx|fractions?)?", re.IGNORECASE
+)
 
 app = typer.Typer(
     name="sbrtcheck",

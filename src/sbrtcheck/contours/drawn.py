@@ -40,6 +40,10 @@ MIN_AREA_MM2 = 1e-4  # below this a ring is a line or a point
 DUPLICATE = 1e-4
 # A ring counts as inside another if no more than this part of it sticks out.
 NESTED = 0.01
+MOST_CROSSINGS = (
+    20_000  # of an ROI with itself: the work to mend it grows faster than they do
+)
+EDGES = 64  # that are looked at together
 THIN = 0.1  # of a ring: holes that leave less of it are copies of the ring
 LONGEST_CHAIN = (
     2 / 3
@@ -61,8 +65,18 @@ def drawn_planes(roi: ROI) -> tuple[tuple[Plane, ...], tuple[Text, ...]]:
         count = len(roi.contours) - len(rings)
         notes.append(Text("{count} contours without area are left out", count=count))
     if not rings:
-        return (), tuple(notes)
-    whole = _mended(rings, areas_mm2)
+        return (), (*notes, Text("the ROI has no closed contours"))
+    polygons = _polygons(rings)
+    intact = shapely.is_valid(polygons)
+    if _is_tangled(
+        [ring for ring, is_intact in zip(rings, intact, strict=True) if not is_intact]
+    ):
+        tangled = Text(
+            "its contours cross themselves more than {count} times; draw it again",
+            count=MOST_CROSSINGS,
+        )
+        return (), (*notes, tangled)
+    whole = _mended(polygons, intact, areas_mm2)
     if whole.crossing:
         sentence = "{count} self-crossing contours repaired (make_valid)"
         notes.append(Text(sentence, count=whole.crossing))
@@ -100,9 +114,34 @@ class _Mended(NamedTuple):
     crossing: int
 
 
-def _mended(rings: list[_Ring], areas_mm2: FloatArray) -> _Mended:
-    polygons = _polygons(rings)
-    intact = shapely.is_valid(polygons)
+def _is_tangled(rings: Sequence[_Ring]) -> bool:
+    """Tell whether rings cross themselves too often to be mended in bounded time."""
+    left = MOST_CROSSINGS
+    for ring in rings:
+        left -= _crossings(ring.points_mm, left)
+        if left < 0:
+            return True
+    return False
+
+
+def _crossings(points_mm: FloatArray, most: int) -> int:
+    """Count how often a ring crosses or touches itself, up to a little more than `most`."""
+    ends_mm = np.concatenate([points_mm[1:], points_mm[:1]])
+    lines = shapely.linestrings(np.stack([points_mm, ends_mm], axis=1))
+    edges = np.atleast_1d(np.asarray(lines, dtype=object))
+    tree = shapely.STRtree(edges)
+    met = 0
+    for chunk in np.array_split(edges, len(edges) // EDGES + 1):
+        # Each edge meets itself and its two neighbours.
+        met += tree.query(chunk, predicate="intersects").shape[1] - 3 * len(chunk)
+        if met > 2 * most:
+            break
+    return met // 2
+
+
+def _mended(
+    polygons: NDArray[np.object_], intact: NDArray[np.bool_], areas_mm2: FloatArray
+) -> _Mended:
     crossing = 0
     for index in np.flatnonzero(~intact).tolist():
         before = abs(float(areas_mm2[index]))

@@ -17,6 +17,7 @@ SECTION = 0.3  # of the margin: cross-sections lie no further apart
 PLANE = 0.5  # of the margin: nor do the planes of the result
 QUARTER = 8  # corners of a quarter of a circle: 0.1 % short of it
 LEAST_MM = 1e-6  # along an axis without a margin
+LEAST_STEP_MM = 0.1  # between cross-sections, however small the margin
 
 
 def grown(roi: ROI, margin_mm: float | tuple[float, float, float]) -> ROI:
@@ -131,14 +132,18 @@ def _sections(region: Region, reach: FloatArray) -> _Sections:
     bounds: list[list[float]] = []
     pieces: list[list[float]] = []
     outlines = []
-    for slab in shaped(region, 0.0, SECTION * reach[2]).slabs:
+    step_mm = max(SECTION * reach[2], LEAST_STEP_MM)
+    is_fine = step_mm < reach[2]
+    for slab in shaped(region, 0.0, step_mm).slabs:
         outlines.append(
             shapely.transform(_outline(slab), lambda points: points / reach[:2])
         )
         low, high = slab.low_mm / reach[2], slab.high_mm / reach[2]
         # An outline that does not change stands for all of its slab, one that moves for its
-        # middle: all of the layers would be steps.
-        inset = 0.0 if slab.z_mm in drawn_mm else (high - low) / 2
+        # middle: all of the layers would be steps. Where there is no margin along z, none meet.
+        inset = 0.0
+        if is_fine and slab.z_mm not in drawn_mm:
+            inset = (high - low) / 2
         bounds.append([low + inset, high - inset])
         if pieces and low - pieces[-1][1] <= LEAST_MM:
             pieces[-1][1] = high

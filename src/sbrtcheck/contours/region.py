@@ -207,7 +207,7 @@ def _built(roi: ROI, end_caps: bool, fill_gaps: bool) -> Region:
     found, mended = drawn_planes(roi)
     notes = (*roi.notes, *mended)
     if not found:
-        return Region(slabs=(), notes=(*notes, Text("the ROI has no closed contours")))
+        return Region(slabs=(), notes=notes)
     planes, spacing_mm, spaced = _spaced(found, roi.plane_spacing_mm)
     notes = (*notes, *spaced)
     planes_mm = tuple(plane.z_mm for plane in planes)

@@ -7,6 +7,7 @@ Coordinates are those of the DICOM patient system in mm: x to the patient's left
 back, z to the head (PS3.3 C.7.6.2.1.1).
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import Field, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeGuard
@@ -258,6 +259,8 @@ class Contour(Rebuilt):
             raise ValueError(
                 f"points_mm must have shape (n, 2), got {self.points_mm.shape}"
             )
+        if not np.isfinite(self.points_mm).all() or not math.isfinite(self.z_mm):
+            raise ValueError("points_mm and z_mm must be finite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -434,6 +437,8 @@ class DoseGrid(Rebuilt):
         object.__setattr__(self, "dose_gy", frozen_array(self.dose_gy, ndim=3))
         for axis in ("x_mm", "y_mm", "z_mm"):
             coordinates = frozen_array(getattr(self, axis), ndim=1)
+            if not np.isfinite(coordinates).all():
+                raise ValueError(f"{axis} must be finite")
             if coordinates.size < 2 or not (np.diff(coordinates) > 0).all():
                 raise ValueError(
                     f"{axis} needs at least two strictly ascending grid points"
