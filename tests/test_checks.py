@@ -1061,3 +1061,16 @@ def test_a_patient_id_in_some_files_only_is_a_variation() -> None:
 
     assert "stands in 2 files of 3" in str(found(verdict, "identity").message)
     assert found(verdict, "identity").outcome is VARIATION
+
+
+@pytest.mark.parametrize(("count", "is_refused"), [(49, False), (50, True)])
+def test_more_targets_than_a_plan_has_are_another_structure_set(
+    count: int, *, is_refused: bool
+) -> None:
+    """With PTV_T8 they are 50, or 51."""
+    crowd = [ROI(name="PTV") for _ in range(count)]
+    if not is_refused:
+        judge(CORD, *crowd)
+        return
+    with pytest.raises(CaseError, match="51 ROIs are taken for PTV, more than 50"):
+        judge(CORD, *crowd)

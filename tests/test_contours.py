@@ -687,3 +687,45 @@ def test_contours_and_axes_are_numbers(bad: float) -> None:
             y_mm=axis,
             z_mm=np.array([0, 1, bad]),
         )
+
+
+def squares(count: int, step_mm: float) -> ROI:
+    """Return squares of 1 mm on two planes, side by side or over one another."""
+    corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    rings = [
+        Contour(points_mm=corners + number * step_mm, z_mm=z_mm)
+        for number in range(count)
+        for z_mm in (0.0, 2.0)
+    ]
+    return ROI(name="squares", contours=tuple(rings))
+
+
+@pytest.mark.parametrize(
+    ("count", "step_mm", "is_drawn"),
+    [
+        (1000, 1.5, True),
+        (1001, 1.5, False),  # more than are compared
+        (200, 0.9, True),
+        (201, 0.9, False),  # more than are put together where they meet
+    ],
+)
+def test_crowds_of_rings_on_a_plane_are_not_drawn(
+    count: int, step_mm: float, *, is_drawn: bool
+) -> None:
+    region = build_region(squares(count, step_mm))
+
+    assert bool(region.slabs) is is_drawn
+    told = [str(note) for note in region.notes]
+    assert any("on one plane; draw it again" in note for note in told) is not is_drawn
+
+
+def test_each_ring_belongs_to_the_nearest_of_many_planes() -> None:
+    """Planes that scatter by less than 0.02 mm are one; 4 000 of them take no square of memory."""
+    corners = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]])
+    heights_mm = np.arange(4_000) * 0.5
+    rings = [Contour(points_mm=corners, z_mm=float(z)) for z in heights_mm]
+
+    region = build_region(ROI(name="rod", contours=tuple(rings)))
+
+    assert region.planes_mm == tuple(heights_mm.tolist())
+    assert region.volume_cc == pytest.approx(100 * 2000 / 1000)

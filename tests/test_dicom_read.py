@@ -46,6 +46,7 @@ from sbrtcheck.dicom import (
 )
 from sbrtcheck.dicom.write import save_dose, save_plan, save_structure_set
 from sbrtcheck.model import (
+    ROI,
     Beam,
     Contour,
     DoseGrid,
@@ -1442,3 +1443,35 @@ def test_damaged_bytes_give_a_value_or_a_sentence(
     path.write_bytes(content)
 
     load_or_refuse(kind, path)
+
+
+@pytest.mark.parametrize(("count", "is_refused"), [(5_000, False), (5_001, True)])
+def test_a_structure_set_of_too_many_rois_is_refused(
+    count: int, *, is_refused: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "RS.dcm"
+    save_structure_set(structure_set([ROI(name=str(n)) for n in range(count)]), path)
+
+    if not is_refused:
+        assert len(load_structure_set(path).rois) == count
+        return
+    with pytest.raises(ReadError, match="5001 ROIs: no patient has more than 5000"):
+        load_structure_set(path)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_contours_without_a_name_are_told_of_once(count: int, tmp_path: Path) -> None:
+    path = tmp_path / "RS.dcm"
+    rois = [box(f"ROI {n}", (0, 0, 0), (5, 5, 5), spacing_mm=1.0) for n in range(4)]
+    save_structure_set(structure_set(rois), path)
+    dataset = pydicom.dcmread(path)
+    del dataset.StructureSetROISequence[:count]
+    dataset.save_as(path)
+
+    (note,) = load_structure_set(path).notes
+
+    told = {
+        1: "contours of ROI number 1, which has no name",
+        3: "contours of 3 ROI numbers",
+    }
+    assert told[count] in str(note)

@@ -61,6 +61,7 @@ SECTIONS = (
     identity,
     plan,
 )
+MOST_OF_STRUCTURE = 50  # ROIs; each is judged for itself
 SOLID_ROLES = (*NEURAL_ROLES, Role.PTV, Role.CTV, Role.GTV)
 
 
@@ -205,6 +206,7 @@ def _matched(
         case.structure_set.rois, protocol, declared.aliases, levels=known
     )
     matches = tuple(_solid(match) for match in found)
+    _refuse_crowd(matches)
     _refuse_drawn(matches, declared)
     return matches
 
@@ -214,6 +216,24 @@ def _solid(match: MatchedROI) -> MatchedROI:
     if match.role not in SOLID_ROLES:
         return match
     return replace(match, roi=replace(match.roi, fills_thin_holes=True))
+
+
+def _refuse_crowd(matches: Sequence[MatchedROI]) -> None:
+    """Raise `CaseError` where more ROIs are taken for one structure than a patient has."""
+    counts = Counter(
+        match.structure for match in matches if match.structure is not None
+    )
+    for structure, count in counts.items():
+        if count > MOST_OF_STRUCTURE:
+            raise CaseError(
+                Text(
+                    "{count} ROIs are taken for {structure}, more than {most}; give the structure set"
+                    " of this plan with --struct",
+                    count=count,
+                    structure=structure,
+                    most=MOST_OF_STRUCTURE,
+                )
+            )
 
 
 def _refuse_drawn(matches: Sequence[MatchedROI], declared: Declared) -> None:

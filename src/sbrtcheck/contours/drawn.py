@@ -43,6 +43,8 @@ NESTED = 0.01
 MOST_CROSSINGS = (
     20_000  # of an ROI with itself: the work to mend it grows faster than they do
 )
+MOST_RINGS = 1_000  # of an ROI on one plane: each is compared with all that it may meet
+MOST_MEETING = 200  # of these, if any two cross
 EDGES = 64  # that are looked at together
 THIN = 0.1  # of a ring: holes that leave less of it are copies of the ring
 LONGEST_CHAIN = (
@@ -76,12 +78,25 @@ def drawn_planes(roi: ROI) -> tuple[tuple[Plane, ...], tuple[Text, ...]]:
             count=MOST_CROSSINGS,
         )
         return (), (*notes, tangled)
+    by_plane = _by_plane(rings)
+    if max(len(indices) for _, indices in by_plane) > MOST_RINGS:
+        crowded = Text(
+            "it has more than {count} contours on one plane; draw it again",
+            count=MOST_RINGS,
+        )
+        return (), (*notes, crowded)
     whole = _mended(polygons, intact, areas_mm2)
+    if any(_is_crowded(whole, indices) for _, indices in by_plane):
+        crowded = Text(
+            "more than {count} of its contours meet on one plane; draw it again",
+            count=MOST_MEETING,
+        )
+        return (), (*notes, crowded)
     if whole.crossing:
         sentence = "{count} self-crossing contours repaired (make_valid)"
         notes.append(Text(sentence, count=whole.crossing))
     planes: list[Plane] = []
-    for z_mm, indices in _by_plane(rings):
+    for z_mm, indices in by_plane:
         plane, said = _resolved(z_mm, rings, areas_mm2, whole, indices)
         notes.extend(said)
         planes.extend(plane)
@@ -110,8 +125,12 @@ class _Mended(NamedTuple):
 
     polygons: NDArray[np.object_]
     intact: NDArray[np.bool_]
-    bounds_mm: FloatArray
     crossing: int
+
+
+def _is_crowded(whole: "_Mended", indices: list[int]) -> bool:
+    """Tell whether too many rings of a plane meet to be combined in bounded time."""
+    return len(indices) > MOST_MEETING and _depths(whole, indices) is None
 
 
 def _is_tangled(rings: Sequence[_Ring]) -> bool:
@@ -151,14 +170,15 @@ def _mended(
         after = _area_mm2(polygons[index])
         # A keyhole only touches itself and keeps its area; a crossing does not.
         crossing += int(abs(after - before) > DUPLICATE * max(before, after))
-    return _Mended(polygons, intact, shapely.bounds(polygons), crossing)
+    return _Mended(polygons, intact, crossing)
 
 
 def _by_plane(rings: list[_Ring]) -> list[tuple[float, list[int]]]:
     """Return the height of each plane, ascending, and which rings lie in it."""
     heights_mm = np.array([ring.z_mm for ring in rings])
     levels_mm = distinct(heights_mm)
-    owner = np.abs(np.subtract.outer(heights_mm, levels_mm)).argmin(axis=1)
+    middles_mm = (levels_mm[1:] + levels_mm[:-1]) / 2
+    owner = np.searchsorted(middles_mm, heights_mm)
     return [
         (z_mm, np.flatnonzero(owner == plane).tolist())
         for plane, z_mm in enumerate(levels_mm.tolist())
@@ -250,14 +270,12 @@ def _depths(whole: _Mended, indices: list[int]) -> NDArray[np.intp] | None:
     """
     if not whole.intact[indices].all():
         return None
-    polygons, bounds_mm = whole.polygons[indices], whole.bounds_mm[indices]
+    polygons = whole.polygons[indices]
     depth = np.zeros(len(polygons), dtype=np.intp)
     if depth.size == 1:
         return depth
-    one, other = np.triu_indices(len(polygons), 1)
-    apart = (bounds_mm[one, :2] > bounds_mm[other, 2:]).any(axis=1)
-    apart |= (bounds_mm[other, :2] > bounds_mm[one, 2:]).any(axis=1)
-    one, other = one[~apart], other[~apart]
+    one, other = shapely.STRtree(polygons).query(polygons)
+    one, other = one[one < other], other[one < other]
     if not one.size:
         return depth
     inside_other = shapely.contains_properly(polygons[other], polygons[one])

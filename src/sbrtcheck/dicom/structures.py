@@ -1,7 +1,7 @@
 """RT Structure Set -> StructureSet."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,6 +30,7 @@ from sbrtcheck.model import (
 # More than rounding: a ring that leaves its plane by this is not axial.
 OBLIQUE_MM = 0.05
 FARTHEST_MM = 1e5  # 100 m from the origin is damage, not anatomy
+MOST_ROIS = 5_000  # each name is compared with hundreds
 COUNT = "NumberOfContourPoints"
 FRAMES = "ReferencedFrameOfReferenceSequence"
 RING_TYPES = {"CLOSED_PLANAR": False, "CLOSEDPLANAR_XOR": True}
@@ -131,8 +132,15 @@ def read_structure_set_instance(opened: Opened) -> Instance:
 
 def _drafts(root: Record) -> tuple[dict[int, _Draft], list[Text]]:
     drafts: dict[int, _Draft] = {}
-    notes: list[Text] = []
-    for item in root.items("StructureSetROISequence"):
+    nameless: list[int] = []
+    named = root.items("StructureSetROISequence")
+    if len(named) > MOST_ROIS:
+        raise root.fail(
+            "{count} ROIs: no patient has more than {most}; export the structure set of the plan",
+            count=len(named),
+            most=MOST_ROIS,
+        )
+    for item in named:
         number = item.required_integer("ROINumber")
         if number in drafts:
             raise item.fail(
@@ -151,13 +159,18 @@ def _drafts(root: Record) -> tuple[dict[int, _Draft], list[Text]]:
         if number in drafts:
             _collect(drafts[number], item)
         elif item.items("ContourSequence"):
-            notes.append(
-                Text(
-                    "contours of ROI number {number}, which has no name, are left out",
-                    number=number,
-                )
-            )
-    return drafts, notes
+            nameless.append(number)
+    return drafts, _nameless_notes(nameless)
+
+
+def _nameless_notes(numbers: Sequence[int]) -> list[Text]:
+    if not numbers:
+        return []
+    if len(numbers) > 1:
+        sentence = "contours of {count} ROI numbers that have no name are left out"
+        return [Text(sentence, count=len(numbers))]
+    sentence = "contours of ROI number {number}, which has no name, are left out"
+    return [Text(sentence, number=numbers[0])]
 
 
 def _collect(draft: _Draft, item: Record) -> None:
