@@ -22,6 +22,7 @@ from sbrtcheck import (
     check,
     load_protocol,
 )
+from sbrtcheck.checks.rule import State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.dicom import RT_DOSE, RT_PLAN, RT_STRUCTURE_SET
 from sbrtcheck.dossier import Link
@@ -1074,3 +1075,30 @@ def test_more_targets_than_a_plan_has_are_another_structure_set(
         return
     with pytest.raises(CaseError, match="51 ROIs are taken for PTV, more than 50"):
         judge(CORD, *crowd)
+
+
+def tangled(roi: ROI) -> ROI:
+    """Return an ROI with more rings on one plane than can be put together."""
+    ring = roi.contours[0]
+    return replace(roi, contours=(*roi.contours, *[ring] * 1001))
+
+
+@pytest.mark.parametrize("name", ["SpinalCord", "SpinalCord_PRV02", "PTV_T8"])
+def test_contours_that_cannot_be_put_together_are_no_missing_contours(
+    name: str,
+) -> None:
+    """A PRV stands for a cord that is not drawn, not for one that cannot be read."""
+    case = judge(CORD, PRV, SAC).case
+    rois = [
+        tangled(roi) if roi.name == name else roi for roi in case.structure_set.rois
+    ]
+    structures = replace(case.structure_set, rois=tuple(rois))
+
+    verdict = check(replace(case, structure_set=structures), PROTOCOL)
+
+    (told,) = (
+        f for f in verdict.findings if f.roi == name and f.state is State.MISSING
+    )
+    assert told.outcome is UNDECIDED
+    assert "more than 1000 contours on one plane" in str(told.message)
+    assert verdict.outcome is UNDECIDED

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from sbrtcheck.contours import Region, build_region
+from sbrtcheck.contours.drawn import MOST_CORNERS, MOST_PLANES
 from sbrtcheck.model import ROI, Contour, DoseGrid, FloatArray, main_spacing_mm
 
 
@@ -667,8 +668,7 @@ def test_what_crosses_itself_without_end_is_not_drawn(
     region = build_region(ROI(name="star", contours=tuple(rings)))
 
     assert bool(region.slabs) is is_drawn
-    told = [str(note) for note in region.notes]
-    assert any("cross themselves more than" in note for note in told) is not is_drawn
+    assert ("cross themselves more than" in str(region.problem)) is not is_drawn
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -715,17 +715,29 @@ def test_crowds_of_rings_on_a_plane_are_not_drawn(
     region = build_region(squares(count, step_mm))
 
     assert bool(region.slabs) is is_drawn
-    told = [str(note) for note in region.notes]
-    assert any("on one plane; draw it again" in note for note in told) is not is_drawn
+    assert ("on one plane" in str(region.problem)) is not is_drawn
 
 
 def test_each_ring_belongs_to_the_nearest_of_many_planes() -> None:
-    """Planes that scatter by less than 0.02 mm are one; 4 000 of them take no square of memory."""
+    """As many as an ROI may have."""
     corners = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]])
-    heights_mm = np.arange(4_000) * 0.5
+    heights_mm = np.arange(MOST_PLANES) * 0.5
     rings = [Contour(points_mm=corners, z_mm=float(z)) for z in heights_mm]
 
     region = build_region(ROI(name="rod", contours=tuple(rings)))
 
     assert region.planes_mm == tuple(heights_mm.tolist())
-    assert region.volume_cc == pytest.approx(100 * 2000 / 1000)
+    assert region.volume_cc == pytest.approx(100 * MOST_PLANES * 0.5 / 1000)
+    above = Contour(points_mm=corners, z_mm=-1.0)
+    more = build_region(ROI(name="rod", contours=(above, *rings)))
+    assert "more than 3000 planes" in str(more.problem)
+
+
+def test_rings_of_millions_of_corners_are_not_drawn() -> None:
+    turn = np.linspace(0, 2 * np.pi, MOST_CORNERS // 2 + 1, endpoint=False)
+    circle = np.column_stack([np.cos(turn), np.sin(turn)])
+    rings = [Contour(points_mm=circle, z_mm=z_mm) for z_mm in (0.0, 2.0)]
+
+    region = build_region(ROI(name="fine", contours=tuple(rings)))
+
+    assert "more than 2000000 corners" in str(region.problem)

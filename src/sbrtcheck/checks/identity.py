@@ -7,6 +7,7 @@ from sbrtcheck.checks.evidence import Evidence
 from sbrtcheck.checks.findings import answer, asked, by_severity, numbered_subject
 from sbrtcheck.checks.rule import PUBLISHED_CHECKS, Outcome, Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
+from sbrtcheck.contours import why_unreadable
 from sbrtcheck.dossier import Case
 from sbrtcheck.model import Instance, Text
 
@@ -108,7 +109,7 @@ def check_readable(evidence: Evidence) -> Iterator[Finding]:
     """Yield the ROIs with a role whose contours cannot be read."""
     cure = Text("export the structure set again, or take the ROI out of it")
     for subject, match in evidence.subjects:
-        problem = match.roi.problem
+        problem = why_unreadable(match.roi)
         if problem is None:
             continue
         message = Text("'{roi}' cannot be read: {why}", roi=match.roi.name, why=problem)

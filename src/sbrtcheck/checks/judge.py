@@ -38,7 +38,7 @@ from sbrtcheck.checks.read_prescription import read_prescription
 from sbrtcheck.checks.read_targets import Targets, read_targets
 from sbrtcheck.checks.rule import SEVERITY_OUTCOME, Row, Rule
 from sbrtcheck.checks.verdict import Finding, Verdict
-from sbrtcheck.contours import build_region
+from sbrtcheck.contours import build_region, why_unreadable
 from sbrtcheck.dossier import Case
 from sbrtcheck.errors import CaseError, ProtocolError
 from sbrtcheck.model import Declared, Text
@@ -255,7 +255,7 @@ def _is_graded(match: MatchedROI, targets: Targets) -> bool:
     # An empty entry of a template treats nothing; one that cannot be read may.
     if is_drawn(match):
         return True
-    return match.roi.problem is not None
+    return why_unreadable(match.roi) is not None
 
 
 def _spans(

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from sbrtcheck.checks.read_levels import level_order
-from sbrtcheck.contours import share_of_within, union_of
+from sbrtcheck.contours import share_of_within, union_of, why_unreadable
 from sbrtcheck.model import ROI, DoseReference, Plan, StructureSet, Text
 from sbrtcheck.protocol.names import MatchedROI, normalise, read_levels
 from sbrtcheck.protocol.rules import Role
@@ -224,7 +224,7 @@ def _to_other_levels(target: str, judged: set[str]) -> Iterable[Elsewhere]:
 
 def _to_roi(roi: ROI) -> Elsewhere:
     why = Text("the plan prescribes to '{roi}', which is not judged", roi=roi.name)
-    if roi.problem is not None:
+    if why_unreadable(roi) is not None:
         return Elsewhere(why, EXPORT)
     return Elsewhere(
         why, Text("if it is a target, add --alias '{roi}=PTV'", roi=roi.name)
@@ -252,6 +252,8 @@ def _together(targets: Sequence[ROI]) -> ROI:
 
 def _lies_within(roi: ROI, targets: ROI, least: float) -> bool:
     """Tell whether so much of an ROI lies in targets; what has no volume lies nowhere else."""
+    if why_unreadable(roi) is not None:
+        return False
     share = share_of_within(roi, targets)
     if share is None:
         return True

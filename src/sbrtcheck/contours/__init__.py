@@ -21,6 +21,7 @@ from sbrtcheck.contours.region import (
     outline_of,
     overlap_cc,
     wall_area_mm2,
+    why_unreadable,
     with_caps_apart,
 )
 from sbrtcheck.contours.shape import closing_ends, shaped
@@ -46,5 +47,6 @@ __all__ = [
     "volume_outside_cc",
     "volume_within_cc",
     "wall_area_mm2",
+    "why_unreadable",
     "with_caps_apart",
 ]

@@ -29,6 +29,7 @@ from sbrtcheck.model import (
 __all__ = [
     "MIN_AREA_MM2",
     "Plane",
+    "TangledError",
     "drawn_planes",
     "joined",
     "oriented_rings",
@@ -45,6 +46,8 @@ MOST_CROSSINGS = (
 )
 MOST_RINGS = 1_000  # of an ROI on one plane: each is compared with all that it may meet
 MOST_MEETING = 200  # of these, if any two cross
+MOST_PLANES = 3_000  # of an ROI
+MOST_CORNERS = 2_000_000  # of an ROI
 EDGES = 64  # that are looked at together
 THIN = 0.1  # of a ring: holes that leave less of it are copies of the ring
 LONGEST_CHAIN = (
@@ -60,7 +63,13 @@ class Plane(NamedTuple):
 
 
 def drawn_planes(roi: ROI) -> tuple[tuple[Plane, ...], tuple[Text, ...]]:
-    """Return the planes of an ROI that enclose an area, ascending, and what was mended in them."""
+    """Return the planes of an ROI that enclose an area, ascending, and what was mended in them.
+
+    Raises
+    ------
+    TangledError
+        If they cannot be put together in bounded time.
+    """
     rings, areas_mm2 = _with_area(roi.contours)
     notes = []
     if len(rings) < len(roi.contours):
@@ -70,28 +79,11 @@ def drawn_planes(roi: ROI) -> tuple[tuple[Plane, ...], tuple[Text, ...]]:
         return (), (*notes, Text("the ROI has no closed contours"))
     polygons = _polygons(rings)
     intact = shapely.is_valid(polygons)
-    if _is_tangled(
-        [ring for ring, is_intact in zip(rings, intact, strict=True) if not is_intact]
-    ):
-        tangled = Text(
-            "its contours cross themselves more than {count} times; draw it again",
-            count=MOST_CROSSINGS,
-        )
-        return (), (*notes, tangled)
     by_plane = _by_plane(rings)
-    if max(len(indices) for _, indices in by_plane) > MOST_RINGS:
-        crowded = Text(
-            "it has more than {count} contours on one plane; draw it again",
-            count=MOST_RINGS,
-        )
-        return (), (*notes, crowded)
+    _refuse_crowds(rings, by_plane)
+    _refuse_crossings([rings[at] for at in np.flatnonzero(~intact).tolist()])
     whole = _mended(polygons, intact, areas_mm2)
-    if any(_is_crowded(whole, indices) for _, indices in by_plane):
-        crowded = Text(
-            "more than {count} of its contours meet on one plane; draw it again",
-            count=MOST_MEETING,
-        )
-        return (), (*notes, crowded)
+    _refuse_meetings(whole, by_plane)
     if whole.crossing:
         sentence = "{count} self-crossing contours repaired (make_valid)"
         notes.append(Text(sentence, count=whole.crossing))
@@ -128,19 +120,48 @@ class _Mended(NamedTuple):
     crossing: int
 
 
-def _is_crowded(whole: "_Mended", indices: list[int]) -> bool:
-    """Tell whether too many rings of a plane meet to be combined in bounded time."""
-    return len(indices) > MOST_MEETING and _depths(whole, indices) is None
+class TangledError(Exception):
+    """Contours of which there are more, or that meet more often, than can be put together."""
+
+    def __init__(self, problem: Text) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
 
-def _is_tangled(rings: Sequence[_Ring]) -> bool:
-    """Tell whether rings cross themselves too often to be mended in bounded time."""
+def _refuse_crowds(
+    rings: Sequence[_Ring], by_plane: Sequence[tuple[float, list[int]]]
+) -> None:
+    corners = sum(len(ring.points_mm) for ring in rings)
+    if corners > MOST_CORNERS:
+        raise TangledError(
+            Text("its contours have more than {count} corners", count=MOST_CORNERS)
+        )
+    if len(by_plane) > MOST_PLANES:
+        raise TangledError(
+            Text("it is drawn on more than {count} planes", count=MOST_PLANES)
+        )
+    if max(len(indices) for _, indices in by_plane) > MOST_RINGS:
+        raise TangledError(
+            Text("it has more than {count} contours on one plane", count=MOST_RINGS)
+        )
+
+
+def _refuse_crossings(rings: Sequence[_Ring]) -> None:
     left = MOST_CROSSINGS
     for ring in rings:
         left -= _crossings(ring.points_mm, left)
         if left < 0:
-            return True
-    return False
+            sentence = "its contours cross themselves more than {count} times"
+            raise TangledError(Text(sentence, count=MOST_CROSSINGS))
+
+
+def _refuse_meetings(
+    whole: _Mended, by_plane: Sequence[tuple[float, list[int]]]
+) -> None:
+    for _, indices in by_plane:
+        if len(indices) > MOST_MEETING and _depths(whole, indices) is None:
+            sentence = "more than {count} of its contours meet on one plane"
+            raise TangledError(Text(sentence, count=MOST_MEETING))
 
 
 def _crossings(points_mm: FloatArray, most: int) -> int:

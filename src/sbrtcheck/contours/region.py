@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sbrtcheck.contours.drawn import (
     MIN_AREA_MM2,
     Plane,
+    TangledError,
     drawn_planes,
     joined,
     oriented_rings,
@@ -101,6 +102,8 @@ class Region:
         From where to where planes stand for the solid, apart from each other: half a spacing to
         both sides, or halfway to the next plane. Planes that are missing are not drawn, filled
         or not, and no plane stands for more than the structure set's spacing.
+    problem
+        Why the contours cannot be put together; there are no slabs then.
     """
 
     slabs: tuple[Slab, ...]
@@ -109,6 +112,7 @@ class Region:
     planes_mm: tuple[float, ...] = ()
     spacing_mm: float | None = None
     drawn_mm: tuple[tuple[float, float], ...] = ()
+    problem: Text | None = None
 
     @property
     def low_mm(self) -> float | None:
@@ -130,6 +134,13 @@ class Region:
         if not self.slabs:
             return None
         return float(areas_mm2(self.slabs) @ _thicknesses_mm(self.slabs)) / 1000
+
+
+def why_unreadable(roi: ROI) -> Text | None:
+    """Return why the contours of an ROI cannot be read, or put together; None where they can."""
+    if roi.problem is not None:
+        return roi.problem
+    return build_region(roi).problem
 
 
 def rings_of(slabs: Sequence[Slab]) -> list[FloatArray]:
@@ -204,7 +215,10 @@ def build_region(roi: ROI, *, end_caps: bool = True, fill_gaps: bool = True) -> 
 
 @lru_cache(maxsize=REMEMBERED)
 def _built(roi: ROI, end_caps: bool, fill_gaps: bool) -> Region:
-    found, mended = drawn_planes(roi)
+    try:
+        found, mended = drawn_planes(roi)
+    except TangledError as error:
+        return Region(slabs=(), notes=roi.notes, problem=error.problem)
     notes = (*roi.notes, *mended)
     if not found:
         return Region(slabs=(), notes=notes)
