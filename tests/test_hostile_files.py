@@ -230,6 +230,31 @@ def test_a_deflated_file_is_refused_before_it_is_inflated(
         open_file(path, most_bytes=most_bytes)
 
 
+@pytest.mark.parametrize("behind", [0, 1, 3 * MEGABYTE])
+def test_what_lies_behind_a_deflated_dataset_is_not_inflated(
+    behind: int, tmp_path: Path
+) -> None:
+    """A stream of odd length is padded; both end where the stream says."""
+    path = tmp_path / "padded.dcm"
+    deflated(path, bytes(MEGABYTE))
+    with path.open("ab") as file:
+        file.write(bytes(behind))
+
+    assert open_file(path).sop_class_uid == RT_PLAN
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_a_deflated_dataset_that_ends_early_is_refused(
+    kept: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "cut.dcm"
+    deflated(path, os.urandom(5 * MEGABYTE))
+    os.truncate(path, int(path.stat().st_size * kept))
+
+    with pytest.raises(ReadError):
+        open_file(path)
+
+
 def test_a_file_that_no_patient_has_is_refused_unread(export: Path) -> None:
     os.truncate(export / "RD.dcm", MOST_FILE_BYTES + 1)
 

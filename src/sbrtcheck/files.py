@@ -17,6 +17,7 @@ __all__ = [
     "read_toml",
     "read_written",
     "require_regular",
+    "why_not_opened",
 ]
 
 # Of a protocol, case facts, a table of cases, a recorded verdict.
@@ -36,6 +37,11 @@ def is_folder(path: str | Path) -> bool:
 def is_there(path: str | Path) -> bool:
     """Tell whether there is anything at a path."""
     return os.path.exists(path)  # noqa: PTH110 - a Path raises at long names
+
+
+def why_not_opened(error: OSError) -> str:
+    """Say why a file cannot be opened; the system does not always tell."""
+    return error.strerror or "cannot be opened"
 
 
 def require_regular(path: str | Path) -> int:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from sbrtcheck import dicom
 from sbrtcheck.dossier.find import Found
-from sbrtcheck.dossier.places import Place, on_disk, why_not_opened
+from sbrtcheck.dossier.places import Place, on_disk
 from sbrtcheck.errors import ReadError
-from sbrtcheck.files import open_regular
+from sbrtcheck.files import open_regular, why_not_opened
 from sbrtcheck.model import Instance, patient_key
 from sbrtcheck.report.words import text_of
 

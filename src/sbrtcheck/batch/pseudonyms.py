@@ -7,9 +7,8 @@ import secrets
 import stat
 from pathlib import Path
 
-from sbrtcheck.dossier.places import why_not_opened
 from sbrtcheck.errors import CaseError
-from sbrtcheck.files import read_written
+from sbrtcheck.files import read_written, why_not_opened
 from sbrtcheck.model import Text, patient_key
 from sbrtcheck.report.words import text_of
 

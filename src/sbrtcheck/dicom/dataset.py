@@ -457,7 +457,7 @@ def _inflates_beyond(file: BinaryIO, most_bytes: int) -> bool:
     inflating = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated_bytes, piece = 0, b""
     waiting = file.read(CHUNK_BYTES)
-    while waiting or piece:
+    while not inflating.eof and (waiting or piece):
         try:
             piece = inflating.decompress(waiting, CHUNK_BYTES)
         except zlib.error:

@@ -12,9 +12,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from sbrtcheck.dossier.facts import parse_facts
-from sbrtcheck.dossier.places import why_not_opened
 from sbrtcheck.errors import CaseError
-from sbrtcheck.files import read_written
+from sbrtcheck.files import read_written, why_not_opened
 from sbrtcheck.model import CaseFacts, Text, patient_key
 
 __all__ = ["COLUMNS", "CaseRow", "load_cases", "merged"]

@@ -15,9 +15,8 @@ from pydantic import (
     with_config,
 )
 
-from sbrtcheck.dossier.places import why_not_opened
 from sbrtcheck.errors import CaseError
-from sbrtcheck.files import is_file, is_folder, read_toml
+from sbrtcheck.files import is_file, is_folder, read_toml, why_not_opened
 from sbrtcheck.model import CaseFacts, PriorRadiotherapy, Text
 
 if TYPE_CHECKING:

@@ -38,7 +38,6 @@ __all__ = [
     "readable_archive",
     "unpacked",
     "why_closed",
-    "why_not_opened",
 ]
 
 ZIP = ".zip"
@@ -241,11 +240,6 @@ def _why(error: OSError) -> str:
     if error.strerror is None:
         return type(error).__name__
     return error.strerror
-
-
-def why_not_opened(error: OSError) -> str:
-    """Say why a file cannot be opened; the system does not always tell."""
-    return error.strerror or "cannot be opened"
 
 
 def _without_results(

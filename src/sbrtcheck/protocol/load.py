@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from sbrtcheck.errors import ProtocolError
-from sbrtcheck.files import is_file, read_toml
+from sbrtcheck.files import is_file, read_toml, why_not_opened
 from sbrtcheck.protocol.metric import ISODOSE_INDICES
 from sbrtcheck.protocol.rules import NEAR_MAXIMUM, Coverage, Limit, Line, Protocol, Role
 
@@ -107,9 +107,7 @@ def _read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
     try:
         return read_toml(path)
     except OSError as error:
-        raise ProtocolError(
-            [error.strerror or "cannot be opened"], path=path
-        ) from error
+        raise ProtocolError([why_not_opened(error)], path=path) from error
     except ValueError as error:
         raise ProtocolError([f"not valid TOML: {error}"], path=path) from error
 

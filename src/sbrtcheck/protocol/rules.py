@@ -111,9 +111,12 @@ class Schemes:
     def allows(self, dose_gy: float, fractions: int) -> bool:
         """Tell whether some scheme of this fraction number has this dose, or names none."""
         rows = [row for row in self.allowed if row.fractions == fractions]
-        return any(
-            row.dose_gy is None or self.same_dose(row.dose_gy, dose_gy) for row in rows
-        )
+        return any(self._is(row.dose_gy, dose_gy) for row in rows)
+
+    def _is(self, allowed_gy: float | None, dose_gy: float) -> bool:
+        if allowed_gy is None:
+            return True
+        return self.same_dose(allowed_gy, dose_gy)
 
 
 @with_config(STRICT)
