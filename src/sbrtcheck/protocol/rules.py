@@ -110,8 +110,11 @@ class Schemes:
 
     def allows(self, dose_gy: float, fractions: int) -> bool:
         """Tell whether some scheme of this fraction number has this dose, or names none."""
-        rows = [row for row in self.allowed if row.fractions == fractions]
-        return any(self._is(row.dose_gy, dose_gy) for row in rows)
+        return any(
+            self._is(row.dose_gy, dose_gy)
+            for row in self.allowed
+            if row.fractions == fractions
+        )
 
     def _is(self, allowed_gy: float | None, dose_gy: float) -> bool:
         if allowed_gy is None:
