@@ -347,6 +347,14 @@ def test_what_is_no_whole_verdict_is_refused(
         read_recorded(edited(verdict, edit).encode())
 
 
+@pytest.mark.parametrize("number", [10**400, -(10**400), True])
+def test_a_number_that_no_float_holds_is_refused(verdict: str, number: object) -> None:
+    broken = edited(verdict, lambda d: finding(d, "limit.cord").update(value=number))
+
+    with pytest.raises(ReadError, match="'value' cannot be read"):
+        read_recorded(broken.encode())
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -5,7 +5,6 @@ names the patient is masked, even where the file was written with --phi.
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, TypeGuard
@@ -25,6 +24,7 @@ KINDS = {"protocol": dict, "plans": list, "declared": dict}
 UNMASKABLE = ("other", "label")  # the label of another plan may name another patient
 ALIASES = ("aliases",)  # below it stand names of ROIs, as they are
 NOTHING = "nothing"
+MOST = 1e300  # of any number in a verdict
 YES_OR_NO = {True: "yes", False: "no"}
 
 
@@ -185,11 +185,9 @@ def _number(row: Json, key: str) -> float | None:
     value = row.get(key)
     if value is None:
         return None
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-    ):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _refuse(key)
+    if not -MOST < value < MOST:  # nor is NaN; an integer may be beyond any float
         _refuse(key)
     return float(value)
 
