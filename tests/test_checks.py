@@ -1102,3 +1102,11 @@ def test_contours_that_cannot_be_put_together_are_no_missing_contours(
     assert told.outcome is UNDECIDED
     assert "more than 1000 contours on one plane" in str(told.message)
     assert verdict.outcome is UNDECIDED
+
+
+def test_a_target_that_cannot_be_put_together_is_treated_all_the_same() -> None:
+    second = tangled(in_zone("prv", "PTV_T9", -12, 12))
+
+    verdict = judge(CORD, second)
+
+    assert verdict.levels == ("T8", "T9")

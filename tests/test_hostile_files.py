@@ -297,3 +297,14 @@ def test_an_archive_of_many_members_is_opened_once(
     survey(export)
 
     assert len(opened) == 1
+
+
+def test_what_lies_behind_zeros_is_no_part_of_a_dataset(export: Path) -> None:
+    """Neither where all is read, nor in a header alone."""
+    before = open_rt(export / "RS.dcm").dataset_sha256
+    with (export / "RS.dcm").open("ab") as file:
+        file.write(bytes(64) + b"\xff" * 64)
+
+    assert open_rt(export / "RS.dcm").dataset_sha256 == before
+    header = open_file(export / "RS.dcm", header_only=True)
+    assert Tag(0, 0) not in header.root.dataset
