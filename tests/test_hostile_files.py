@@ -236,7 +236,7 @@ def test_what_lies_behind_a_deflated_dataset_is_not_inflated(
 ) -> None:
     """A stream of odd length is padded; both end where the stream says."""
     path = tmp_path / "padded.dcm"
-    deflated(path, bytes(MEGABYTE))
+    deflated(path, bytes(3 * MEGABYTE))  # of several pieces
     with path.open("ab") as file:
         file.write(bytes(behind))
 
