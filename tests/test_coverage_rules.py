@@ -151,6 +151,20 @@ def test_what_the_plan_prescribes_to_has_to_be_judged(
     assert verdict.outcome is (UNDECIDED if asked else PASS)
 
 
+def test_what_the_plan_prescribes_to_and_cannot_be_put_together_is_not_judged() -> None:
+    """Within the target as it lies, it would count as a part of it."""
+    inner = in_zone("target", "Inner", -6, 6, half=4)
+    ring = inner.contours[0]
+    tangled = replace(inner, contours=(*inner.contours, *[ring] * 1001))
+
+    verdict = judge(CORD, tangled, the_plan=prescribing("PTV_T8", "Inner"))
+
+    asked = found(verdict, "target.prescribed")
+    assert asked.outcome is UNDECIDED
+    assert "the plan prescribes to 'Inner', which is not judged" in str(asked.message)
+    assert "export" in str(asked.cure)
+
+
 @pytest.mark.parametrize(
     ("low", "asked"),
     [

@@ -283,6 +283,36 @@ def test_an_organ_that_is_not_drawn_passes_only_if_no_part_of_the_body_can_excee
     assert found(verdict, "organ.drawn", "Esophagus").outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("limit_gy", "outcome"),
+    [
+        (33.1, PASS),  # the grid holds 33 Gy at most
+        (32.9, UNDECIDED),  # the target receives more
+        (15.0, UNDECIDED),
+        (7.0, UNDECIDED),
+    ],
+)
+def test_a_body_that_leaves_the_target_out_does_not_show_that_a_part_is_spared(
+    limit_gy: float, outcome: Outcome
+) -> None:
+    """The contour of the body ends in front of the target: no dose within it is above 6 Gy."""
+    constraint = parse_constraint(f"D0.035cc <= {limit_gy}Gy")
+    row = limit_of("Esophagus", 5, "D0.035cc")
+    asked = replace(row, goal=replace(row.goal, constraint=constraint))
+    others = tuple(r for r in PROTOCOL.limits if r.structure != "Esophagus")
+    body = box("External", (30, -38, -58), (58, 38, 58), spacing_mm=2.0)
+    case = judge(CORD, body).case
+    rois = tuple(roi for roi in case.structure_set.rois if roi.name != "Esophagus")
+    structures = replace(case.structure_set, rois=rois)
+
+    verdict = check(
+        replace(case, structure_set=structures),
+        replace(PROTOCOL, limits=(*others, asked)),
+    )
+
+    assert found(verdict, "organ.drawn", "Esophagus").outcome is outcome
+
+
 @pytest.mark.parametrize("target", ["PTV_L4", "PTV_L5"])
 def test_a_sacral_plexus_that_is_not_drawn_is_a_variation(target: str) -> None:
     assert (
