@@ -292,6 +292,21 @@ def test_a_dose_that_does_not_fit_into_memory_is_an_error(tmp_path: Path) -> Non
     )  # it is tried again
 
 
+@pytest.mark.parametrize("most_gb", [2, 6])
+def test_a_limit_of_the_machine_below_that_of_the_run_is_kept(
+    most_gb: int, tmp_path: Path
+) -> None:
+    """`ulimit -v`: what is set for all processes cannot be raised by one of them."""
+    export(tmp_path / "in", 1)
+
+    limited = ["bash", "-c", f'ulimit -v {most_gb << 20}; exec "$@"', "bash"]
+    words = [*limited, *command(tmp_path / "in", tmp_path / "out")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+
+    assert "Traceback" not in done.stderr
+    assert outcomes(tmp_path / "out") == {"1": "PASS"}
+
+
 def test_a_pipe_in_the_tree_is_not_opened(tmp_path: Path) -> None:
     export(tmp_path / "in", 1)
     os.mkfifo(tmp_path / "in/RD2.dcm")

@@ -18,7 +18,10 @@ def prepare(memory_bytes: int) -> None:
     except ImportError:  # Windows has no such bound
         pass
     else:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        # A limit that the machine sets lower cannot be raised, and bounds enough.
+        if most == resource.RLIM_INFINITY or memory_bytes < most:
+            resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
