@@ -308,3 +308,68 @@ def test_what_lies_behind_zeros_is_no_part_of_a_dataset(export: Path) -> None:
     assert open_rt(export / "RS.dcm").dataset_sha256 == before
     header = open_file(export / "RS.dcm", header_only=True)
     assert Tag(0, 0) not in header.root.dataset
+
+
+# --- What a console would obey ------------------------------------------------------------------
+
+RED = "\x1b[31mred"
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("check", "--rx"),
+        ("check", "--alias"),
+        ("check", "--levels"),
+        ("check", "--struct"),
+        ("check", "--protocol"),
+        ("check", "--json"),
+        ("robustness", "--about"),
+        ("dvh", "--metric"),
+        ("dvh", "--structure"),
+        ("dvh", "--csv"),
+    ],
+)
+def test_what_was_typed_is_shown_and_not_obeyed(
+    command: str, option: str, export: Path
+) -> None:
+    ended = run(command, export / "RP.dcm", option, f"{RED}/x.json")
+
+    assert ended.returncode == 2
+    assert "\x1b" not in ended.stdout + ended.stderr
+    assert r"\x1b[31mred" in ended.stderr.lower()
+
+
+@pytest.mark.parametrize(
+    ("written", "refused"),
+    [
+        (r'"a\u001b[31m"', "U+001B"),
+        (r'"a\u202e"', "U+202E"),
+        ('"a\u2066"', "U+2066"),
+        (r'"a\u0000"', "U+0000"),
+        (r'"\u2028"', "U+2028"),
+        (r'"one\ntwo\tthree"', None),
+        ('"\u810a\u9ad3"', None),
+    ],
+)
+def test_a_protocol_holds_only_what_can_be_seen(
+    written: str, refused: str | None, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.toml"
+    text = re.sub("(?m)^title = .*", lambda _: f"title = {written}", shipped_protocol())
+    own.write_text(text, encoding="utf-8")
+
+    if refused is None:
+        load_protocol(own)
+        return
+    with pytest.raises(ProtocolError) as error:
+        load_protocol(own)
+    assert f"'protocol.title' holds the character {refused}" in str(error.value)
+
+
+def test_a_name_that_cannot_be_seen_is_refused_with_its_place(tmp_path: Path) -> None:
+    facts = tmp_path / "case.toml"
+    facts.write_text('[not_drawn]\n"Liver\\u200b" = "far"\n', encoding="utf-8")
+
+    with pytest.raises(CaseError, match=r"'not_drawn' holds the character U\+200B"):
+        load_facts(facts)

@@ -5,6 +5,8 @@ import io
 import os
 import stat
 import tomllib
+import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ __all__ = [
     "why_not_opened",
 ]
 
+UNSEEN = ("Cc", "Cf", "Zl", "Zp")  # categories of characters
+LINES = "\n\r\t"
 # Of a protocol, case facts, a table of cases, a recorded verdict.
 MOST_WRITTEN_BYTES = 32 * 1024**2
 
@@ -88,10 +92,38 @@ def read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
     OSError
         If it cannot be read.
     ValueError
-        If it is no TOML; its first argument says why.
+        If it is no TOML, or a text in it holds a character that cannot be seen, with why.
     """
     content = read_written(path)
     try:
-        return content, tomllib.loads(content.decode("utf-8-sig"))
+        table = tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ValueError("not valid TOML: it is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"not valid TOML: {error}") from error
+    for place, text in _texts(table, ""):
+        _refuse_unseen(place, text)
+    return content, table
+
+
+def _texts(value: object, place: str) -> Iterator[tuple[str, str]]:
+    """Yield all names and texts of a table, each with its place."""
+    if isinstance(value, str):
+        yield place, value
+    if isinstance(value, list):
+        for number, item in enumerate(value, 1):
+            yield from _texts(item, f"{place}.{number}")
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield place, name
+            yield from _texts(item, f"{place}.{name}".lstrip("."))
+
+
+def _refuse_unseen(place: str, text: str) -> None:
+    """Refuse what a console would obey, or a reader would not see: every page may show the text."""
+    for character in text:
+        if character not in LINES and unicodedata.category(character) in UNSEEN:
+            raise ValueError(
+                f"a text at '{place}' holds the character U+{ord(character):04X}, which is not to"
+                " be seen on a page; take it out"
+            )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sbrtcheck.cli import options
-from sbrtcheck.cli.common import COULD_NOT_RUN, app, page_width, refuse, usage
+from sbrtcheck.cli.common import COULD_NOT_RUN, app, page_width, refuse, shown, usage
 
 if TYPE_CHECKING:
     from sbrtcheck.batch.pseudonyms import Pseudonyms
@@ -148,7 +148,7 @@ def batch(
             " kept: make room and run again with --resume"
         )
     sys.stdout.write(render_batch(result, width=page_width(), ascii_only=ascii_only))
-    sys.stdout.write(f"Written to {out}\n")
+    sys.stdout.write(f"Written to {shown(out)}\n")
     if result.tally.plans == 0:
         usage("there is no RT Plan below these folders; nothing was judged")
     raise typer.Exit(exit_code(result, fail_on))
@@ -168,7 +168,7 @@ def _pseudonyms(key: Path | None, folder: Path) -> "Pseudonyms":
 
     file = key or folder / KEY_FILE
     secret, notes = load_key(file)
-    sys.stderr.writelines(f"sbrtcheck: {file}: {note}\n" for note in notes)
+    sys.stderr.writelines(f"sbrtcheck: {shown(file)}: {note}\n" for note in notes)
     return Pseudonyms(secret)
 
 
@@ -202,7 +202,7 @@ def _interruptible(out: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         sys.stderr.write(
             f"sbrtcheck: interrupted; no tables were written. Verdicts reached so far are kept in"
-            f" {out}: run again with --resume\n"
+            f" {shown(out)}: run again with --resume\n"
         )
         raise typer.Exit(INTERRUPTED) from None
     finally:

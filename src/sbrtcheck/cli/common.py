@@ -115,8 +115,15 @@ def write_whole(path: Path, text: str, *, option: str) -> None:
 
 def usage(sentence: str) -> NoReturn:
     """Say what is wrong with what was typed, and end."""
-    sys.stderr.write(f"sbrtcheck: {sentence}\n")
+    sys.stderr.write(f"sbrtcheck: {shown(sentence)}\n")
     raise typer.Exit(COULD_NOT_RUN)
+
+
+def shown(text: str | Path) -> str:
+    """Return what was typed, or what a file says, as a console may show it; lines stay lines."""
+    from sbrtcheck.report.words import printable
+
+    return "\n".join(map(printable, str(text).split("\n")))
 
 
 def refuse(error: "SbrtCheckError", typed: Sequence[Path], *, phi: bool) -> NoReturn:

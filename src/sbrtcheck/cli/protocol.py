@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sbrtcheck.cli import options
-from sbrtcheck.cli.common import app, page_width, refuse
+from sbrtcheck.cli.common import app, page_width, refuse, shown
 
 protocol_app = typer.Typer(
     help="List, show and check protocols.",
@@ -59,7 +59,7 @@ def lint_protocol(
 
     problems = (*lint(file), *_unknown_checks(file))
     for problem in problems:
-        sys.stdout.write(f"{problem}\n")
+        sys.stdout.write(f"{shown(problem)}\n")
     words = {0: "no problems", 1: "1 problem"}.get(
         len(problems), f"{len(problems)} problems"
     )

@@ -12,7 +12,7 @@ import typer
 
 from sbrtcheck import __version__
 from sbrtcheck.cli import options
-from sbrtcheck.cli.common import app, page_width, usage, write_whole
+from sbrtcheck.cli.common import app, page_width, shown, usage, write_whole
 from sbrtcheck.files import is_folder
 
 LIBRARIES = ("numpy", "scipy", "shapely", "pydicom")
@@ -74,5 +74,7 @@ def selftest(
     page = render_selftest(
         answers, about, width=page_width(), every=verbose, ascii_only=ascii_only
     )
-    sys.stdout.write(page + f"Written to {sheet.with_suffix('.json')} and .txt\n")
+    sys.stdout.write(
+        page + f"Written to {shown(sheet.with_suffix('.json'))} and .txt\n"
+    )
     raise typer.Exit(0 if all(answer.passes for answer in answers) else 1)

@@ -81,7 +81,7 @@ def load_facts(path: str | Path) -> CaseFacts:
     except OSError as error:
         raise _refusal([why_not_opened(error)], path=path) from error
     except ValueError as error:
-        raise _refusal([f"not valid TOML: {error}"], path=path) from error
+        raise _refusal([str(error)], path=path) from error
     return read_facts(table, path)
 
 

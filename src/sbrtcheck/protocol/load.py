@@ -109,7 +109,7 @@ def _read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
     except OSError as error:
         raise ProtocolError([why_not_opened(error)], path=path) from error
     except ValueError as error:
-        raise ProtocolError([f"not valid TOML: {error}"], path=path) from error
+        raise ProtocolError([str(error)], path=path) from error
 
 
 def _names_path(value: object, path: Path) -> Path:
