@@ -86,12 +86,14 @@ def test_dvh_refuses_in_one_sentence(words: tuple[str, ...], sentence: str) -> N
     assert "Traceback" not in done.stderr
 
 
-def test_a_name_that_is_a_formula_is_text_in_a_cell() -> None:
-    dvh = compute_dvh(box('=HYPERLINK("x")', 10), even_dose())
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "＝", "＋", "－", "＠"])
+def test_a_name_that_is_a_formula_is_text_in_a_cell(start: str) -> None:
+    dvh = compute_dvh(box(f'{start}HYPERLINK("x")', 10), even_dose())
 
     rows = curves_csv([dvh], Voice(Patient(), phi=True))
 
-    assert next(csv.reader(rows.splitlines()[1:]))[0] == '\'=HYPERLINK("x")'
+    (name, *_) = next(csv.reader(rows.splitlines()[1:]))
+    assert name == f'\'{start}HYPERLINK("x")'
 
 
 def test_what_names_the_patient_is_masked_in_a_cell() -> None:

@@ -7,22 +7,11 @@ from types import TracebackType
 from typing import Self
 
 from sbrtcheck.batch.columns import Column
+from sbrtcheck.report.words import inert
 
 __all__ = ["CsvTable", "ParquetTable", "Row", "Table", "cell"]
 
 Row = Mapping[str, object]
-RUNS = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "＝",
-    "＋",
-    "－",
-    "＠",
-)  # Excel runs cells that start so
 FLAGS = {True: "true", False: "false"}
 ROWS_AT_ONCE = 65_536
 
@@ -42,15 +31,8 @@ def cell(value: object, column: Column) -> object:
     if column.kind == "flag":
         return FLAGS[bool(value)]
     if column.kind == "text" or isinstance(value, str):
-        return _inert(str(value))
+        return inert(str(value))
     return value
-
-
-def _inert(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    if text.startswith(RUNS):
-        return "'" + text
-    return text
 
 
 class Table:

@@ -17,6 +17,7 @@ from sbrtcheck.report.tables import for_console, notes_below, table
 from sbrtcheck.report.words import (
     Voice,
     decimals_for,
+    inert,
     joined,
     number_and_interval,
     text_of,
@@ -24,14 +25,6 @@ from sbrtcheck.report.words import (
     words_of,
 )
 
-FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-)  # with these a spreadsheet would start to compute
 UNKNOWN = "?"
 FOOT = "Of this plan's own dose; nothing is judged. Intervals: reading of contours and grid only."
 
@@ -130,14 +123,8 @@ def _cell(value: str | float | None, voice: Voice) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return _no_formula(voice.name(value))
+        return inert(voice.name(value))
     return repr(value)
-
-
-def _no_formula(text: str) -> str:
-    if text.startswith(FORMULA):
-        return f"'{text}"
-    return text
 
 
 def _shown(record: Mapping[str, str | float | None]) -> tuple[str, str]:

@@ -15,6 +15,8 @@ CC_STEPS = (100, 1000)  # from each on, a volume needs one decimal less
 CC_DECIMALS = (2, 1, 0)
 MOST_DECIMALS = 6
 DRAFT = "DRAFT PROTOCOL: its limits are not approved by clinicians"
+# With these a spreadsheet starts to compute; Excel takes full-width ones, too.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 ESCAPED = (
     "Cc",
     "Cf",
@@ -72,6 +74,19 @@ def label_of(instance: Instance) -> str:
 def printable(text: str) -> str:
     """Show control and format characters as escapes: strings from files may hold anything."""
     return "".join(_printable(character) for character in text)
+
+
+def inert(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: an apostrophe before what starts one.
+
+    Examples
+    --------
+    >>> inert("=1+1"), inert("PTV")
+    ("'=1+1", 'PTV')
+    """
+    if text.lstrip(" ").startswith(FORMULA):  # some trim blanks
+        return f"'{text}"
+    return text
 
 
 def _printable(character: str) -> str:
