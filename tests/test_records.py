@@ -16,6 +16,7 @@ from sbrtcheck import (
     curve_columns,
     curve_records,
     evaluate_metric,
+    metric_columns,
     metric_records,
 )
 from sbrtcheck.phantoms import Box, even_axis, linear_dose
@@ -114,3 +115,18 @@ def test_frames_take_columns_and_rows_as_they_are(library: str) -> None:
         curve, metrics = module.DataFrame(columns), module.DataFrame(rows)
         assert list(curve.columns) == list(CURVE_COLUMNS)
         assert len(metrics) == 2
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("unknown", [0, 99, 100, 101, 1000])
+def test_frames_take_columns_of_metrics_however_many_are_unknown_at_first(
+    library: str, unknown: int
+) -> None:
+    module = pytest.importorskip(library)
+    columns = metric_columns([cube()], ["D2cc"] * unknown + ["D50%"])
+    frame = (module.table if library == "pyarrow" else module.DataFrame)(columns)
+
+    assert list(columns) == list(METRIC_COLUMNS)
+    assert len(frame) == unknown + 1
+    value = frame["value"].to_pylist() if library == "pyarrow" else frame["value"]
+    assert float(list(value)[-1]) == columns["value"][-1]

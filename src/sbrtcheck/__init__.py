@@ -49,6 +49,7 @@ _HOMES = {
     "load_plan": "dicom",
     "load_protocol": "protocol.load",
     "load_structure_set": "dicom",
+    "metric_columns": "report.records",
     "metric_records": "report.records",
     "parse_metric": "protocol.metric",
     "sum_doses": "model",
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from sbrtcheck.protocol.rules import Protocol as Protocol
     from sbrtcheck.report.records import curve_columns as curve_columns
     from sbrtcheck.report.records import curve_records as curve_records
+    from sbrtcheck.report.records import metric_columns as metric_columns
     from sbrtcheck.report.records import metric_records as metric_records
 
 

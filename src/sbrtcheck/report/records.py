@@ -1,7 +1,8 @@
 """Curves and metrics as plain columns and rows, for pandas, polars, pyarrow or a CSV writer.
 
     pandas.DataFrame(curve_columns(dvhs))     polars.DataFrame(curve_columns(dvhs))
-    pyarrow.table(curve_columns(dvhs))        pyarrow.Table.from_pylist(metric_records(...))
+    pandas.DataFrame(metric_columns(...))     polars.DataFrame(metric_columns(...))
+    pyarrow.table(curve_columns(dvhs))        pyarrow.table(metric_columns(...))
 
 None of them is needed here.
 """
@@ -21,6 +22,7 @@ __all__ = [
     "METRIC_COLUMNS",
     "curve_columns",
     "curve_records",
+    "metric_columns",
     "metric_records",
 ]
 
@@ -185,3 +187,42 @@ def metric_records(
                 }
             )
     return rows
+
+
+def metric_columns(
+    dvhs: Iterable[DVHResult | Band],
+    metrics: Sequence[Metric | str],
+    *,
+    prescription: Prescription | None = None,
+) -> dict[str, list[str | float | None]]:
+    """Return the rows of `metric_records` as columns of equal length.
+
+    Frames find the type of a column from the whole of it; of rows, some look at the first hundred
+    only, and fail where these hold no value.
+
+    Parameters
+    ----------
+    dvhs, metrics, prescription
+        As in `metric_records`.
+
+    Returns
+    -------
+    Lists by the names of `METRIC_COLUMNS`.
+
+    Raises
+    ------
+    MetricError
+        If a text is no metric.
+
+    Examples
+    --------
+    >>> from sbrtcheck import compute_dvh, metric_columns
+    >>> from sbrtcheck.phantoms import Sphere, even_axis, linear_dose
+    >>> axis = even_axis(-20, 20, 2)
+    >>> dose = linear_dose(gradient_gy_per_mm=1, axis="x", at_origin_gy=20).sampled(axis, axis, axis)
+    >>> dvh = compute_dvh(Sphere(radius_mm=10).roi("sphere", spacing_mm=2), dose)
+    >>> metric_columns([dvh], ["D50%", "D100cc"])["metric"]
+    ['D50%', 'D100cc']
+    """
+    rows = metric_records(dvhs, metrics, prescription=prescription)
+    return {name: [row[name] for row in rows] for name in METRIC_COLUMNS}
