@@ -1,5 +1,8 @@
 """The interval: what it holds, what it is made of, and how verdicts use it."""
 
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -130,6 +133,36 @@ def test_uniform_dose_has_no_interval() -> None:
     value = compute_band(CORD, uniform).dose_at_volume_gy(0.035)
 
     assert (value.low, value.value, value.high) == (25.3, 25.3, 25.3)
+
+
+@pytest.mark.parametrize("reading", ["trilinear", "cubic"])
+@pytest.mark.parametrize("shift_gy", [20.0, 100.0])
+def test_a_shift_of_the_dose_shifts_values_and_intervals_below_zero_too(
+    shift_gy: float, reading: Literal["trilinear", "cubic"]
+) -> None:
+    """Some dose engines write small negative doses; a shift of all doses is the closed form."""
+    convention = Convention(dose=reading)
+    raised = replace(DOSE, dose_gy=DOSE.dose_gy + 50)
+    lowered = replace(DOSE, dose_gy=DOSE.dose_gy + 50 - shift_gy)
+
+    high, low = (
+        compute_band(CORD, dose, convention=convention) for dose in (raised, lowered)
+    )
+
+    for before, after in zip(doses_of(high), doses_of(low), strict=True):
+        for end in ("low", "value", "high"):
+            moved = getattr(before, end) - getattr(after, end)
+            assert moved == pytest.approx(shift_gy, abs=1e-6), end
+
+
+def doses_of(band: Band) -> list[Value]:
+    return [
+        band.dose_at_volume_gy(0.035),
+        band.dose_at_percent_gy(50),
+        band.mean_gy,
+        band.max_gy,
+        band.min_gy,
+    ]
 
 
 def test_a_volume_that_the_roi_may_not_have_is_unknown() -> None:

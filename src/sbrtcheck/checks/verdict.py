@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sbrtcheck.checks.rule import CLASSES, Outcome, Rule, Section, State, VariationClass
 from sbrtcheck.dossier import Case
-from sbrtcheck.model import Declared, Prescription, Text, Value
+from sbrtcheck.model import Declared, Prescription, Text, Value, sealed, shortened
 from sbrtcheck.protocol.metric import Constraint, Metric
 from sbrtcheck.protocol.names import MatchedROI
 from sbrtcheck.protocol.rules import Basis, Protocol
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "JudgedROI", "Outcome", "Verdict", "exit_code"]
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One rule and its answer about one subject.
@@ -60,6 +61,9 @@ class Finding:
     held_by: str | None = None
     contour: bool = False
     is_plain: bool = False
+
+    def __repr__(self) -> str:
+        return f"Finding({self.id}, {shortened(self.subject)!r}: {self.outcome})"
 
     @property
     def id(self) -> str:
@@ -116,6 +120,7 @@ class JudgedROI:
     notes: tuple[Text, ...]
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Verdict:
     """All findings about a case, and what they were made from.

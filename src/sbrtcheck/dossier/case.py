@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sbrtcheck.dicom import RTFile
-from sbrtcheck.model import DoseGrid, Instance, Patient, Plan, StructureSet, Text
+from sbrtcheck.model import (
+    DoseGrid,
+    Instance,
+    Patient,
+    Plan,
+    StructureSet,
+    Text,
+    sealed,
+)
 
 __all__ = ["NEAR_TAIL", "Case", "Link", "Sibling", "tail"]
 
@@ -74,6 +82,7 @@ class Sibling:
         )
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Case:
     """A plan, its structure set and its dose, proven to belong together.

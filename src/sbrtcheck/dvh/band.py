@@ -17,6 +17,7 @@ the interval holds the truth in 97 % of answers, and checked on others. It speak
 contours and grid only, not of dose calculation, set-up or contouring.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
@@ -33,6 +34,7 @@ from sbrtcheck.dvh.compute import (
     compute_dvh,
     finished,
     lay_out,
+    least_read_gy,
     no_dose,
     nothing_drawn,
     region_of,
@@ -52,6 +54,7 @@ from sbrtcheck.model import (
     Text,
     Value,
     frozen_array,
+    sealed,
 )
 
 __all__ = ["Band", "compute_band"]
@@ -73,6 +76,7 @@ class Nudge:
     weight: float
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Band:
     """A DVH and what else the same contours and dose may mean.
@@ -94,6 +98,9 @@ class Band:
     members: Mapping[str, DVHResult]
     nudges: tuple[Nudge, ...] = ()
     beyond: Bound | None = None
+
+    def __repr__(self) -> str:
+        return f"Band({self.nominal!r}, {len(self.members)} members)"
 
     def interval(self, answer: Callable[[DVHResult], Value]) -> Value:
         """Ask all DVHs one question; return the nominal answer between its ends.
@@ -128,10 +135,17 @@ class Band:
         )
         # Rounding of sums is no uncertainty, and must not tip a value that lies on its limit.
         rounding = ROUNDING * max(abs(ends[0]), abs(ends[1]))
-        low = ends[0] if ends[0] - low <= rounding else max(low, 0.0)
+        low = ends[0] if ends[0] - low <= rounding else max(low, self._floor)
         if high - ends[1] <= rounding:
             high = ends[1]
         return replace(nominal, low=low, high=high)
+
+    @property
+    def _floor(self) -> float:
+        """Return what no answer is below: nothing but a dose that is itself below zero."""
+        if isinstance(self.nominal, DVH) and self.nominal.min_gy < 0:
+            return -math.inf
+        return 0.0
 
     def dose_at_volume_gy(self, volume_cc: float) -> Value:
         """Return the least dose in the hottest `volume_cc`; see `DVH.dose_at_volume_gy`."""
@@ -393,7 +407,7 @@ def _in_other_shape(solid: Solid, dose: DoseGrid, varied: _Varied) -> DVHResult:
     (tally,) = tallied(
         layout.division,
         (varied.convention.dose,),
-        max(own.min_gy - beyond_gy, 0.0),
+        least_read_gy(own.min_gy, beyond_gy),
         own.max_gy + beyond_gy,
     )
     return varied.dvh(solid, tally, whole=layout.whole)

@@ -235,10 +235,18 @@ def _stretched(knots_gy: list[float], reading: Reading) -> list[float]:
         return knots_gy
     beyond_gy = OVERSHOOT * (knots_gy[-1] - knots_gy[0])
     return [
-        max(knots_gy[0] - beyond_gy, 0.0),
+        least_read_gy(knots_gy[0], beyond_gy),
         *knots_gy[1:-1],
         knots_gy[-1] + beyond_gy,
     ]
+
+
+def least_read_gy(min_gy: float, beyond_gy: float) -> float:
+    """Return the least dose that cubic reading may give: below zero only where the grid is."""
+    least_gy = min_gy - beyond_gy
+    if min_gy < 0:
+        return least_gy
+    return max(least_gy, 0.0)
 
 
 def nothing_drawn(name: str, region: Region) -> NothingDrawn:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sbrtcheck.contours import Gap
 from sbrtcheck.errors import CaseError
-from sbrtcheck.model import FloatArray, Rebuilt, Text, frozen_array
+from sbrtcheck.model import FloatArray, Rebuilt, Text, frozen_array, sealed, shortened
 
 __all__ = ["DVH", "OUTSIDE", "DVHResult", "NoDose", "NothingDrawn", "add_dvhs"]
 
@@ -28,6 +28,7 @@ class DicompylerArguments(TypedDict):
     notes: str
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DVH(Rebuilt):
     """A cumulative dose-volume histogram: of an ROI that has a volume, and a dose in part of it.
@@ -83,6 +84,10 @@ class DVH(Rebuilt):
             )
         if not self.volume_cc > 0:
             raise ValueError("a DVH is of an ROI with a volume")
+
+    def __repr__(self) -> str:
+        dose = f"mean {self.mean_gy:.4g} Gy, max {self.max_gy:.4g} Gy"
+        return f"DVH({shortened(self.roi_name)!r}, {self.volume_cc:.4g} cc, {dose})"
 
     @classmethod
     def from_dicom(
@@ -306,6 +311,7 @@ class _Unanswered:
         """Return None: no dose is known."""
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NothingDrawn(_Unanswered):
     """An ROI whose contours enclose no volume: it has neither volume nor dose.
@@ -318,6 +324,7 @@ class NothingDrawn(_Unanswered):
     volume_outside_cc: ClassVar[None] = None
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NoDose(_Unanswered):
     """An ROI of which no dose is known: it has a volume, and lies beyond the dose grid.

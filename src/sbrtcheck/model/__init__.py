@@ -5,6 +5,7 @@ judges them. Nothing in this room knows of files.
 """
 
 from sbrtcheck.model.facts import CaseFacts, Declared, PriorRadiotherapy
+from sbrtcheck.model.frozen import sealed
 from sbrtcheck.model.identity import (
     MASK,
     Patient,
@@ -38,6 +39,7 @@ from sbrtcheck.model.values import (
     frozen_array,
     main_spacing_mm,
     same_patient,
+    shortened,
 )
 
 __all__ = [
@@ -75,6 +77,8 @@ __all__ = [
     "names_agree",
     "patient_key",
     "same_patient",
+    "sealed",
+    "shortened",
     "sum_doses",
     "sum_of_courses",
 ]

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from sbrtcheck.model.frozen import sealed
+
 __all__ = ["CaseFacts", "Declared", "PriorRadiotherapy"]
 
 
@@ -16,6 +18,7 @@ class PriorRadiotherapy(StrEnum):
     UNKNOWN = "unknown"
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFacts:
     """What DICOM files cannot hold, as a centre states it; None is what it does not state.
@@ -33,6 +36,7 @@ class CaseFacts:
     not_drawn: Mapping[str, str] = field(default_factory=dict)
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
     """What the user says rather than the files; every use of it is named in the report.

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from sbrtcheck.model.frozen import sealed
+
 __all__ = ["MASK", "Patient", "approval_term", "names_agree", "patient_key"]
 
 MASK = "***"
@@ -15,6 +17,7 @@ APPROVALS = ("APPROVED", "UNAPPROVED", "REJECTED")  # PS3.3 C.8.8.16
 TELLING_ID = 5  # letters and digits of an ID that tell a patient also without what stands between
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
     """Who the files say the patient is. `None` is what a file does not say."""
@@ -22,6 +25,10 @@ class Patient:
     patient_id: str | None = None
     name: str | None = None
     birth_date: str | None = None
+
+    def __repr__(self) -> str:
+        """Return what names nobody: it may stand in a notebook or a log."""
+        return "Patient(***)"
 
     def masked(self, text: str) -> str:
         """Return text in which whatever names this patient is replaced by stars.

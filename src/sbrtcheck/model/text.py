@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from sbrtcheck.model.frozen import sealed
+
 __all__ = ["Text"]
 
 
@@ -14,6 +16,7 @@ def _plain(value: object) -> str:
     return str(value)
 
 
+@sealed
 @dataclass(frozen=True, slots=True, init=False)
 class Text:
     """A sentence as a value: a template with named gaps, and what fills them.

@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sbrtcheck.errors import CaseError
+from sbrtcheck.model.frozen import sealed
 from sbrtcheck.model.identity import Patient, patient_key
 from sbrtcheck.model.text import Text
 
 FloatArray = NDArray[np.float64]
+MOST_SHOWN = 40  # characters of a name in a `repr`
 
 
 def frozen_array(values: ArrayLike, *, ndim: int) -> FloatArray:
@@ -53,6 +55,13 @@ def _is_frozen(values: ArrayLike) -> TypeGuard[FloatArray]:
     return values.flags.c_contiguous and isinstance(owner, bytes | None)
 
 
+def shortened(name: str) -> str:
+    """Return a name as a `repr` shows it."""
+    if len(name) <= MOST_SHOWN:
+        return name
+    return f"{name[: MOST_SHOWN - 1]}…"
+
+
 class Rebuilt:
     """A value that is copied and unpickled through its constructor, so that arrays stay frozen."""
 
@@ -68,6 +77,7 @@ def _rebuild(kind: Callable[..., Rebuilt], values: dict[str, Any]) -> Rebuilt:
     return kind(**values)
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
     """The header that RT Plan, RT Structure Set and RT Dose share (a DICOM SOP Instance).
@@ -90,7 +100,11 @@ class Instance:
     dataset_sha256: str | None = None
     notes: tuple[Text, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Instance(…{self.sop_instance_uid[-8:]})"
 
+
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoseReference:
     """One item of the DoseReferenceSequence (PS3.3 C.8.8.10), doses in Gy of the whole plan."""
@@ -105,6 +119,7 @@ class DoseReference:
     referenced_roi_number: int | None = None
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FractionGroup:
     """One item of the FractionGroupSequence; the beam rows are parallel tuples.
@@ -119,6 +134,7 @@ class FractionGroup:
     beam_metersets: tuple[float | None, ...] = ()
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beam:
     """One item of the BeamSequence, as far as a plan check needs it."""
@@ -138,6 +154,7 @@ class Beam:
         return self.delivery_type in ("", "TREATMENT", "CONTINUATION")
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One RT Plan, or what names an RT Ion Plan (`is_ion`), whose beams are not read.
@@ -160,7 +177,11 @@ class Plan:
     is_ion: bool = False
     notes: tuple[Text, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Plan(…{self.instance.sop_instance_uid[-8:]}, {len(self.beams)} beams)"
 
+
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prescription:
     """What was prescribed, to what, and where that was read.
@@ -182,6 +203,7 @@ class Prescription:
         return self.dose_gy / self.fractions
 
 
+@sealed
 @dataclass(frozen=True, slots=True)
 class Value:
     """What a metric came to, in the metric's unit.
@@ -204,6 +226,7 @@ class Value:
     reason: Text | None = None
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convention:
     """How contours and dose grid are read where both leave a choice.
@@ -235,6 +258,7 @@ class Convention:
             raise ValueError(f"sub_cells must be at least 1, got {self.sub_cells}")
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Contour(Rebuilt):
     """One closed planar ring in an axial plane.
@@ -262,7 +286,11 @@ class Contour(Rebuilt):
         if not np.isfinite(self.points_mm).all() or not math.isfinite(self.z_mm):
             raise ValueError("points_mm and z_mm must be finite")
 
+    def __repr__(self) -> str:
+        return f"Contour(z {self.z_mm:g} mm, {len(self.points_mm)} points)"
 
+
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ROI:
     """A region of interest: named contours.
@@ -288,6 +316,9 @@ class ROI:
     fills_thin_holes: bool = False
     problem: Text | None = None
     notes: tuple[Text, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"ROI({shortened(self.name)!r}, {len(self.contours)} contours)"
 
     @property
     def z_mm(self) -> FloatArray:
@@ -363,6 +394,7 @@ def distinct(values: Iterable[float]) -> FloatArray:
     return np.asarray(ordered[step > SAME_PLANE_MM], dtype=np.float64)
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StructureSet:
     """One RT Structure Set: ROIs, and the header that it came with."""
@@ -370,6 +402,10 @@ class StructureSet:
     rois: tuple[ROI, ...]
     instance: Instance
     notes: tuple[Text, ...] = ()
+
+    def __repr__(self) -> str:
+        uid = self.instance.sop_instance_uid
+        return f"StructureSet(…{uid[-8:]}, {len(self.rois)} ROIs)"
 
     def roi(self, name: str) -> ROI:
         """Return the ROI of exactly this name.
@@ -392,6 +428,7 @@ class StructureSet:
         )
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoseHeader:
     """What an RT Dose says of itself, without its values.
@@ -411,6 +448,7 @@ class DoseHeader:
     heterogeneity_correction: str = ""
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DoseGrid(Rebuilt):
     """Dose on a rectilinear grid in patient coordinates.
@@ -452,6 +490,11 @@ class DoseGrid(Rebuilt):
         if not np.isfinite(self.dose_gy).all():
             raise ValueError("dose_gy must be finite everywhere")
 
+    def __repr__(self) -> str:
+        nz, ny, nx = self.dose_gy.shape
+        range_gy = f"{self.dose_gy.min():.4g} to {self.dose_gy.max():.4g} Gy"
+        return f"DoseGrid({nx} x {ny} x {nz} points, {range_gy})"
+
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Return the largest step along x, y and z."""
@@ -461,6 +504,7 @@ class DoseGrid(Rebuilt):
         return x, y, z
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExportedDVH(Rebuilt):
     """One item of the DVHSequence of an RT Dose (PS3.3 C.8.8.4), as the planning system wrote it.
@@ -494,6 +538,9 @@ class ExportedDVH(Rebuilt):
     stated_minimum: float | None = None
     stated_mean: float | None = None
     stated_maximum: float | None = None
+
+    def __repr__(self) -> str:
+        return f"ExportedDVH(ROIs {self.included}, {self.volumes.size} bins)"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bin_widths", frozen_array(self.bin_widths, ndim=1))

@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from sbrtcheck.errors import MetricError
+from sbrtcheck.model import sealed
 
 __all__ = [
     "Constraint",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 
+@sealed
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One question to a DVH, for example `D0.035cc`.

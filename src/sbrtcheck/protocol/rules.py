@@ -12,6 +12,7 @@ from pydantic import (
     with_config,
 )
 
+from sbrtcheck.model import sealed
 from sbrtcheck.protocol.metric import Constraint, parse_constraint
 
 __all__ = [
@@ -295,6 +296,7 @@ class Title:
 
 
 @with_config(STRICT)
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
     """A protocol as read from its files; `sha256` is that of the file and its table of names."""
@@ -314,6 +316,10 @@ class Protocol:
     expected: tuple[Expected, ...] = ()
     calendar: Calendar | None = None
     sha256: str = ""
+
+    def __repr__(self) -> str:
+        title = self.protocol
+        return f"Protocol({title.id} {title.version}, {len(self.limits)} limits)"
 
     def limits_of(self, structure: str, fractions: int) -> tuple[Limit, ...]:
         """Return the limits of a structure at this fraction number, in the order of the file."""
