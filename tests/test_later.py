@@ -3,9 +3,6 @@
 The numbers are those of the list of lessons that the project keeps.
 """
 
-import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -142,23 +139,3 @@ def test_twelve_days_after_surgery_are_about_two_weeks() -> None:
 
     (found,) = [f for f in verdict.findings if f.id == "surgery_interval"]
     assert found.outcome is Outcome.PASS
-
-
-# --- The page -----------------------------------------------------------------------------------
-
-
-@later(65, "rules stand on the page by their ids")
-def test_the_page_speaks_in_words() -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "sbrtcheck.cli",
-        str(SAMPLES / "t10_30gy5_no_cord_undecided"),
-    ]
-    page = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
-    assert "UNDECIDED" in page
-    assert (
-        re.findall(r"\b(?:course|neural|dose|levels|target|organs)\.[a-z_]+", page)
-        == []
-    )

@@ -1,5 +1,6 @@
 """What a page must say for whoever signs it, on samples."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from builders import plan
 from sbrtcheck import Outcome, Verdict, check, load_case, load_protocol
+from sbrtcheck.checks.judge import RULES
 from sbrtcheck.model import DoseReference
 from sbrtcheck.report.text import Page, render_text
 from test_checks import CORD, found, in_zone, judge
@@ -35,6 +37,39 @@ def test_a_number_that_passes_by_its_nominal_value_alone_says_so() -> None:
 
     assert found(verdict, "limit.cord_prv").outcome is Outcome.PASS
     assert "at goal: keeps D0.035cc <= 25.3Gy, between" in page(verdict)
+
+
+def ids_in(words: str) -> list[str]:
+    """Return the ids of rules that stand in a text; some are plain words."""
+    dotted = (re.escape(name) for name in RULES if "." in name or "_" in name)
+    return re.findall(rf"(?<![\w.])(?:{'|'.join(dotted)})(?![\w.])", words)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "t8_30gy5_pass",
+        "t10_30gy5_no_cord_undecided",
+        "t6_42gy7_cord_fail",
+        "t8_30gy5_rejected_undecided",
+        "pair_sum_pass_t7",
+    ],
+)
+def test_the_page_speaks_in_words_and_names_ids_with_every_check_only(
+    name: str,
+) -> None:
+    verdict = of_sample(name)
+
+    assert ids_in(page(verdict)) == []
+    whole = render_text(verdict, Page(width=100, verbose=True))
+    assert f"[{verdict.findings[0].id}]" in " ".join(whole.split())
+
+
+def test_each_rule_has_a_title_of_a_few_words() -> None:
+    for rule in RULES.values():
+        assert 0 < len(rule.title) <= 32
+        assert ids_in(rule.title) == []
+        assert rule.title == rule.title.strip(" .:")
 
 
 def test_cures_are_told_beside_a_failure() -> None:

@@ -12,21 +12,36 @@ from sbrtcheck.model import Instance, Text, approval_term
 
 ONE_CORD = "two plans, one cord: the cord receives the sum"
 
-ADDED = Rule(id="course", section=Section.COURSE, source=ONE_CORD)
+ADDED = Rule(
+    id="course", title="doses of the course", section=Section.COURSE, source=ONE_CORD
+)
 OTHER_PLANS = Rule(
-    id="course.unseen", section=Section.COURSE, source=ONE_CORD, severity="ask"
+    id="course.unseen",
+    title="other plans",
+    section=Section.COURSE,
+    source=ONE_CORD,
+    severity="ask",
 )
 SUPERSEDED = Rule(
     id="course.superseded",
+    title="superseded plan",
     section=Section.COURSE,
     source="of revisions of one plan, the one that is approved is treated",
     severity="ask",
 )
 REVISIONS = Rule(
-    id="course.revisions", section=Section.COURSE, source=ONE_CORD, severity="info"
+    id="course.revisions",
+    title="revisions",
+    section=Section.COURSE,
+    source=ONE_CORD,
+    severity="info",
 )
 OTHERS = Rule(
-    id="course.others", section=Section.COURSE, source=ONE_CORD, severity="info"
+    id="course.others",
+    title="other plans",
+    section=Section.COURSE,
+    source=ONE_CORD,
+    severity="info",
 )
 
 

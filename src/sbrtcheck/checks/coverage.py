@@ -29,21 +29,30 @@ INDICES = tuple(
 )
 ICRU_91 = "ICRU report 91 (2017)"
 
-COVERAGE = Rule(id="coverage", section=Section.TARGET, source=ICRU_91, row=Row.COVERAGE)
+COVERAGE = Rule(
+    id="coverage",
+    title="target coverage",
+    section=Section.TARGET,
+    source=ICRU_91,
+    row=Row.COVERAGE,
+)
 PRESCRIBED = Rule(
     id="target.prescribed",
+    title="what is prescribed to",
     section=Section.TARGET,
     source="AAPM TG-275 (Ford 2020): the plan treats what is prescribed",
     severity="ask",
 )
 UNCLEAR = Rule(
     id="target.unclear",
+    title="possible target",
     section=Section.TARGET,
     source="AAPM TG-275 (Ford 2020): the plan treats what is prescribed",
     severity="ask",
 )
 REPORT = Rule(
     id="report.target",
+    title="target dose",
     section=Section.TARGET,
     source=ICRU_91,
     severity="info",
@@ -51,6 +60,7 @@ REPORT = Rule(
 )
 INDEX = Rule(
     id="report.target",
+    title="target index",
     section=Section.TARGET,
     source="formulas as named",
     severity="info",
@@ -58,6 +68,7 @@ INDEX = Rule(
 )
 INNER = Rule(
     id="report.coverage",
+    title="coverage of GTV and CTV",
     section=Section.TARGET,
     source=ICRU_91,
     severity="info",

@@ -23,10 +23,26 @@ ROUNDING_MM = 1e-3
 CONVENTION = "project choice, unconfirmed"
 
 FITS = Rule(
-    id="dose.fits_prescription", section=Section.DOSE, source=CONVENTION, severity="ask"
+    id="dose.fits_prescription",
+    title="dose against prescription",
+    section=Section.DOSE,
+    source=CONVENTION,
+    severity="ask",
 )
-GRID = Rule(id="dose.grid", section=Section.DOSE, source=CONVENTION, severity="ask")
-COVERS = Rule(id="dose.covers", section=Section.DOSE, source=CONVENTION, severity="ask")
+GRID = Rule(
+    id="dose.grid",
+    title="dose grid",
+    section=Section.DOSE,
+    source=CONVENTION,
+    severity="ask",
+)
+COVERS = Rule(
+    id="dose.covers",
+    title="extent of the dose grid",
+    section=Section.DOSE,
+    source=CONVENTION,
+    severity="ask",
+)
 
 
 # What the grid holds where it holds all, by whether a target and a neural structure are drawn.

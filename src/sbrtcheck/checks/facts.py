@@ -17,9 +17,10 @@ PLACEHOLDER = "19000101"
 MEND = Text("mend the case facts, if they are wrong")
 
 
-def _rule(name: str, severity: Severity) -> Rule:
+def _rule(name: str, title: str, severity: Severity) -> Rule:
     return Rule(
         id=name,
+        title=title,
         section=Section.FACTS,
         basis=Basis.TRIAL,
         source="calendar of the protocol",
@@ -27,13 +28,14 @@ def _rule(name: str, severity: Severity) -> Rule:
     )
 
 
-SURGERY_INTERVAL = _rule("surgery_interval", "warning")
-PLANNING_IMAGE = _rule("planning_image", "error")
-COURSE_LENGTH = _rule("course_length", "warning")
-AGE = _rule("age", "error")
-OPERATED = _rule("operated_levels", "error")
+SURGERY_INTERVAL = _rule("surgery_interval", "time since surgery", "warning")
+PLANNING_IMAGE = _rule("planning_image", "planning image", "error")
+COURSE_LENGTH = _rule("course_length", "length of the course", "warning")
+AGE = _rule("age", "age", "error")
+OPERATED = _rule("operated_levels", "operated levels", "error")
 PRIOR = Rule(
     id="prior_radiotherapy",
+    title="earlier radiotherapy",
     section=Section.FACTS,
     basis=Basis.PUBLISHED,
     source="HyTEC: Sahgal 2021, IJROBP 110:124, re-irradiation",

@@ -14,16 +14,29 @@ from sbrtcheck.model import Instance, Text
 ONE_PATIENT = Text("export the files of one patient again, or mend what differs")
 
 IDENTITY = Rule(
-    id="identity", section=Section.IDENTITY, source=PUBLISHED_CHECKS, severity="warning"
+    id="identity",
+    title="patient",
+    section=Section.IDENTITY,
+    source=PUBLISHED_CHECKS,
+    severity="warning",
 )
 FRAME = Rule(
-    id="frame", section=Section.IDENTITY, source=PUBLISHED_CHECKS, severity="ask"
+    id="frame",
+    title="frame of reference",
+    section=Section.IDENTITY,
+    source=PUBLISHED_CHECKS,
+    severity="ask",
 )
 LINKS = Rule(
-    id="links", section=Section.IDENTITY, source=PUBLISHED_CHECKS, severity="warning"
+    id="links",
+    title="links between files",
+    section=Section.IDENTITY,
+    source=PUBLISHED_CHECKS,
+    severity="warning",
 )
 READABLE = Rule(
     id="roi.readable",
+    title="contours",
     section=Section.STRUCTURE,
     source=PUBLISHED_CHECKS,
     severity="ask",

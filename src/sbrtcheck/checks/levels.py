@@ -12,12 +12,14 @@ from sbrtcheck.protocol.rules import Basis, Levels
 
 LEVELS_ALLOWED = Rule(
     id="trial.levels",
+    title="vertebral levels",
     section=Section.TRIAL,
     basis=Basis.TRIAL,
     source="levels of the protocol",
 )
 VERTEBRAE = Rule(
     id="trial.vertebrae",
+    title="number of vertebrae",
     section=Section.TRIAL,
     basis=Basis.TRIAL,
     source="levels of the protocol",

@@ -53,36 +53,42 @@ GRID_COARSE = Text("the dose grid is too coarse for a near-maximum")
 
 DRAWN = Rule(
     id="neural.cord",
+    title="spinal cord drawn",
     section=Section.NEURAL,
     source="AAPM TG-101 (Benedict 2010): organs at risk beside the target are contoured",
     severity="ask",
 )
 EXTENT = Rule(
     id="neural.extent",
+    title="extent of neural contours",
     section=Section.NEURAL,
     source="5-6 mm above and below the target: RTOG 0631, AAPM TG-101 cord subvolume; the larger",
     severity="ask",
 )
 HOLDS = Rule(
     id="prv.holds_cord",
+    title="PRV around the cord",
     section=Section.NEURAL,
     source="a planning risk volume holds its organ (ICRU report 83)",
     severity="warning",
 )
 IS_CORD = Rule(
     id="prv.is_of_cord",
+    title="PRV around the cord",
     section=Section.NEURAL,
     source="a planning risk volume holds its organ (ICRU report 83)",
     severity="ask",
 )
 UNCLEAR = Rule(
     id="neural.unclear",
+    title="possible neural structure",
     section=Section.NEURAL,
     source="AAPM TG-275 (Ford 2020): structures are named as what they are",
     severity="ask",
 )
 MAXIMUM = Rule(
     id="report.neural",
+    title="point maximum",
     section=Section.NEURAL,
     source="point maximum over the structure, its surface included",
     severity="info",
@@ -91,6 +97,7 @@ MAXIMUM = Rule(
 LIMITS: dict[Role | None, Rule] = {
     role: Rule(
         id=f"limit.{role.value}",
+        title="neural limit",
         section=Section.NEURAL,
         source=SURROGATES,
         row=Row.LIMIT,

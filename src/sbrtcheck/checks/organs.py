@@ -40,24 +40,28 @@ SPARED = 1e-9  # of a volume: rounding of sums
 
 LIMIT = Rule(
     id="limit.organ",
+    title="organ limit",
     section=Section.ORGAN,
     source="limits of the protocol",
     row=Row.LIMIT,
 )
 DRAWN = Rule(
     id="organ.drawn",
+    title="organ drawn",
     section=Section.ORGAN,
     source="project choice: organs beside the vertebra that can reach their limits",
     severity="ask",
 )
 EXTENT = Rule(
     id="organ.extent",
+    title="extent of an organ",
     section=Section.ORGAN,
     source="project choice: an organ that runs along the spine is drawn on every plane of a target",
     severity="ask",
 )
 ALONE = Rule(
     id="organ.one_of_two",
+    title="paired organs",
     section=Section.ORGAN,
     source="project choice: paired organs are judged together",
     severity="info",

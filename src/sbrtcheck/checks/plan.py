@@ -15,39 +15,82 @@ PHOTON = "PHOTON"
 MOST_MV = 10.0
 
 APPROVAL = Rule(
-    id="approval", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info"
+    id="approval",
+    title="approval",
+    section=Section.PLAN,
+    source=PUBLISHED_CHECKS,
+    severity="info",
 )
 REJECTED = Rule(
-    id="plan.rejected", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
+    id="plan.rejected",
+    title="approval",
+    section=Section.PLAN,
+    source=PUBLISHED_CHECKS,
+    severity="ask",
 )
 INTENT = Rule(
-    id="plan.intent", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
+    id="plan.intent",
+    title="intent of the plan",
+    section=Section.PLAN,
+    source=PUBLISHED_CHECKS,
+    severity="ask",
 )
 RESEARCH = Rule(
-    id="plan.research", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info"
+    id="plan.research",
+    title="intent of the plan",
+    section=Section.PLAN,
+    source=PUBLISHED_CHECKS,
+    severity="info",
 )
 BRACHY = Rule(
-    id="plan.brachy", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
+    id="plan.brachy",
+    title="brachytherapy",
+    section=Section.PLAN,
+    source=PUBLISHED_CHECKS,
+    severity="ask",
 )
-BEAMS = Rule(id="beams", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask")
+BEAMS = Rule(
+    id="beams",
+    title="beams",
+    section=Section.PLAN,
+    source=PUBLISHED_CHECKS,
+    severity="ask",
+)
 MISSING = Rule(
-    id="beams.missing", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
+    id="beams.missing",
+    title="beams",
+    section=Section.PLAN,
+    source=PUBLISHED_CHECKS,
+    severity="ask",
 )
 UNUSED = Rule(
     id="beams.unused",
+    title="beams not used",
     section=Section.PLAN,
     source=PUBLISHED_CHECKS,
     severity="warning",
     former="beams",
 )
 RADIATION = Rule(
-    id="beams.radiation", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="ask"
+    id="beams.radiation",
+    title="kind of radiation",
+    section=Section.PLAN,
+    source=PUBLISHED_CHECKS,
+    severity="ask",
 )
 UNSTATED = Rule(
-    id="beams.unstated", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="info"
+    id="beams.unstated",
+    title="kind of radiation",
+    section=Section.PLAN,
+    source=PUBLISHED_CHECKS,
+    severity="info",
 )
 ENERGY = Rule(
-    id="beams.energy", section=Section.PLAN, source=PUBLISHED_CHECKS, severity="warning"
+    id="beams.energy",
+    title="beam energy",
+    section=Section.PLAN,
+    source=PUBLISHED_CHECKS,
+    severity="warning",
 )
 ONLY_PHOTONS = Text("judge it elsewhere: only external photon plans are judged here")
 EXPORT = Text("export the plan again, whole")

@@ -14,17 +14,20 @@ HUNDRED = 100.0  # cGy in a Gy
 
 PRESCRIPTION = Rule(
     id="prescription",
+    title="prescription",
     section=Section.PRESCRIPTION,
     source="DICOM PS3.3 C.8.8.10, C.8.8.13; AAPM TG-275 (Ford 2020): prescription against plan",
 )
 HINT = Rule(
     id="prescription.hint",
+    title="sum of the beams",
     section=Section.PRESCRIPTION,
     source="DICOM PS3.3 C.8.8.10, C.8.8.13",
     severity="info",
 )
 SCHEME = Rule(
     id="trial.scheme",
+    title="scheme",
     section=Section.TRIAL,
     basis=Basis.TRIAL,
     source="schemes of the protocol",

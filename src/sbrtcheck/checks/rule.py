@@ -119,7 +119,9 @@ class Rule:
     Parameters
     ----------
     id
-        In words: `section.noun`.
+        `section.noun`, by which protocols and JSON name it.
+    title
+        What it asks about, in a few words for people.
     severity
         What a fault is by default: "error" a FAIL, "ask" UNDECIDED, "warning" a VARIATION, "info"
         only reported. A protocol may override it.
@@ -130,6 +132,7 @@ class Rule:
     """
 
     id: str
+    title: str
     section: Section
     basis: Basis = Basis.CONVENTION
     source: str

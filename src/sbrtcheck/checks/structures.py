@@ -22,6 +22,7 @@ ELSEWHERE = (*NEURAL_ROLES, Role.ORGAN)  # answered in files of their own
 LIMITS = {
     role: Rule(
         id=f"limit.{role.value}",
+        title="limit of a structure",
         section=Section.TARGET if role in TARGETS else Section.STRUCTURE,
         source="limits of the protocol",
         row=Row.LIMIT,
@@ -31,6 +32,7 @@ LIMITS = {
 }
 OTHER_FRACTIONS = Rule(
     id="limit.other_fractions",
+    title="limits at other fraction numbers",
     section=Section.STRUCTURE,
     source="limits of the protocol",
     severity="info",

@@ -79,6 +79,7 @@ Cell = str | Styled
 TableRow = tuple[Sequence[Cell], str]  # of a table, and what it says beyond its cells
 COLOURS: dict[bool, Literal["standard"] | None] = {True: "standard", False: None}
 SIDES: dict[str, Literal["left", "right"]] = {"l": "left", "r": "right"}
+WHOLE_SUBJECTS = ("plan", "case", "dose")  # named by the rule alone
 GAP = 2  # blanks between columns
 HANG = 2  # blanks by which the further lines of a sentence are indented
 LOW_HIGH = "(low-high)"
@@ -656,7 +657,9 @@ class _Writer:
         self.line("Checks", "bold")
         table = self.grid("l", "l")
         for finding in self.shown(rows, _says_more):
-            told = f"{finding.id}: {self.voice.say(finding.message)}"
+            told = f"{finding.rule.title}: {self.voice.say(finding.message)}"
+            if self.page.verbose:
+                told += f"  [{finding.id}]"
             table.add_row(self.mark(finding.outcome, "  note"), self.plain(told))
         self.console.print(table)
         if not self.page.verbose:
@@ -665,7 +668,7 @@ class _Writer:
 
     def _unlisted(self, rows: list[Finding]) -> None:
         """Say what of the checks is only counted or named."""
-        absent = [f.id for f in rows if f.state is State.NOT_PROVIDED]
+        absent = [f.rule.title for f in rows if f.state is State.NOT_PROVIDED]
         if absent:
             self.item(f"not provided (case.toml): {', '.join(absent)}")
         passed = sum(f.outcome is Outcome.PASS for f in rows)
@@ -749,12 +752,18 @@ class _Writer:
         return Outcome.FAIL, Outcome.UNDECIDED
 
     def _cause(self, finding: Finding) -> str:
-        subject = ""
-        if finding.subject not in ("plan", "case", "dose"):
-            subject = f" {finding.subject}"
-        told = f"{finding.id}{self.voice.name(subject)}{self._worst_value(finding)}"
+        told = f"{self._about(finding)}{self._worst_value(finding)}"
         sentence = f"{told}: {self.voice.say(finding.message)}"
         return joined((sentence, self.voice.say_if(finding.cure)), "; ")
+
+    def _about(self, finding: Finding) -> str:
+        """Return what a finding is about: a limit is known by its structure."""
+        if finding.subject in WHOLE_SUBJECTS:
+            return finding.rule.title
+        subject = self.voice.name(finding.subject)
+        if finding.metric is not None:
+            return subject
+        return f"{finding.rule.title}, {subject}"
 
     def _worst_value(self, finding: Finding) -> str:
         if finding.metric is None:
