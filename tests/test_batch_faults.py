@@ -480,3 +480,29 @@ def test_a_task_that_an_executor_never_ends_is_given_up(
     assert (found.count("PASS"), found.count("ERROR")) == (3, 1)
     (reason,) = {row["reason"] for row in plans(tmp_path / "out").values()} - {""}
     assert reason == "it took longer than 3 s"
+
+
+def fail_with(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied"),
+        (MemoryError(), "more memory"),
+        (RuntimeError(), "a bug in sbrtcheck (RuntimeError)"),
+        (OSError(), "a bug in sbrtcheck (OSError)"),  # says nothing of itself
+    ],
+)
+def test_an_error_of_a_task_is_told_as_what_it_is(
+    error: Exception, told: str, two_processes: LocalRunner
+) -> None:
+    """And not as the end of its process, after a second attempt."""
+    (_, answer), *others = two_processes.run(fail_with, [error], seconds=30.0)
+
+    assert others == []
+    assert isinstance(answer, Failed)
+    assert told in answer.reason
+    assert "ended unexpectedly" not in answer.reason

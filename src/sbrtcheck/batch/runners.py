@@ -9,12 +9,19 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sbrtcheck.batch.process import prepare
-from sbrtcheck.batch.work import TOO_LARGE, Failed
+from sbrtcheck.batch.work import Failed, passing_fault
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -131,9 +138,10 @@ def _answer(
         return future.result()
     if isinstance(error, TimeoutError):
         return _too_long(seconds)
-    if isinstance(error, MemoryError):
-        return Failed(TOO_LARGE)
     if not lost:
+        passing = passing_fault(error)
+        if passing is not None:
+            return Failed(passing)
         return Failed(f"internal error, a bug in sbrtcheck ({type(error).__name__})")
     why = _end_of(error)
     return Failed(f"the process that worked on it ended unexpectedly, twice ({why})")
@@ -187,10 +195,10 @@ class LocalRunner(Runner):
             self._idle.append(pool)
 
     def _is_lost(self, error: BaseException | None) -> bool:
-        # pebble: ProcessExpired is an OSError, BrokenProcessPool a RuntimeError.
-        return isinstance(error, OSError | RuntimeError) and not isinstance(
-            error, TimeoutError
-        )
+        from pebble import ProcessExpired
+
+        # ProcessExpired is an OSError; others are of the task, which says what they are.
+        return isinstance(error, ProcessExpired | BrokenExecutor)
 
     def _new_pool(self) -> "ProcessPool":
         from pebble import ProcessPool
@@ -236,7 +244,7 @@ class ExecutorRunner(Runner):
         return self._executor.submit(function, task)
 
     def _is_lost(self, error: BaseException | None) -> bool:
-        return error is not None and not isinstance(error, MemoryError)
+        return error is not None and passing_fault(error) is None
 
     def _is_overdue(self, began: float, seconds: float) -> bool:
         return time.monotonic() - began > seconds + START_SECONDS
