@@ -1,12 +1,62 @@
 """What tests share: sample cases, a tree of exports and, if present, the real ones."""
 
+import json
+import os
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+import sentences
 from exports import export
 
 ROOT = Path(__file__).parents[1]
+
+
+# --- Every sentence is reached ------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--sentences",
+        action="store_true",
+        help="fail where a sentence that the code can say is reached by no test",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch this process, and each command that a test starts."""
+    if not config.getoption("--sentences"):
+        return
+    sentences.watch()
+    if not hasattr(config, "workerinput"):
+        os.environ["SENTENCES"] = tempfile.mkdtemp(prefix="sentences-")
+        os.environ["PYTHONPATH"] = str(ROOT / "tests" / "watched")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not session.config.getoption("--sentences"):
+        return
+    if hasattr(session.config, "workerinput"):
+        return  # keeps what it found when it ends, as each command does
+    place = Path(os.environ["SENTENCES"])
+    for kept in place.glob("*.json"):
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        sentences.reached.update(found["reached"])
+        sentences.said.update(found["said"])
+    shutil.rmtree(place)
+    missed = sentences.unreached(sentences.reached, sentences.said)
+    sys.stdout.writelines(
+        f"\nno test reaches {sentence.file}:{sentence.first}: {sentence.template}"
+        for sentence in missed
+    )
+    if missed:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+# --- What tests share ---------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")

@@ -308,7 +308,7 @@ def test_a_wrong_word_is_one_sentence(
 def test_an_interrupted_run_stops_cleanly_and_goes_on(tmp_path: Path) -> None:
     import signal
 
-    for number in range(12):
+    for number in range(24):
         export(
             tmp_path / "in" / str(number),
             number,

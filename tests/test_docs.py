@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import sbrtcheck
+import sentences
 
 ROOT = Path(__file__).parents[1]
 DVH = (ROOT / "docs" / "dvh.md").read_text(encoding="utf-8")
@@ -44,3 +45,23 @@ def test_files_that_the_pages_name_are_there() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
         for script in re.findall(r"`((?:examples|benchmarks)/[\w.]+)`", text):
             assert (ROOT / script).exists(), f"{page.name}: {script}"
+
+
+def test_the_page_of_sentences_is_that_of_the_code() -> None:
+    """`python -m tests.sentences` writes it."""
+    assert sentences.PAGE.read_text(encoding="utf-8") == sentences.page()
+
+
+def test_every_sentence_is_of_a_room_that_the_page_shows() -> None:
+    assert {sentence.room for sentence in sentences.sentences()} <= {*sentences.ROOMS}
+
+
+def test_a_sentence_that_nobody_says_is_told() -> None:
+    """Of two on neighbouring lines the one that was made is reached, and not the other."""
+    made = [s for s in sentences.sentences() if not s.is_constant]
+    first = made[0]
+    lines = {f"{sentences.SOURCE / s.file}:{s.last}" for s in made if s != first}
+
+    missed = sentences.unreached(lines, {s.template for s in sentences.sentences()})
+
+    assert missed == [first]
