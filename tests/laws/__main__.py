@@ -1,6 +1,7 @@
 """All operations on all plans and samples: `python -m tests.laws --full [--shard I/N] [--out FILE]`.
 
-A shard writes one JSON line for each plan and resumes from what is there.
+A shard writes one JSON line for each plan and resumes from what is there. Files of several shards,
+put together, are recorded in `benchmarks/results.md` by `--record`.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TypedDict
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
+sys.path[:0] = [str(ROOT / name) for name in ("tests", "src", "benchmarks")]
 
 from laws.bench import SAMPLES, SEED, Trial, quick_numbers, sample_trial, trial  # noqa: E402
 from laws.court import first_answer, offences_of  # noqa: E402
@@ -50,10 +51,25 @@ def main() -> None:
     offences = [offence for row in rows for offence in row["offences"]]
     sys.stdout.writelines(f"{offence}\n" for offence in offences)
     evaluations = sum(row["evaluations"] for row in rows)
+    if options.record:
+        _record(len(rows), evaluations, len(offences))
     sys.stdout.write(
         f"{_commit()} {evaluations} evaluations, {len(offences)} offences\n"
     )
     sys.exit(1 if offences else 0)
+
+
+def _record(plans: int, evaluations: int, offences: int) -> None:
+    """Write the section of the long runs."""
+    from run import record
+    from table import Section
+
+    note = (
+        f"`python -m tests.laws --full`: {plans} plans (generated ones and samples),"
+        f" {evaluations} evaluations of {len(OPERATIONS)} operations, {offences} offences."
+        " CI tries a slice."
+    )
+    record([Section(heading="All laws on all plans", note=note)])
 
 
 def _keep_answers() -> None:
@@ -102,6 +118,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--plans", type=int, default=200)
     parser.add_argument("--shard", default="1/1", help="I/N, counted from 1")
     parser.add_argument("--out", type=Path, default=Path("laws.jsonl"))
+    parser.add_argument("--record", action="store_true", help="write results.md")
     return parser.parse_args()
 
 
