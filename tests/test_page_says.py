@@ -10,6 +10,7 @@ from builders import plan
 from sbrtcheck import Outcome, Verdict, check, load_case, load_protocol
 from sbrtcheck.checks.judge import RULES
 from sbrtcheck.model import DoseReference
+from sbrtcheck.report import text
 from sbrtcheck.report.text import Page, render_text
 from test_checks import CORD, found, in_zone, judge
 
@@ -63,6 +64,13 @@ def test_the_page_speaks_in_words_and_names_ids_with_every_check_only(
     assert ids_in(page(verdict)) == []
     whole = render_text(verdict, Page(width=100, verbose=True))
     assert f"[{verdict.findings[0].id}]" in " ".join(whole.split())
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(0, "0 limits"), (1, "1 limit"), (2, "2 limits")]
+)
+def test_one_is_no_plural(count: int, told: str) -> None:
+    assert text._counted(count, "limit") == told
 
 
 def test_each_rule_has_a_title_of_a_few_words() -> None:

@@ -6,7 +6,7 @@ import os
 import stat
 import tomllib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,28 +102,37 @@ def read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
     except ValueError as error:
         raise ValueError(f"not valid TOML: {error}") from error
     for place, text in _texts(table, ""):
-        _refuse_unseen(place, text)
-    return content, table
-
-
-def _texts(value: object, place: str) -> Iterator[tuple[str, str]]:
-    """Yield all names and texts of a table, each with its place."""
-    if isinstance(value, str):
-        yield place, value
-    if isinstance(value, list):
-        for number, item in enumerate(value, 1):
-            yield from _texts(item, f"{place}.{number}")
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield place, name
-            yield from _texts(item, f"{place}.{name}".lstrip("."))
-
-
-def _refuse_unseen(place: str, text: str) -> None:
-    """Refuse what a console would obey, or a reader would not see: every page may show the text."""
-    for character in text:
-        if character not in LINES and unicodedata.category(character) in UNSEEN:
+        for character in filter(_is_unseen, text):
             raise ValueError(
                 f"a text at '{place}' holds the character U+{ord(character):04X}, which is not to"
                 " be seen on a page; take it out"
             )
+    return content, table
+
+
+def _texts(table: object, place: str) -> Iterator[tuple[str, str]]:
+    """Yield all names and values of a table as texts, each with its place."""
+    for name, value in PARTS.get(type(table), _no_parts)(table):
+        here = f"{place}.{name}".lstrip(".")
+        yield place, str(name)
+        yield here, str(value)
+        yield from _texts(value, here)
+
+
+def _no_parts(_value: Any) -> Iterable[tuple[object, object]]:
+    return ()
+
+
+def _numbered(values: Any) -> Iterable[tuple[object, object]]:
+    return enumerate(values, 1)
+
+
+PARTS: Mapping[type, Callable[[Any], Iterable[tuple[object, object]]]] = {
+    dict: dict.items,
+    list: _numbered,
+}
+
+
+def _is_unseen(character: str) -> bool:
+    """Tell whether a console would obey a character, or a reader would not see it."""
+    return character not in LINES and unicodedata.category(character) in UNSEEN

@@ -73,7 +73,6 @@ ROLE_WORDS: dict[Role | None, str] = {
     Role.PTV: "Target",
 }
 ROLES = tuple(ROLE_WORDS)  # in the order of the page
-PLURAL = {True: "s", False: ""}
 NO_STATUS = "no approval status"
 Cell = str | Styled
 TableRow = tuple[Sequence[Cell], str]  # of a table, and what it says beyond its cells
@@ -125,6 +124,13 @@ def _says_more(finding: Finding) -> bool:
 def _is_not_passed(finding: Finding) -> bool:
     """Tell whether a limit is worth a row without being asked for."""
     return finding.outcome is not Outcome.PASS
+
+
+def _counted(count: int, noun: str) -> str:
+    """Return a count with its noun, which takes an s in the plural."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun}s"
 
 
 def _padded(cell: Styled, side: str, width: int) -> Styled:
@@ -481,7 +487,7 @@ class _Writer:
         if outcome is not Outcome.VARIATION:
             return outcome.name
         count = self.verdict.count(Outcome.VARIATION)
-        told = f"{count} variation{PLURAL[count > 1]}"
+        told = _counted(count, "variation")
         if self.page.strict:
             return f"FAIL (--strict: {told} counted as FAIL)"
         return f"PASS WITH {told.upper()}"
@@ -555,8 +561,10 @@ class _Writer:
         self._organ_rows(shown)
         hidden = Counter(f.subject for f in limits if f not in shown)
         if hidden:
+            limits_said = _counted(hidden.total(), "limit")
+            organs_said = _counted(len(hidden), "organ")
             self.line(
-                f"{self.mark(Outcome.PASS).plain}: {hidden.total()} limits of {len(hidden)} organs"
+                f"{self.mark(Outcome.PASS).plain}: {limits_said} of {organs_said}"
                 " (-v lists them)"
             )
         self.line()
