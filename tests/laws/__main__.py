@@ -127,12 +127,10 @@ def _names(plans: int, *, full: bool) -> Iterator[str]:
     numbers = range(plans) if full else quick_numbers(plans)
     yield from (f"{SEED}/{number}" for number in numbers)
     if full:
-        for folder in sorted(SAMPLES.glob("*/")):
-            if (
-                not folder.name.startswith("pair_")
-                and folder.name != "t8_30gy5_wrong_rs"
-            ):
-                yield folder.name
+        for plan in sorted(SAMPLES.glob("*/RP.dcm")):
+            name = plan.parent.name
+            if name != "t8_30gy5_wrong_rs" and not name.startswith("pair_"):
+                yield name
 
 
 def _trial(name: str) -> Trial:

@@ -104,14 +104,25 @@ def less_dose(before: Judged, after: Judged) -> list[str]:
 
 
 def verdict_follows(before: Judged, after: Judged) -> list[str]:
-    """Claim that the verdict is not better while its worst limit is answered worse."""
-    worst = [
-        max(map(rank, judged.rows(Row.LIMIT).values()), default=Outcome.PASS)
-        for judged in (before, after)
-    ]
-    if worst[0] < worst[1] and after.outcome < before.outcome:
-        return [f"verdict {before.outcome.name} -> {after.outcome.name}"]
-    return []
+    """Claim that no other rule takes the worst answer of a limit away.
+
+    Nor is the verdict better while that answer is worse, unless coverage, which more dose mends, had
+    held the verdict back.
+    """
+    limits = [worst_of(judged, Row.LIMIT) for judged in (before, after)]
+    offences = []
+    if after.outcome < limits[1]:
+        offences.append(f"verdict {after.outcome.name} beside {limits[1].name}")
+    if worst_of(before, Row.COVERAGE) >= before.outcome:
+        return offences
+    if limits[0] < limits[1] and after.outcome < before.outcome:
+        offences.append(f"verdict {before.outcome.name} -> {after.outcome.name}")
+    return offences
+
+
+def worst_of(judged: Judged, row: Row) -> Outcome:
+    """Return the worst answer of one table."""
+    return max(map(rank, judged.rows(row).values()), default=Outcome.PASS)
 
 
 def higher_not_better(before: Judged, after: Judged) -> list[str]:
