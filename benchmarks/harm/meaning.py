@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pydicom
 from pydicom import Dataset
+from pydicom.config import disable_value_validation
 from pydicom.uid import generate_uid
 
 from harm.plans import NAMES, Harmed, Plans
@@ -252,11 +253,13 @@ def harm(rng: random.Random, number: int, plans: Plans) -> Harmed:
         for file, data in plans.of(name).items()
     }
     ways = [WAYS[number % len(WAYS)], *rng.choices(WAYS, k=rng.choice((0, 0, 1, 2)))]
-    for way in ways:
-        _try(way, export, rng)
+    with disable_value_validation():  # odd values are what is wanted
+        for way in ways:
+            _try(way, export, rng)
+        files = {f"{kind}.dcm": _encoded(dataset) for kind, dataset in export.items()}
     return Harmed(
         what=f"{name}: {', '.join(way.__name__ for way in ways)}",
-        files={f"{kind}.dcm": _encoded(dataset) for kind, dataset in export.items()},
+        files=files,
         base=name,
     )
 
