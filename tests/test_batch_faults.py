@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -484,6 +485,26 @@ def test_a_task_that_an_executor_never_ends_is_given_up(
 
 def fail_with(error: Exception) -> None:
     raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (MemoryError(), "more memory"),
+        (OSError(), "ended unexpectedly, twice (OSError)"),  # as a lost connection is
+        (RuntimeError(), "ended unexpectedly, twice (RuntimeError)"),
+    ],
+)
+def test_an_executor_tells_an_error_of_a_task_from_the_end_of_its_process(
+    error: Exception, told: str
+) -> None:
+    with ThreadPoolExecutor(1) as one:
+        runner = ExecutorRunner(one, 1)
+        ((_, answer),) = runner.run(fail_with, [error], seconds=30.0)
+
+    assert isinstance(answer, Failed)
+    assert told in answer.reason
 
 
 @pytest.mark.parametrize(

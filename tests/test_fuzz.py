@@ -192,6 +192,21 @@ def test_a_milder_answer_needs_a_value_that_moved(
     assert bool(better(before, after)) is is_told
 
 
+@pytest.mark.parametrize(("now", "is_told"), [(60.0, True), (95.0, False)])
+def test_a_dose_that_does_not_fit_is_mended_by_another_dose_only(
+    now: float, *, is_told: bool
+) -> None:
+    """The row states no value: that of the coverage tells whether the dose is another."""
+    unfit = finding("UNDECIDED", None, "", "dose.fits_prescription")
+
+    told = better(
+        {**unfit, **finding("VARIATION", 60.0, ">= 90")},
+        finding("VARIATION", now, ">= 90"),
+    )
+
+    assert bool(told) is is_told
+
+
 def test_a_run_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
