@@ -7,7 +7,7 @@ A sentence is a literal template: of a `Text`, or of an error that is raised.
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -50,7 +50,15 @@ What is larger is refused in a sentence, before memory is taken for it.
 | what | at most |
 | --- | --- |
 """
-ERRORS = ("ReadError", "UnsupportedError", "CaseError", "ProtocolError", "MetricError")
+MADE = (
+    "Text",
+    "ReadError",
+    "UnsupportedError",
+    "CaseError",
+    "ProtocolError",
+    "MetricError",
+)
+PASSED_ON = ("fail", "usage")  # to what makes the error, or ends the command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +95,20 @@ def sentences() -> tuple[Sentence, ...]:
     for path in sorted(SOURCE.rglob("*.py")):
         file = path.relative_to(SOURCE).as_posix()
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        found += _said(tree, file, is_constant=True)
+        found += _said(tree, file, is_constant=True, named={})
     return tuple(found)
 
 
-def _said(node: ast.AST, file: str, *, is_constant: bool) -> Iterator[Sentence]:
+def _said(
+    node: ast.AST, file: str, *, is_constant: bool, named: Mapping[str, ast.expr]
+) -> Iterator[Sentence]:
+    """Yield the sentences below a node; `named` are the words that a function has named."""
+    if isinstance(node, ast.FunctionDef):
+        named = dict(_assigned(node))
     for child in ast.iter_child_nodes(node):
         inner = is_constant and not isinstance(child, ast.FunctionDef | ast.Lambda)
         if isinstance(child, ast.Call):
-            template = _template(child)
+            template = _template(child, named)
             if template is not None:
                 yield Sentence(
                     file=file,
@@ -105,7 +118,13 @@ def _said(node: ast.AST, file: str, *, is_constant: bool) -> Iterator[Sentence]:
                     template=template,
                     is_constant=is_constant,
                 )
-        yield from _said(child, file, is_constant=inner)
+        yield from _said(child, file, is_constant=inner, named=named)
+
+
+def _assigned(function: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            yield node.targets[0].id, node.value
 
 
 def _name(function: ast.expr) -> str:
@@ -114,11 +133,13 @@ def _name(function: ast.expr) -> str:
     return function.id if isinstance(function, ast.Name) else ""
 
 
-def _template(call: ast.Call) -> str | None:
+def _template(call: ast.Call, named: Mapping[str, ast.expr]) -> str | None:
     """Return the words of a sentence with its gaps in braces; None of another call."""
-    if _name(call.func) not in ("Text", *ERRORS) or not call.args:
+    if _name(call.func) not in (*MADE, *PASSED_ON) or not call.args:
         return None
     words = call.args[0]
+    if isinstance(words, ast.Name):
+        words = named.get(words.id, words)
     if isinstance(words, ast.List) and len(words.elts) == 1:
         (words,) = words.elts
     if isinstance(words, ast.Constant) and isinstance(words.value, str):
@@ -248,7 +269,8 @@ def unreached(lines: set[str], words: set[str]) -> list[Sentence]:
     return [
         sentence
         for sentence in sentences()
-        if not _is_reached(
+        if sentence.kind in MADE
+        and not _is_reached(
             sentence, made.get(str(SOURCE / sentence.file), set()), words
         )
     ]
