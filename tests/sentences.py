@@ -191,14 +191,21 @@ def bounds() -> list[tuple[str, str]]:
         MOST_PLANES,
         MOST_RINGS,
     )
-    from sbrtcheck.dicom.dataset import MOST_FILE_BYTES
     from sbrtcheck.dicom.structures import MOST_ROIS
     from sbrtcheck.dossier.link import MOST_FILES
-    from sbrtcheck.files import MOST_WRITTEN_BYTES
+    from sbrtcheck.dossier.places import FILES_UNPACKED
+    from sbrtcheck.files import MOST_READ_BYTES, MOST_WRITTEN_BYTES
 
     megabyte = 1024**2
     return [
-        ("a DICOM file, once inflated", f"{MOST_FILE_BYTES // megabyte:,} MB"),
+        (
+            "a DICOM file, once inflated (`--max-size`)",
+            f"{MOST_READ_BYTES // megabyte:,} MB",
+        ),
+        (
+            "RT files of one archive, unpacked",
+            f"{FILES_UNPACKED} times as much",
+        ),
         (
             "a protocol, case facts, a table of cases, a recorded verdict",
             f"{MOST_WRITTEN_BYTES // megabyte} MB",

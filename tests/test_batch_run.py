@@ -76,6 +76,23 @@ def test_facts_and_protocol_are_part_of_what_is_kept(tmp_path: Path) -> None:
     )
 
 
+def test_what_was_too_large_is_read_once_more_may_be(tmp_path: Path) -> None:
+    """The bound is part of what a verdict depends on, and no problem of a file lasts with it."""
+    files = export(tmp_path / "in", 1)
+    size_bytes = files.dose.stat().st_size
+    out = tmp_path / "out"
+
+    run_here(tmp_path / "in", out=out, most_read_bytes=size_bytes - 1)
+    (row,) = rows(out / "plans.csv")
+    (stray,) = rows(out / "quarantine.csv")
+    larger = run_here(tmp_path / "in", out=out, resume=True, most_read_bytes=size_bytes)
+
+    assert row["outcome"] == "ERROR"
+    assert "holds more than" in stray["reason"]
+    assert larger.tally.kept == 0
+    assert outcomes(out) == {"1": "PASS"}
+
+
 def test_without_resume_everything_is_judged_again(tmp_path: Path) -> None:
     export(tmp_path / "in", 1)
     run_here(tmp_path / "in", out=tmp_path / "out")

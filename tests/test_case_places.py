@@ -27,6 +27,7 @@ from sbrtcheck import CaseError, ReadError, UnsupportedError, load_case
 from sbrtcheck.dicom import RT_PLAN
 from sbrtcheck.dicom.write import save_dose, save_plan, save_structure_set
 from sbrtcheck.dossier import survey
+from sbrtcheck.files import reading_at_most
 from sbrtcheck.model import Beam, DoseGrid, FractionGroup, Patient, Plan, same_patient
 from test_case import OTHER_UID, other_plan, small_dose, small_structure_set, uids
 
@@ -206,24 +207,31 @@ def test_names_in_an_archive_cannot_leave_it(files: Files, tmp_path: Path) -> No
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_only_rt_files_are_unpacked(
-    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_rt_files_are_unpacked(files: Files, tmp_path: Path) -> None:
     archive = zipped(files.plan.parent, tmp_path / "a.zip")
     with zipfile.ZipFile(archive, "a") as more:
         more.writestr("huge.bin", b"\0" * 10_000_000)
-    monkeypatch.setattr("sbrtcheck.dossier.places.MAX_UNPACKED_BYTES", 1_000_000)
 
-    assert uids(load_case(archive)) == WHOLE
+    with reading_at_most(1_000_000):
+        assert uids(load_case(archive)) == WHOLE
 
 
-def test_an_archive_that_unpacks_to_too_much_is_refused(
-    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("beyond", "problem"),
+    [(0, "the file holds more"), (1, "unpack it and give the folder")],
+)
+def test_an_archive_may_unpack_to_four_times_what_a_file_may_hold(
+    beyond: int, problem: str, files: Files, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("sbrtcheck.dossier.places.MAX_UNPACKED_BYTES", 1000)
+    """Just inside, all is unpacked, and the file that holds most of it is too large by itself."""
+    archive = zipped(files.plan.parent, tmp_path / "a.zip")
+    unpacked = sum(path.stat().st_size for path in files.plan.parent.iterdir())
 
-    with pytest.raises(ReadError, match="unpack it and give the folder"):
-        load_case(zipped(files.plan.parent, tmp_path / "a.zip"))
+    with (
+        reading_at_most(-(-unpacked // 4) - beyond),
+        pytest.raises(ReadError, match=problem),
+    ):
+        load_case(archive)
 
 
 @pytest.mark.parametrize("content", [b"PK\3\4 no archive", b""])

@@ -10,6 +10,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pydicom
@@ -17,12 +18,27 @@ import pytest
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from sbrtcheck import CaseError, Outcome, ProtocolError, ReadError, check, load_case
+from sbrtcheck import (
+    CaseError,
+    LargeError,
+    Outcome,
+    ProtocolError,
+    ReadError,
+    check,
+    load_case,
+)
 from sbrtcheck.dicom import RT_PLAN, load_dose, load_plan, open_rt, peek
-from sbrtcheck.dicom.dataset import MOST_FILE_BYTES, open_file
+from sbrtcheck.dicom.dataset import open_file
 from sbrtcheck.dossier import survey
 from sbrtcheck.dossier.facts import load_facts
-from sbrtcheck.files import MOST_WRITTEN_BYTES, read_toml, read_written
+from sbrtcheck.files import (
+    MOST_READ_BYTES,
+    MOST_WRITTEN_BYTES,
+    most_read_bytes,
+    read_toml,
+    read_written,
+    reading_at_most,
+)
 from sbrtcheck.protocol.load import load_protocol, protocol_folders
 
 SAMPLE = Path(__file__).parents[1] / "sample_dicom/t8_30gy5_pass"
@@ -223,11 +239,12 @@ def test_a_deflated_file_is_refused_before_it_is_inflated(
     most_bytes = 4 * MEGABYTE
     deflated(path, bytes(most_bytes + beyond))
 
-    if not is_refused:
-        assert open_file(path, most_bytes=most_bytes).sop_class_uid == RT_PLAN
-        return
-    with pytest.raises(ReadError, match="holds more than"):
-        open_file(path, most_bytes=most_bytes)
+    with reading_at_most(most_bytes):
+        if not is_refused:
+            assert open_file(path).sop_class_uid == RT_PLAN
+            return
+        with pytest.raises(LargeError, match="holds more than"):
+            open_file(path)
 
 
 @pytest.mark.parametrize("behind", [0, 1, 3 * MEGABYTE])
@@ -256,10 +273,43 @@ def test_a_deflated_dataset_that_ends_early_is_refused(
 
 
 def test_a_file_that_no_patient_has_is_refused_unread(export: Path) -> None:
-    os.truncate(export / "RD.dcm", MOST_FILE_BYTES + 1)
+    os.truncate(export / "RD.dcm", MOST_READ_BYTES + 1)
 
     with pytest.raises(ReadError, match="more than 1 GB"):
         load_dose(export / "RD.dcm")
+
+
+COMMANDS = {
+    "check": ("RP.dcm",),
+    "dvh": ("RP.dcm",),
+    "structures": ("RS.dcm",),
+    "robustness": ("RP.dcm",),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_reads_as_much_as_it_is_told(command: str, export: Path) -> None:
+    """0.001 GB hold the plan and contours, not a file of a little more."""
+    for name in ("RS.dcm", "RD.dcm"):
+        padded = (export / name).read_bytes()
+        (export / name).write_bytes(padded + bytes(1_100_000 - len(padded)))
+    paths = [str(export / name) for name in COMMANDS[command]]
+
+    small = run(command, *paths, "--max-size", "0.001")
+    whole = run(command, *paths, "--max-size", "0.002")
+
+    assert small.returncode == 2
+    assert "holds more than 0.001 GB" in small.stderr
+    assert "--max-size" in small.stderr
+    assert whole.returncode == 0
+
+
+def test_the_bound_ends_with_the_reading() -> None:
+    with suppress(ReadError), reading_at_most(5):
+        assert most_read_bytes() == 5
+        raise ReadError("on purpose")
+
+    assert most_read_bytes() == MOST_READ_BYTES
 
 
 # --- Archives -----------------------------------------------------------------------------------

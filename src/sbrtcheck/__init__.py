@@ -21,6 +21,7 @@ _HOMES = {
     "DoseGrid": "model",
     "DVHResult": "dvh",
     "Finding": "checks.verdict",
+    "LargeError": "errors",
     "Metric": "protocol.metric",
     "MetricError": "errors",
     "NoDose": "dvh",
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from sbrtcheck.dvh import compute_band as compute_band
     from sbrtcheck.dvh import compute_dvh as compute_dvh
     from sbrtcheck.errors import CaseError as CaseError
+    from sbrtcheck.errors import LargeError as LargeError
     from sbrtcheck.errors import MetricError as MetricError
     from sbrtcheck.errors import ProtocolError as ProtocolError
     from sbrtcheck.errors import ReadError as ReadError

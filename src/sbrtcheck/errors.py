@@ -2,7 +2,8 @@
 
 SbrtCheckError
 |- ReadError           a file is not what it must be: not DICOM, truncated, wrong kind, attribute missing
-|  `- UnsupportedError valid DICOM that is declined: oblique contours, RELATIVE dose, ion plan, ...
+|  |- UnsupportedError valid DICOM that is declined: oblique contours, RELATIVE dose, ion plan, ...
+|  `- LargeError      a file or an archive that is larger than may be read
 |- CaseError           the files do not belong together: missing, ambiguous, contradicting
 |- ProtocolError       a protocol file, with *all* its problems and their places
 `- MetricError         a metric or constraint that does not parse, with a caret; also a ValueError
@@ -16,6 +17,7 @@ from typing import Protocol
 
 __all__ = [
     "CaseError",
+    "LargeError",
     "MetricError",
     "ProtocolError",
     "ReadError",
@@ -53,6 +55,10 @@ class ReadError(SbrtCheckError):
 
 class UnsupportedError(ReadError):
     """A file is valid DICOM, but of a kind that is declined."""
+
+
+class LargeError(ReadError):
+    """A file or an archive is larger than may be read; what may be read can be asked for."""
 
 
 class CaseError(SbrtCheckError):

@@ -1,4 +1,4 @@
-"""Files as they are opened: regular ones only, and those that people write not without bound."""
+"""Files as they are opened: regular ones only, and none without bound."""
 
 import errno
 import io
@@ -7,25 +7,49 @@ import stat
 import tomllib
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "GIGABYTE",
+    "MOST_READ_BYTES",
     "MOST_WRITTEN_BYTES",
     "is_file",
     "is_folder",
     "is_there",
+    "most_read_bytes",
     "open_regular",
     "read_toml",
     "read_written",
+    "reading_at_most",
     "require_regular",
     "why_not_opened",
 ]
 
 UNSEEN = ("Cc", "Cf", "Zl", "Zp")  # categories of characters
 LINES = "\n\r\t"
+GIGABYTE = 1024**3
 # Of a protocol, case facts, a table of cases, a recorded verdict.
 MOST_WRITTEN_BYTES = 32 * 1024**2
+MOST_READ_BYTES = GIGABYTE  # of one DICOM file, once inflated, unless more is asked for
+_most_read_bytes = ContextVar("most_read_bytes", default=MOST_READ_BYTES)
+
+
+def most_read_bytes() -> int:
+    """Return how large a DICOM file may be, once inflated."""
+    return _most_read_bytes.get()
+
+
+@contextmanager
+def reading_at_most(size_bytes: int) -> Iterator[None]:
+    """Let DICOM files inside be so large, once inflated, and archives four times as large."""
+    before = _most_read_bytes.set(size_bytes)
+    try:
+        yield
+    finally:
+        _most_read_bytes.reset(before)
 
 
 def is_file(path: str | Path) -> bool:

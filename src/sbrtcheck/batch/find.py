@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from sbrtcheck import dicom
@@ -197,19 +198,20 @@ def _states_no_patient(learned: Learned) -> bool:
 
 
 def _read(
-    function: Callable[[Sequence[Place]], tuple[Learned, ...]],
+    function: Callable[..., tuple[Learned, ...]],
     places: Sequence[Place],
     options: BatchOptions,
     runner: Runner,
     progress: Progress,
 ) -> dict[Place, Learned]:
     """Read files on all processes; what ends a process costs one file."""
+    bounded = partial(function, most_bytes=options.most_read_bytes)
     found: dict[Place, Learned] = {}
     starts = range(0, len(places), FILES_AT_ONCE)
     chunks = [tuple(places[start : start + FILES_AT_ONCE]) for start in starts]
     single: list[tuple[Place, ...]] = []
     for tasks in (chunks, single):
-        for chunk, answer in runner.run(function, tasks, seconds=options.seconds):
+        for chunk, answer in runner.run(bounded, tasks, seconds=options.seconds):
             if not isinstance(answer, Failed):
                 progress.step(steps=len(chunk))
                 found |= dict(zip(chunk, answer, strict=True))

@@ -9,8 +9,12 @@ from typing import NamedTuple
 from sbrtcheck import dicom
 from sbrtcheck.dossier.find import Found
 from sbrtcheck.dossier.places import Place, on_disk
-from sbrtcheck.errors import ReadError
-from sbrtcheck.files import open_regular, why_not_opened
+from sbrtcheck.errors import LargeError, ReadError
+from sbrtcheck.files import (
+    open_regular,
+    reading_at_most,
+    why_not_opened,
+)
 from sbrtcheck.model import Instance, patient_key
 from sbrtcheck.report.words import text_of
 
@@ -106,14 +110,16 @@ def place_order(place: Place) -> tuple[str, int]:
     return place.path, place.member
 
 
-def learn_unopened(places: Sequence[Place]) -> tuple[Learned, ...]:
-    """Return the hash of each file."""
-    return tuple(_learned(place, opened=False) for place in places)
+def learn_unopened(places: Sequence[Place], most_bytes: int) -> tuple[Learned, ...]:
+    """Return the hash of each file; what is unpacked for it has a bound."""
+    with reading_at_most(most_bytes):
+        return tuple(_learned(place, opened=False) for place in places)
 
 
-def learn(places: Sequence[Place]) -> tuple[Learned, ...]:
+def learn(places: Sequence[Place], most_bytes: int) -> tuple[Learned, ...]:
     """Return the hash of each file, and of which patient its header says it is."""
-    return tuple(_learned(place, opened=True) for place in places)
+    with reading_at_most(most_bytes):
+        return tuple(_learned(place, opened=True) for place in places)
 
 
 def _learned(place: Place, *, opened: bool) -> Learned:
@@ -141,9 +147,16 @@ def _of_path(path: Path, *, opened: bool) -> Learned:
             size_bytes=size_bytes,
             is_opened=True,
             problem=str(error.problem),
-            lasts=not isinstance(error.__cause__, MemoryError | OSError),
+            lasts=not _may_pass(error),
         )
     return _of_instance(instance, sha256, size_bytes)
+
+
+def _may_pass(error: ReadError) -> bool:
+    """Tell whether the next look may say otherwise: more memory, another disk, another bound."""
+    if isinstance(error, LargeError):
+        return True
+    return isinstance(error.__cause__, MemoryError | OSError)
 
 
 def _of_instance(instance: Instance, sha256: str, size_bytes: int) -> Learned:

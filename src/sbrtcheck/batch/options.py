@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sbrtcheck.batch.pseudonyms import Pseudonyms
+from sbrtcheck.files import MOST_READ_BYTES
 from sbrtcheck.protocol.rules import Protocol as TrialProtocol
 
 __all__ = ["BatchOptions", "Progress", "Silent"]
@@ -38,6 +39,8 @@ class BatchOptions:
         A `cases.csv`, or None.
     seconds
         The longest that one plan may take.
+    most_read_bytes
+        How large a DICOM file may be, once inflated.
     resume
         Keep the verdicts of an earlier run into the same folder whose inputs have not changed.
     phi
@@ -51,6 +54,7 @@ class BatchOptions:
     protocol: TrialProtocol
     cases: Path | None = None
     seconds: float = 300.0
+    most_read_bytes: int = MOST_READ_BYTES
     resume: bool = False
     phi: bool = False
 

@@ -352,6 +352,7 @@ def _prepared(
         ),
         protocol=protocol,
         phi=options.phi,
+        most_read_bytes=options.most_read_bytes,
     )
     return _Prepared(group=group, task=task, key=task.key(), rows=rows)
 

@@ -22,7 +22,7 @@ from sbrtcheck.dossier.link import Dossier, Unreadable, differing, nearest
 from sbrtcheck.dossier.places import Place, Unread
 from sbrtcheck.dvh import DVH
 from sbrtcheck.errors import SbrtCheckError
-from sbrtcheck.files import open_regular
+from sbrtcheck.files import MOST_READ_BYTES, open_regular, reading_at_most
 from sbrtcheck.model import CaseFacts, Declared, Patient, Text, approval_term
 from sbrtcheck.protocol.rules import Protocol
 from sbrtcheck.report.as_json import render_json
@@ -57,7 +57,7 @@ __all__ = [
     "write_record",
 ]
 
-RECORD = 3  # the form of a record; a change makes all kept ones worthless
+RECORD = 4  # the form of a record; a change makes all kept ones worthless
 ERROR = "ERROR"
 JUDGED, SUPERSEDED = "judged", "superseded"
 COPY, USED, STRAY = "copy", "used", "stray"
@@ -103,6 +103,8 @@ class PatientTask:
         What could not be looked at anywhere in the tree.
     facts
         What is known of the case of each plan, by its place; or why that cannot be told.
+    most_read_bytes
+        How large a DICOM file may be, once inflated.
     only
         The plan that is judged; None for all.
     """
@@ -113,6 +115,7 @@ class PatientTask:
     facts: tuple[tuple[Place, CaseFacts | Text], ...] = ()
     protocol: bytes
     phi: bool = False
+    most_read_bytes: int = MOST_READ_BYTES
     only: Place | None = None
 
     @property
@@ -168,6 +171,7 @@ class PatientTask:
             [repr(reason) for reason in self.unread],
             facts,
             self.phi,
+            self.most_read_bytes,
             numbers.get(self.only),
         ]
         return _hash_of(json.dumps(document).encode())
@@ -303,7 +307,8 @@ class _Read:
 def judge_patient(task: PatientTask) -> bytes | Failed:
     """Judge the plans of a patient and return their record; whatever goes wrong becomes a reason."""
     try:
-        return _record(task)
+        with reading_at_most(task.most_read_bytes):
+            return _record(task)
     except (SbrtCheckError, MemoryError, OSError) as error:
         passing = passing_fault(error)
         return Failed("the computer could not go on" if passing is None else passing)
@@ -368,7 +373,7 @@ def _changed(task: PatientTask, read: _Read) -> str | None:
         kind = dicom.class_name(file.found.peek.sop_class_uid)
         now = hashes.get(file.place)
         if now is None:
-            (again,) = learn_unopened([file.place])
+            (again,) = learn_unopened([file.place], task.most_read_bytes)
             now = again.sha256
             if again.problem is not None:
                 return f"its {kind} is gone since the run began ({again.problem})"

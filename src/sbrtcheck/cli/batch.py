@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from sbrtcheck.batch.run import BatchResult
     from sbrtcheck.batch.runners import Runner
 
-GIGABYTE = 1024**3
 INTERRUPTED = 130
 
 
@@ -73,6 +72,7 @@ def batch(
             help="Gigabytes that one process may take.",
         ),
     ] = 4.0,
+    max_size: options.MaxSize = options.DEFAULT_MAX_SIZE,
     scheduler: Annotated[
         str | None,
         typer.Option(
@@ -114,6 +114,7 @@ def batch(
     from sbrtcheck.batch.pseudonyms import private_folder
     from sbrtcheck.batch.run import run_batch
     from sbrtcheck.errors import SbrtCheckError
+    from sbrtcheck.files import GIGABYTE
     from sbrtcheck.protocol.load import load_protocol
     from sbrtcheck.report.progress import stage_bar
 
@@ -131,6 +132,7 @@ def batch(
             protocol=load_protocol(protocol),
             cases=cases,
             seconds=time_limit,
+            most_read_bytes=int(max_size * GIGABYTE),
             resume=resume,
             phi=phi,
         )
@@ -212,6 +214,7 @@ def _interruptible(out: Path) -> Iterator[None]:
 @contextmanager
 def _runner(scheduler: str | None, jobs: int, memory_gb: float) -> Iterator["Runner"]:
     from sbrtcheck.batch.runners import ExecutorRunner, LocalRunner
+    from sbrtcheck.files import GIGABYTE
 
     if scheduler is not None:
         from sbrtcheck.batch.cluster import cluster_executor

@@ -11,6 +11,7 @@ from sbrtcheck.cli.common import (
     app,
     json_path_of,
     page_width,
+    reading,
     refuse,
     write_whole,
 )
@@ -49,6 +50,7 @@ def check(
     alone: options.Alone = False,
     case_file: options.CaseFile = None,
     within: options.Within = None,
+    max_size: options.MaxSize = options.DEFAULT_MAX_SIZE,
     crosscheck: Annotated[
         bool,
         typer.Option(
@@ -87,7 +89,7 @@ def check(
     )
     try:
         declared = asked.declared()
-        with open_case(path, asked.files()) as case:
+        with reading(max_size), open_case(path, asked.files()) as case:
             verdict = check_case(case, load_protocol(protocol), declared)
             second = _second_opinion(verdict, asked_for=crosscheck)
     except SbrtCheckError as error:

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,6 +21,7 @@ __all__ = [
     "facts_of",
     "json_path_of",
     "page_width",
+    "reading",
     "refuse",
     "usage",
     "write_whole",
@@ -91,6 +93,13 @@ def json_path_of(value: str | None) -> Path | None:
     if path.suffix.lower() != ".json":
         usage(f"--json: {value} does not end in .json; nothing was written")
     return path
+
+
+def reading(max_size_gb: float) -> AbstractContextManager[None]:
+    """Let DICOM files inside be as large as `--max-size` says."""
+    from sbrtcheck.files import GIGABYTE, reading_at_most
+
+    return reading_at_most(int(max_size_gb * GIGABYTE))
 
 
 def page_width() -> int:

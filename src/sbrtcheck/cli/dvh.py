@@ -13,6 +13,7 @@ from sbrtcheck.cli.common import (
     app,
     declared_by,
     page_width,
+    reading,
     refuse,
     usage,
     write_whole,
@@ -59,6 +60,7 @@ def dvh(
     rx: options.Rx = None,
     alias: options.Alias = None,
     protocol: options.ProtocolName = options.DEFAULT_PROTOCOL,
+    max_size: options.MaxSize = options.DEFAULT_MAX_SIZE,
     ascii_only: options.Ascii = False,
     phi: options.Phi = False,
 ) -> None:
@@ -84,7 +86,10 @@ def dvh(
     try:
         loaded = load_protocol(protocol)
         declared = declared_by(rx, alias or [], None)
-        case = load_contours_and_dose(path, Options(structure_set=struct, dose=dose))
+        with reading(max_size):
+            case = load_contours_and_dose(
+                path, Options(structure_set=struct, dose=dose)
+            )
         matches = match_rois(case.structure_set.rois, loaded, declared.aliases)
         rois = _chosen(matches, structure or [])
         prescription = _prescription(case.plan, declared, loaded)

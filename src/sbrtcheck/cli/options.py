@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sbrtcheck.model import Declared
 
 DEFAULT_PROTOCOL = "nct06756087"
+DEFAULT_MAX_SIZE = 1.0  # GB
 
 PlanPath = Annotated[
     Path,
@@ -68,6 +69,16 @@ Within = Annotated[
     typer.Option(
         "--within",
         help="Look at everything below this folder; default: the folders around the plan.",
+    ),
+]
+MaxSize = Annotated[
+    float,
+    typer.Option(
+        "--max-size",
+        metavar="GB",
+        min=0.001,
+        max=1024.0,
+        help="Largest DICOM file that is read, once inflated; archives four times as much.",
     ),
 ]
 CaseFile = Annotated[

@@ -10,6 +10,7 @@ from sbrtcheck.cli.common import (
     app,
     json_path_of,
     page_width,
+    reading,
     refuse,
     usage,
     write_whole,
@@ -43,6 +44,7 @@ def robustness(
     alone: options.Alone = False,
     case_file: options.CaseFile = None,
     within: options.Within = None,
+    max_size: options.MaxSize = options.DEFAULT_MAX_SIZE,
     phi: options.Phi = False,
 ) -> None:
     """Move the patient through the dose: worst cases of 1-3 mm and 1-2 degrees, and what breaks limits.
@@ -77,7 +79,7 @@ def robustness(
     )
     try:
         declared = asked.declared()
-        with open_case(path, asked.files()) as case:
+        with reading(max_size), open_case(path, asked.files()) as case:
             found = assess(case, load_protocol(protocol), declared, about_mm=point)
     except SbrtCheckError as error:
         refuse(error, asked.typed, phi=phi)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sbrtcheck.cli import options
-from sbrtcheck.cli.common import app, declared_by, page_width, refuse
+from sbrtcheck.cli.common import app, declared_by, page_width, reading, refuse
 
 
 @app.command()
@@ -16,6 +16,7 @@ def structures(
     *,
     protocol: options.ProtocolName = options.DEFAULT_PROTOCOL,
     alias: options.Alias = None,
+    max_size: options.MaxSize = options.DEFAULT_MAX_SIZE,
     ascii_only: options.Ascii = False,
     phi: options.Phi = False,
 ) -> None:
@@ -28,7 +29,8 @@ def structures(
 
     try:
         loaded = load_protocol(protocol)
-        own = load_structures(path)
+        with reading(max_size):
+            own = load_structures(path)
         matches = match_rois(
             own.rois, loaded, declared_by(None, alias or [], None).aliases
         )
@@ -46,6 +48,7 @@ def find(
         Path, typer.Argument(help="RT Plan, RT Structure Set, RT Dose, or a folder.")
     ],
     *,
+    max_size: options.MaxSize = options.DEFAULT_MAX_SIZE,
     ascii_only: options.Ascii = False,
     phi: Annotated[
         bool, typer.Option("--phi", help="Show labels and file names.")
@@ -57,7 +60,8 @@ def find(
     from sbrtcheck.report.tables import render_survey
 
     try:
-        rows = survey(path)
+        with reading(max_size):
+            rows = survey(path)
     except SbrtCheckError as error:
         refuse(error, [path], phi=phi)
     sys.stdout.write(

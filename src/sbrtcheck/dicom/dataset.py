@@ -29,8 +29,8 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from sbrtcheck.dicom.characters import UNREADABLE, decode
-from sbrtcheck.errors import ReadError, UnsupportedError
-from sbrtcheck.files import open_regular
+from sbrtcheck.errors import LargeError, ReadError, UnsupportedError
+from sbrtcheck.files import GIGABYTE, most_read_bytes, open_regular
 from sbrtcheck.model import FloatArray, Instance, Patient, Text
 
 RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
@@ -49,8 +49,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PADDING = 0  # the tag of zeros behind a dataset; none begins with it
-GIGABYTE = 1024**3
-MOST_FILE_BYTES = GIGABYTE  # of one file, once inflated
 CHUNK_BYTES = 1 << 20
 META_BYTES = 4096  # that hold the file meta
 PIXEL_ELEMENTS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
@@ -429,12 +427,13 @@ def file_meta(head: bytes) -> tuple[int, str]:
     return at, syntax
 
 
-def _refuse_large(file: BinaryIO, path: Path, most_bytes: int) -> None:
-    """Raise `ReadError` for a file that takes too much memory, before it is read or inflated."""
-    large = ReadError(
+def _refuse_large(file: BinaryIO, path: Path) -> None:
+    """Raise `LargeError` for a file that takes too much memory, before it is read or inflated."""
+    most_bytes = most_read_bytes()
+    large = LargeError(
         Text(
-            "the file holds more than {gb} GB, as no RT file of one patient does; export it again,"
-            " a dose on a coarser grid",
+            "the file holds more than {gb} GB; export it again, a dose on a coarser grid, or let"
+            " more be read (--max-size)",
             gb=most_bytes / GIGABYTE,
         ),
         path=path,
@@ -479,21 +478,19 @@ def _is_behind_header(tag: BaseTag, vr: str | None, length: int) -> bool:
     return int(tag) in PIXEL_ELEMENTS or _is_padding(tag, vr, length)
 
 
-def open_file(
-    path: Path, *, header_only: bool = False, most_bytes: int = MOST_FILE_BYTES
-) -> Opened:
+def open_file(path: Path, *, header_only: bool = False) -> Opened:
     """Read a DICOM file, with or without Part-10 header.
 
     Raises
     ------
     ReadError
-        If the file is missing, is not DICOM, is truncated, or holds more than `most_bytes`.
+        If the file is missing, is not DICOM, is truncated, or is larger than may be read.
     """
     try:
         with open_regular(path) as file:
             if not file.peek(1):
                 raise ReadError(Text("the file is empty"), path=path)
-            _refuse_large(file, path, most_bytes)
+            _refuse_large(file, path)
             content, sha256 = b"", ""
             stream: BinaryIO = file
             stop = _is_behind_header

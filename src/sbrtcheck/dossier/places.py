@@ -15,15 +15,15 @@ from typing import NamedTuple
 from zlib import error as ZlibError  # noqa: N812 - a class, whatever its name
 
 from sbrtcheck.dossier.groups import grouped
-from sbrtcheck.errors import ReadError
-from sbrtcheck.files import is_folder, require_regular
+from sbrtcheck.errors import LargeError, ReadError
+from sbrtcheck.files import GIGABYTE, is_folder, most_read_bytes, require_regular
 from sbrtcheck.model import Text
 
 __all__ = [
     "ARCHIVE_ERRORS",
+    "FILES_UNPACKED",
     "LOCK",
     "MAKING",
-    "MAX_UNPACKED_BYTES",
     "RECORDS",
     "RUN",
     "ZIP",
@@ -42,7 +42,7 @@ __all__ = [
 
 ZIP = ".zip"
 CHUNK_BYTES = 1 << 20
-MAX_UNPACKED_BYTES = 4 * 1024**3  # of RT files in one archive
+FILES_UNPACKED = 4  # as large as one may be: RT files of one archive
 RUN = "run.json"  # what a folder of results holds
 RECORDS = ".records"
 LOCK = ".lock"
@@ -318,7 +318,7 @@ def _unpack_all(places: Sequence[Place], folder: str) -> dict[Place, Path]:
     paths = {
         place: Path(folder, f"{number:06d}.dcm") for number, place in enumerate(places)
     }
-    left_bytes = MAX_UNPACKED_BYTES
+    left_bytes = FILES_UNPACKED * most_read_bytes()
     for path, members in grouped(places, lambda place: place.path).items():
         with readable_archive(path) as archive:
             infos = archive.infolist()
@@ -338,11 +338,11 @@ def _unpack(
         while chunk := source.read(CHUNK_BYTES):
             written += len(chunk)
             if written > most_bytes:
-                raise ReadError(
+                raise LargeError(
                     Text(
                         "the RT files in the zip archive take more than {gb} GB; unpack it and"
-                        " give the folder",
-                        gb=MAX_UNPACKED_BYTES // 1024**3,
+                        " give the folder, or let more be read (--max-size)",
+                        gb=FILES_UNPACKED * most_read_bytes() / GIGABYTE,
                     ),
                     path=Path(str(archive.filename)),
                 )
