@@ -69,3 +69,17 @@ def test_a_sentence_that_nobody_says_is_told() -> None:
     missed = sentences.unreached(lines, {s.template for s in sentences.sentences()})
 
     assert missed == [first]
+
+
+CURES = re.compile(r"[;,] (export|give|add|close) ")
+
+
+def test_what_is_wrong_with_a_file_is_said_with_what_to_do() -> None:
+    problems = {
+        s.template
+        for s in sentences.sentences()
+        if s.kind == "fail" and s.room == "dicom"
+    }
+
+    assert len(problems) > 20
+    assert {text for text in problems if not CURES.search(text)} == set()

@@ -75,7 +75,11 @@ def mat(path: Path | None, where: str) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise ReadError(
-            Text("there is not enough memory to read {where}", where=where), path=path
+            Text(
+                "there is not enough memory to read {where}; close other programs, or export less",
+                where=where,
+            ),
+            path=path,
         ) from error
     except (OSError, EOFError, struct.error) as error:  # what pydicom raises at a cut
         raise ReadError(
@@ -88,7 +92,11 @@ def mat(path: Path | None, where: str) -> Iterator[None]:
     except Exception as error:  # pydicom has no common base for its errors
         detail = _first_line(error)
         raise ReadError(
-            Text("{where} cannot be read ({detail})", where=where, detail=detail),
+            Text(
+                "{where} cannot be read ({detail}); export it again",
+                where=where,
+                detail=detail,
+            ),
             path=path,
         ) from error
 
@@ -145,7 +153,9 @@ class Record:
 
     def missing(self, keyword: str) -> ReadError:
         """Return the error for an attribute that has to be there and is not."""
-        return self.fail("{name} is missing or empty", name=label(keyword))
+        return self.fail(
+            "{name} is missing or empty; export the file again", name=label(keyword)
+        )
 
     def text(self, keyword: str) -> str:
         """Return an attribute as one line of text; "" where it is absent or empty."""
@@ -192,7 +202,7 @@ class Record:
         number = _decimal(value.encode())
         if not math.isfinite(number):
             raise self.fail(
-                "{name} holds '{value}', which is not a number",
+                "{name} holds '{value}', which is not a number; export the file again",
                 name=label(keyword),
                 value=value,
             )
@@ -205,7 +215,7 @@ class Record:
             return None
         if not number.is_integer():
             raise self.fail(
-                "{name} holds {value}, which is not a whole number",
+                "{name} holds {value}, which is not a whole number; export the file again",
                 name=label(keyword),
                 value=number,
             )
@@ -238,7 +248,7 @@ class Record:
             return parse_decimals([self.raw(keyword)])
         except NotANumberError as error:
             raise self.fail(
-                "{name} holds '{value}', which is not a number",
+                "{name} holds '{value}', which is not a number; export the file again",
                 name=label(keyword),
                 value=error.word,
             ) from error
@@ -257,7 +267,10 @@ class Record:
         with mat(self.path, f"{self.what}: {label(keyword)}"):
             sequence = self.dataset.get(keyword) or ()
             if not isinstance(sequence, pydicom.Sequence | tuple):
-                raise self.fail("{name} is not a sequence", name=label(keyword))
+                raise self.fail(
+                    "{name} is not a sequence; export the file again",
+                    name=label(keyword),
+                )
             where = f"{self.what}, {label(keyword)} item"
             records = tuple(
                 Record(
@@ -596,11 +609,14 @@ def require_class(opened: Opened, expected: str) -> Record:
     if found == RT_ION_PLAN:
         raise UnsupportedError(
             Text(
-                "this is an RT Ion Plan (protons or ions); only photon RT Plans are judged"
+                "this is an RT Ion Plan (protons or ions); only photon RT Plans are judged;"
+                " `sbrtcheck dvh` shows the doses of others"
             ),
             path=opened.root.path,
         )
-    raise opened.root.fail("this is not an {expected}", expected=NAMES[expected])
+    raise opened.root.fail(
+        "this is not an {expected}; give the file of one", expected=NAMES[expected]
+    )
 
 
 def is_private_plan(opened: Opened) -> bool:

@@ -100,7 +100,9 @@ def read_dose(opened: Opened, header: DoseHeader) -> DoseGrid:
     except (
         ValueError
     ) as error:  # steps that vanish beside the origin, dose beyond all numbers
-        raise root.fail("such a dose grid cannot be: {why}", why=str(error)) from error
+        raise root.fail(
+            "such a dose grid cannot be: {why}; export the dose again", why=str(error)
+        ) from error
 
 
 def _frames(root: Record, size: tuple[int, int, int]) -> int:
@@ -123,7 +125,8 @@ def _frame_notes(root: Record, frames: int) -> tuple[Text, ...]:
     if root.integer("NumberOfFrames"):
         return ()
     note = Text(
-        "Number of Frames is missing; {frames} are read, as many as Grid Frame Offset Vector places",
+        "Number of Frames is missing; {frames} are read, as many as Grid Frame Offset Vector"
+        " places",
         frames=frames,
     )
     return (note,)
@@ -134,14 +137,16 @@ def _scaled(root: Record, stored: NDArray[np.integer]) -> FloatArray:
     scaling = root.required("DoseGridScaling")
     if scaling <= 0:
         raise root.fail(
-            "Dose Grid Scaling is {scaling}; it must be positive", scaling=scaling
+            "Dose Grid Scaling is {scaling}; it must be positive; export the dose again",
+            scaling=scaling,
         )
     dose_gy = np.empty(stored.shape)
     with np.errstate(over="ignore"):  # DoseGrid refuses what is not finite
         np.multiply(stored, scaling, out=dose_gy)
     if dose_gy.min() < 0:
         raise root.fail(
-            "it holds negative dose ({least} Gy); a difference of doses cannot be judged",
+            "it holds negative dose ({least} Gy); a difference of doses cannot be judged;"
+            " export the plan dose",
             least=float(dose_gy.min()),
         )
     dose_gy.flags.writeable = False
@@ -153,7 +158,7 @@ def refuse_dose_kind(header: DoseHeader, path: Path | None) -> None:
     if header.units != "GY":
         raise UnsupportedError(
             Text(
-                "the dose is in units of '{units}'; only absolute dose in GY can be judged",
+                "the dose is in units of '{units}'; only absolute dose in GY can be judged, export that",
                 units=header.units or "(not stated)",
             ),
             path=path,
@@ -161,7 +166,7 @@ def refuse_dose_kind(header: DoseHeader, path: Path | None) -> None:
     if header.type != "PHYSICAL":
         raise UnsupportedError(
             Text(
-                "the dose is of type '{type}'; only PHYSICAL dose can be judged",
+                "the dose is of type '{type}'; only PHYSICAL dose can be judged, export that",
                 type=header.type or "(not stated)",
             ),
             path=path,
@@ -214,11 +219,13 @@ def _axes(
     columns, rows, frames = size
     if min(columns, rows) < 1:
         raise root.fail(
-            "the dose grid has no size ({columns} x {rows})", columns=columns, rows=rows
+            "the dose grid has no size ({columns} x {rows}); export the dose again",
+            columns=columns,
+            rows=rows,
         )
     origin, cosines, spacing = _plane(root)
     if (spacing <= 0).any():
-        raise root.fail("Pixel Spacing must be positive")
+        raise root.fail("Pixel Spacing must be positive; export the dose again")
     order, signs = _directions(root, cosines)
     frame_mm = _frame_positions(
         root, frames, float(origin[order[0]]), signs[0], order[0]
@@ -228,7 +235,8 @@ def _axes(
     if min(frames, rows, columns) < 2:
         raise UnsupportedError(
             Text(
-                "the dose grid has a single plane, row or column: no dose lies between grid points"
+                "the dose grid has a single plane, row or column: no dose lies between grid"
+                " points; export the whole dose"
             ),
             path=root.path,
         )
@@ -249,7 +257,7 @@ def _plane(root: Record) -> tuple[FloatArray, FloatArray, FloatArray]:
             raise root.missing(keyword)
         if values.size != count:
             raise root.fail(
-                "{keyword} holds {found} values where {count} belong",
+                "{keyword} holds {found} values where {count} belong; export the dose again",
                 keyword=keyword,
                 found=values.size,
                 count=count,
@@ -293,20 +301,23 @@ def _frame_positions(
         raise root.missing("GridFrameOffsetVector")
     if offsets.size != frames:
         raise root.fail(
-            "Grid Frame Offset Vector places {found} frames, the dose has {frames}",
+            "Grid Frame Offset Vector places {found} frames, the dose has {frames}; export the"
+            " dose again",
             found=offsets.size,
             frames=frames,
         )
     steps = np.diff(offsets)
     if not ((steps > 0).all() or (steps < 0).all()):
-        raise root.fail("Grid Frame Offset Vector does not rise or fall steadily")
+        raise root.fail(
+            "Grid Frame Offset Vector does not rise or fall steadily; export the dose again"
+        )
     if abs(offsets[0]) <= SAME_OFFSET_MM:
         return origin_mm + sign * offsets
     if (axis, sign) == HEADWARDS and abs(offsets[0] - origin_mm) <= SAME_Z_MM:
         return offsets
     raise root.fail(
         "Grid Frame Offset Vector starts at {first}, which is neither 0 (relative) nor the"
-        " grid's own z of {origin_mm} mm (absolute)",
+        " grid's own z of {origin_mm} mm (absolute); export the dose again",
         first=float(offsets[0]),
         origin_mm=origin_mm,
     )
@@ -320,12 +331,17 @@ def _stored(
     bits = root.required_integer("BitsAllocated")
     signed = root.count("PixelRepresentation")
     if (bits, signed) not in DTYPES or root.integer("SamplesPerPixel") not in (None, 1):
-        raise root.fail("a dose of {bits} bits a value cannot be read", bits=bits)
+        raise root.fail(
+            "a dose of {bits} bits a value cannot be read; export it with 16 or 32",
+            bits=bits,
+        )
     used_bits = _used_bits(root, bits)
     if used_bits != bits and signed:
         raise _unused(root, used_bits, bits)
     if "PixelData" not in root:
-        raise root.fail("it holds no dose values (Pixel Data is missing)")
+        raise root.fail(
+            "it holds no dose values (Pixel Data is missing); export the dose itself"
+        )
     stored, notes = _pixels(opened, size, DTYPES[bits, signed])
     if used_bits == bits:
         return stored.reshape(size[::-1]), notes

@@ -30,7 +30,8 @@ def _exported(item: Record, normalisation_gy: float | None) -> ExportedDVH:
     numbers = item.numbers("DVHData")
     if numbers.size % 2:
         raise item.fail(
-            "DVH Data holds {count} numbers, which do not pair up to bin widths and volumes",
+            "DVH Data holds {count} numbers, which do not pair up to bin widths and volumes;"
+            " export the DVHs again",
             count=numbers.size,
         )
     rois = [

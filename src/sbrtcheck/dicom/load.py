@@ -119,5 +119,5 @@ def load_ion_plan_header(path: Path) -> Instance:
     """
     opened = open_file(path, header_only=True)
     if opened.sop_class_uid != RT_ION_PLAN:
-        raise opened.root.fail("this is not an RT Ion Plan")
+        raise opened.root.fail("this is not an RT Ion Plan; give the file of one")
     return read_plan_instance(opened)

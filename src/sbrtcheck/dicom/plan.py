@@ -126,7 +126,11 @@ def _fraction_group(item: Record) -> FractionGroup:
 def _beam(item: Record) -> Beam:
     points = item.items("ControlPointSequence")
     if len(points) > MAX_ITEMS:
-        raise item.fail("{count} control points", count=len(points))
+        raise item.fail(
+            "a beam has {count} control points, more than {most}; export the plan again",
+            count=len(points),
+            most=MAX_ITEMS,
+        )
     angles = [point.number("GantryAngle") for point in (points[:1] + points[-1:])]
     if angles[:1] == [None]:
         angles = []  # a last angle alone is not where the beam stands

@@ -130,7 +130,9 @@ def rt_file(opened: Opened) -> RTFile:
     if is_private_plan(opened):
         sop_class_uid = RT_PLAN
     if sop_class_uid not in READ_INSTANCE:
-        raise opened.root.fail("this is not an RT Plan, RT Structure Set or RT Dose")
+        raise opened.root.fail(
+            "this is not an RT Plan, RT Structure Set or RT Dose; give one of these"
+        )
     dataset_sha256 = hash_dataset(opened)
     instance = replace(
         READ_INSTANCE[sop_class_uid](opened), dataset_sha256=dataset_sha256

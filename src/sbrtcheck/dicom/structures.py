@@ -144,7 +144,8 @@ def _drafts(root: Record) -> tuple[dict[int, _Draft], list[Text]]:
         number = item.required_integer("ROINumber")
         if number in drafts:
             raise item.fail(
-                "ROI number {number} is used twice, so contours cannot be told apart",
+                "ROI number {number} is used twice, so contours cannot be told apart; export"
+                " the structure set again",
                 number=number,
             )
         drafts[number] = _Draft(

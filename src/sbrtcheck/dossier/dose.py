@@ -144,11 +144,15 @@ def course_dose(plan: Plan, doses: Sequence[RTFile]) -> DoseGrid:
     """
     frames = {dose.instance.frame_of_reference_uid for dose in doses}
     if len(frames) > 1:
-        raise CaseError(Text("the beam doses have different frames of reference"))
+        raise CaseError(
+            Text(
+                "the beam doses have different frames of reference; export the plan dose"
+            )
+        )
     if not one_frame(plan.instance.frame_of_reference_uid, *frames):
         raise CaseError(
             Text(
-                "plan and dose have different frames of reference: the dose is not of this plan"
+                "plan and dose have different frames of reference; export the dose of this plan"
             )
         )
     grids = [dose.dose() for dose in doses]
@@ -158,7 +162,10 @@ def course_dose(plan: Plan, doses: Sequence[RTFile]) -> DoseGrid:
         return sum_doses(grids)
     except ValueError as error:
         raise CaseError(
-            Text("the beam doses cannot be added: {why}", why=str(error))
+            Text(
+                "the beam doses cannot be added: {why}; export the plan dose",
+                why=str(error),
+            )
         ) from error
 
 

@@ -51,7 +51,10 @@ MOST_FILES = 10_000  # RT files of one patient
 T = TypeVar("T")
 PLAN_CLASSES = (dicom.RT_PLAN, dicom.RT_ION_PLAN)
 SAME_FOLDER = "in the same folder"
-OTHER_PATIENT = Text("the files are of different patients: their patient IDs differ")
+OTHER_PATIENT = Text(
+    "the files are of different patients: their patient IDs differ; export the files"
+    " of one patient"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -433,7 +436,8 @@ def _no_structures(dossier: Dossier, plan_file: Filed, wanted: str) -> CaseError
         )
     return CaseError(
         Text(
-            "the structure set {uid} that the plan names is not beside it, nor in the folders around"
+            "the structure set {uid} that the plan names is not beside it, nor in the folders"
+            " around"
             " it; put it there or add --struct FILE",
             uid=tail(wanted),
         ),
@@ -675,7 +679,10 @@ def unknown_of(dossier: Dossier, plan_file: Filed) -> tuple[Text, ...]:
     contents = Counter(plan.uid for plan in dossier.plans)
     twice = set(contents - Counter(contents.keys()))
     reasons += [
-        Text("two RT Plans carry the UID {uid} and differ in content", uid=tail(uid))
+        Text(
+            "two RT Plans carry the UID {uid} and differ in content; remove the wrong one",
+            uid=tail(uid),
+        )
         for uid in sorted(twice - {plan_file.uid})
     ]
     return tuple(reasons)
@@ -709,7 +716,8 @@ def in_dose_frame(structures: StructureSet, dose: Instance) -> StructureSet:
     if drawn and left_out.keys() == set(drawn):
         raise CaseError(
             Text(
-                "structure set and dose have different frames of reference; export one registration"
+                "structure set and dose have different frames of reference; export one"
+                " registration"
             )
         )
     rois = tuple(left_out.get(roi, roi) for roi in structures.rois)

@@ -149,22 +149,29 @@ def open_path(path: str | Path, options: Options) -> Iterator[Opened]:
 def _no_plan_in_archive(inside: Survey, path: Path) -> SbrtCheckError:
     if inside.unread:
         return ReadError(inside.unread[0].reason, path=path)
-    return CaseError(Text("the archive holds no RT Plan"), path=path)
+    return CaseError(
+        Text("the archive holds no RT Plan; add it to the export"), path=path
+    )
 
 
 def given_path(path: str | Path) -> Path:
     """Return the path that the user gave; an empty one is a `CaseError`."""
     if not str(path):
-        raise CaseError(Text("an empty path names no file or folder"))
+        raise CaseError(
+            Text("an empty path names no file or folder; give that of a plan")
+        )
     given = Path(path)
     try:
         is_taken = given.exists()
     except (OSError, ValueError) as error:
         raise ReadError(
-            Text("this is not a path of a file or folder"), path=given
+            Text("this is not a path of a file or folder; give that of a plan"),
+            path=given,
         ) from error
     if is_taken and not (is_file(given) or is_folder(given)):
-        raise ReadError(Text("this is not a regular file"), path=given)
+        raise ReadError(
+            Text("this is not a regular file; give an RT Plan, or a folder"), path=given
+        )
     return given
 
 
@@ -182,7 +189,10 @@ def _roots(folder: Path, options: Options) -> tuple[Root, ...]:
         raise CaseError(Text("--within: there is no such folder"), path=options.within)
     if not folder.resolve().is_relative_to(options.within.resolve()):
         raise CaseError(
-            Text("--within: the plan does not lie below this folder"), path=folder
+            Text(
+                "--within: the plan does not lie below this folder; give one that holds it"
+            ),
+            path=folder,
         )
     return (Root(options.within),)
 
@@ -247,10 +257,15 @@ def _no_plan_in(
         return ReadError(broken[0].reason, path=Path(broken[0].place.path))
     if any(of_class(inside, dicom.RT_ION_PLAN)):
         return UnsupportedError(
-            Text("the folder holds an RT Ion Plan; only photon RT Plans are judged"),
+            Text(
+                "the folder holds an RT Ion Plan; only photon RT Plans are judged; `sbrtcheck"
+                " dvh` shows the doses of others"
+            ),
             path=folder,
         )
-    return CaseError(Text("the folder holds no RT Plan"), path=folder)
+    return CaseError(
+        Text("the folder holds no RT Plan; give one that does"), path=folder
+    )
 
 
 # --- A file -------------------------------------------------------------------------------------
@@ -267,7 +282,8 @@ def _of_file(path: Path, options: Options) -> Opened:
     if start.kind == dicom.RT_ION_PLAN:
         raise UnsupportedError(
             Text(
-                "this is an RT Ion Plan (protons or ions); only photon RT Plans are judged"
+                "this is an RT Ion Plan (protons or ions); only photon RT Plans are judged;"
+                " `sbrtcheck dvh` shows the doses of others"
             ),
             path=path,
         )
@@ -302,12 +318,16 @@ def _only(plans: Sequence[Filed], dossier: Dossier, what: str, path: Path) -> Fi
 def _no_plan_of(what: str, dossier: Dossier, path: Path) -> SbrtCheckError:
     if dossier.of_class(dicom.RT_ION_PLAN):
         return UnsupportedError(
-            Text("beside it lies an RT Ion Plan; only photon RT Plans are judged"),
+            Text(
+                "beside it lies an RT Ion Plan; only photon RT Plans are judged; `sbrtcheck"
+                " dvh` shows the doses of others"
+            ),
             path=path,
         )
     return CaseError(
         Text(
-            "no RT Plan of this {what} lies in its folder or the folders around it",
+            "no RT Plan of this {what} lies in its folder or the folders around it; put it"
+            " there, or give its file",
             what=what,
         ),
         path=path,
@@ -356,7 +376,7 @@ def named_file(
         return candidates[0]
     raise CaseError(
         Text(
-            "{name}: {count} files found here have a UID that ends with {ending}",
+            "{name}: {count} files found here have a UID that ends with {ending}; give more of it",
             name=name,
             count=len(candidates),
             ending=ending,
@@ -373,7 +393,10 @@ def _read_or_known(path: Path, dossier: Dossier, sop_class_uid: str) -> Filed:
         filed = Filed(place, dicom.open_rt(path))
     if filed.kind != sop_class_uid:
         raise ReadError(
-            Text("this is not an {kind}", kind=dicom.class_name(sop_class_uid)),
+            Text(
+                "this is not an {kind}; give the file of one",
+                kind=dicom.class_name(sop_class_uid),
+            ),
             path=path,
         )
     return filed
@@ -383,7 +406,7 @@ def _added(option: str | Path, opened: Opened) -> Sibling:
     """Return the plan whose dose is to be added, from the dossier or from files elsewhere."""
     path = Path(option)
     if not str(option):
-        raise CaseError(Text("--with: an empty path names no plan"))
+        raise CaseError(Text("--with: an empty path names no plan; give its file"))
     dossier, plan = opened.dossier, _with_plan(option, path, opened.dossier)
     if plan is None:
         elsewhere = _open(path, Options())
@@ -447,7 +470,8 @@ def _structures_named(dossier: Dossier, wanted: str | None, path: Path) -> Struc
     if not files:
         raise CaseError(
             Text(
-                "the structure set that it names is not in its folder or the folders around it"
+                "the structure set that it names is not in its folder or the folders around it;"
+                " put it there"
             ),
             path=path,
         )
@@ -464,4 +488,6 @@ def _structures_of_folder(path: Path) -> StructureSet:
         return load_case(path).structure_set
     if broken:
         raise ReadError(broken[0].reason, path=path)
-    raise CaseError(Text("the folder holds no RT Structure Set"), path=path)
+    raise CaseError(
+        Text("the folder holds no RT Structure Set; give one that does"), path=path
+    )

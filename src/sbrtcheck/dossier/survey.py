@@ -79,7 +79,12 @@ def _of_file(path: Path) -> tuple[Seen, ...]:
 def _of_folder(folder: Path) -> tuple[Seen, ...]:
     found = find_files([Root(folder)])
     if not found.found:
-        raise CaseError(Text("there is no RT file below this folder"), path=folder)
+        raise CaseError(
+            Text(
+                "there is no RT file below this folder; give one that holds an export"
+            ),
+            path=folder,
+        )
     read, unreadable = read_files(found.found)
     rows: list[Seen] = []
     left = list(read)
