@@ -185,7 +185,6 @@ def bounds() -> list[tuple[str, str]]:
     """Return what is bounded, and by how much."""
     from sbrtcheck.checks.judge import MOST_OF_STRUCTURE
     from sbrtcheck.contours.drawn import (
-        MOST_CORNERS,
         MOST_CROSSINGS,
         MOST_MEETING,
         MOST_PLANES,
@@ -195,6 +194,7 @@ def bounds() -> list[tuple[str, str]]:
     from sbrtcheck.dossier.link import MOST_FILES
     from sbrtcheck.dossier.places import FILES_UNPACKED
     from sbrtcheck.files import MOST_READ_BYTES, MOST_WRITTEN_BYTES
+    from sbrtcheck.model import MOST_CORNERS
 
     megabyte = 1024**2
     return [

@@ -7,8 +7,15 @@ import pytest
 from numpy.typing import ArrayLike
 
 from sbrtcheck.contours import Region, build_region
-from sbrtcheck.contours.drawn import MOST_CORNERS, MOST_PLANES
-from sbrtcheck.model import ROI, Contour, DoseGrid, FloatArray, main_spacing_mm
+from sbrtcheck.contours.drawn import MOST_PLANES
+from sbrtcheck.model import (
+    MOST_CORNERS,
+    ROI,
+    Contour,
+    DoseGrid,
+    FloatArray,
+    main_spacing_mm,
+)
 
 
 def square(size_mm: float, x_mm: float = 0.0, y_mm: float = 0.0) -> FloatArray:

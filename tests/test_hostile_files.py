@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -27,8 +28,15 @@ from sbrtcheck import (
     check,
     load_case,
 )
-from sbrtcheck.dicom import RT_PLAN, load_dose, load_plan, open_rt, peek
-from sbrtcheck.dicom.dataset import open_file
+from sbrtcheck.dicom import (
+    RT_PLAN,
+    load_dose,
+    load_plan,
+    load_structure_set,
+    open_rt,
+    peek,
+)
+from sbrtcheck.dicom.dataset import NotANumberError, open_file, parse_decimals
 from sbrtcheck.dossier import survey
 from sbrtcheck.dossier.facts import load_facts
 from sbrtcheck.files import (
@@ -310,6 +318,54 @@ def test_the_bound_ends_with_the_reading() -> None:
         raise ReadError("on purpose")
 
     assert most_read_bytes() == MOST_READ_BYTES
+
+
+@pytest.mark.parametrize("block_bytes", [1, 3, 4, 5, 100])
+@pytest.mark.parametrize("texts", [["1.5"], ["1.5", "-2", "33"], ["7"] * 12])
+def test_decimals_are_the_same_in_blocks_of_any_size(
+    block_bytes: int, texts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sbrtcheck.dicom.dataset.BLOCK_BYTES", block_bytes)
+    chunks = ["\\".join(texts).encode(), b"", b"4.25\\5"]
+
+    assert list(parse_decimals(chunks)) == [*map(float, texts), 4.25, 5.0]
+
+
+@pytest.mark.parametrize("bad", [b"1\\\\2", b"1\\2\\", b"\\1", b"1\\x\\2", b"1\\1_0"])
+def test_a_word_that_is_no_number_is_found_in_any_block(
+    bad: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for block_bytes in (1, 2, 100):
+        monkeypatch.setattr("sbrtcheck.dicom.dataset.BLOCK_BYTES", block_bytes)
+        with pytest.raises(NotANumberError):
+            parse_decimals([bad])
+
+
+def test_decimals_take_no_more_memory_than_a_few_times_their_bytes() -> None:
+    """An object a word would take eight times as much as these."""
+    text = b"\\".join([b"12.25"] * 2_000_000)
+    tracemalloc.start()
+    parse_decimals([text])
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak_bytes < 6 * len(text)
+
+
+@pytest.mark.parametrize(("beyond", "is_read"), [(0, True), (1, False)])
+def test_an_roi_of_too_many_corners_is_not_parsed(
+    beyond: int, *, is_read: bool, export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cord = load_structure_set(export / "RS.dcm").roi("SpinalCord")
+    corners = sum(len(ring.points_mm) for ring in cord.contours)
+    monkeypatch.setattr("sbrtcheck.dicom.structures.MOST_CORNERS", corners - beyond)
+
+    found = load_structure_set(export / "RS.dcm").roi("SpinalCord")
+
+    assert (found.problem is None) == is_read
+    if not is_read:
+        assert f"more than {corners - 1} corners" in str(found.problem)
+        assert outcome_of(export) is Outcome.UNDECIDED
 
 
 # --- Archives -----------------------------------------------------------------------------------

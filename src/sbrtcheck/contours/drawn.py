@@ -16,6 +16,7 @@ from sbrtcheck.contours.rings import (
     signed_area_mm2,
 )
 from sbrtcheck.model import (
+    MOST_CORNERS,
     ONE_PLANE,
     ROI,
     SAME_PLANE_MM,
@@ -47,7 +48,6 @@ MOST_CROSSINGS = (
 MOST_RINGS = 1_000  # of an ROI on one plane: each is compared with all that it may meet
 MOST_MEETING = 200  # of these, if any two cross
 MOST_PLANES = 3_000  # of an ROI
-MOST_CORNERS = 2_000_000  # of an ROI
 EDGES = 64  # that are looked at together
 THIN = 0.1  # of a ring: holes that leave less of it are copies of the ring
 LONGEST_CHAIN = (

@@ -29,7 +29,9 @@ SWAPPED |= {
 }
 SWAPPED |= {b"SV": "u8", b"UV": "u8"}
 
-Parts = list[tuple[int, bytes]]  # of a dataset: tags, and what each says
+# Bytes in pieces: to join them at each level of nesting would hold large contours several times.
+Said = list[bytes]
+Parts = list[tuple[int, Said]]  # of a dataset: tags, and what each says
 
 
 class _UntilError(ValueError):
@@ -46,7 +48,10 @@ def hash_dataset(opened: Opened) -> str | None:
         parts = _root_parts(opened)
     except (ValueError, IndexError, RecursionError, struct.error, zlib.error):
         return None
-    return hashlib.sha256(_joined(parts)).hexdigest()
+    digest = hashlib.sha256()
+    for piece in _in_order(parts):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def declared_pixel_bytes(opened: Opened) -> int | None:
@@ -77,7 +82,8 @@ def _root_parts(opened: Opened) -> Parts:
     parts, _ = walk.dataset(start, len(content))
     if walk.pixels is None:
         return parts
-    return [*parts, (PIXEL_DATA, _pixel_hash(opened, walk.pixels, little=walk.little))]
+    said = _pixel_hash(opened, walk.pixels, little=walk.little)
+    return [*parts, (PIXEL_DATA, [said])]
 
 
 def _pixel_hash(
@@ -117,16 +123,26 @@ def _swapped(value: bytes, kind: str) -> bytes:
     return np.frombuffer(value, kind).byteswap().tobytes()
 
 
-def _joined(parts: Parts) -> bytes:
+def _in_order(parts: Parts) -> Said:
     """Return the elements of a dataset in the order of their tags."""
     parts.sort()
-    return b"".join([struct.pack(">II", tag, len(said)) + said for tag, said in parts])
+    pieces: Said = []
+    for tag, said in parts:
+        pieces.append(struct.pack(">II", tag, _length(said)))
+        pieces += said
+    return pieces
+
+
+def _length(said: Said) -> int:
+    return sum(map(len, said))
 
 
 class _Walk:
     """Walk over the elements of encoded bytes, without making values of them."""
 
-    def __init__(self, content: bytes, *, implicit: bool, little: bool) -> None:
+    def __init__(
+        self, content: bytes | memoryview, *, implicit: bool, little: bool
+    ) -> None:
         self.content = content
         self.implicit = implicit
         self.little = little
@@ -167,19 +183,22 @@ class _Walk:
                 parts.append((tag, said))
         return parts, end
 
-    def value(self, tag: int, vr: bytes, start: int, end: int) -> bytes:
+    def value(self, tag: int, vr: bytes, start: int, end: int) -> Said:
         """Return what an element of defined length says."""
         if tag == PIXEL_DATA:
             self.pixels = (vr, memoryview(self.content)[start:end])
-            return b""
-        value = self.content[start:end]
-        if vr in (b"SQ", b"UN", b"") and (said := self.defined(vr, value)) is not None:
-            return said
+            return []
+        inside = memoryview(self.content)[start:end]
+        if vr in (b"SQ", b"UN", b""):
+            said = self.defined(vr, inside)
+            if said is not None:
+                return said
+        value = bytes(inside)
         if not self.little and vr in SWAPPED:
             value = _swapped(value, SWAPPED[vr])
-        return value.rstrip(b" \0")
+        return [value.rstrip(b" \0")]
 
-    def defined(self, vr: bytes, value: bytes) -> bytes | None:
+    def defined(self, vr: bytes, value: memoryview) -> Said | None:
         """Return what a sequence of defined length says, or None if the value is none.
 
         Where the VR does not tell, the items do; those of UN are implicit little endian, whatever
@@ -187,7 +206,7 @@ class _Walk:
         """
         implicit = self.implicit or vr == b"UN"
         walk = _Walk(value, implicit=implicit, little=self.little or vr == b"UN")
-        if not value.startswith(walk.item):
+        if bytes(value[:4]) != walk.item:
             return None
         try:
             said, end = walk.items(0, len(value))
@@ -197,20 +216,20 @@ class _Walk:
             return None
         return said
 
-    def undefined(self, tag: int, vr: bytes, start: int, end: int) -> tuple[bytes, int]:
+    def undefined(self, tag: int, vr: bytes, start: int, end: int) -> tuple[Said, int]:
         """Return what a sequence, or encapsulated Pixel Data, of undefined length says."""
         if tag == PIXEL_DATA:
             stop = self.fragments_end(start)
             self.pixels = (vr, memoryview(self.content)[start:stop])
-            return b"", stop
+            return [], stop
         if vr != b"UN":
             return self.items(start, end)
         walk = _Walk(self.content, implicit=True, little=True)
         return walk.items(start, end)
 
-    def items(self, at: int, end: int) -> tuple[bytes, int]:
+    def items(self, at: int, end: int) -> tuple[Said, int]:
         """Return what the items of a sequence say, and where the sequence ends."""
-        said: list[bytes] = []
+        said: Said = []
         while end - at >= 8:
             tag, _, length, at = self.head(at)
             if tag == SEQUENCE_END:
@@ -223,9 +242,10 @@ class _Walk:
             if stop > end:
                 raise _UntilError
             parts, at = self.dataset(at, stop)
-            joined = _joined(parts)
-            said.append(struct.pack(">I", len(joined)) + joined)
-        return b"".join(said), at
+            inside = _in_order(parts)
+            said.append(struct.pack(">I", _length(inside)))
+            said += inside
+        return said, at
 
     def fragments_end(self, at: int) -> int:
         """Return where encapsulated Pixel Data ends."""

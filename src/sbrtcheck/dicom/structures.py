@@ -17,6 +17,7 @@ from sbrtcheck.dicom.dataset import (
     require_class,
 )
 from sbrtcheck.model import (
+    MOST_CORNERS,
     NEXT_PLANE,
     ROI,
     Contour,
@@ -204,6 +205,10 @@ def _contours(draft: _Draft) -> tuple[tuple[Contour, ...], tuple[Text, ...]]:
     """Return the rings of an ROI, and notes of those that are left out."""
     chunks = [record.raw("ContourData") for record, _ in draft.rings]
     counts = [_value_count(chunk) for chunk in chunks]
+    if sum(counts) > 3 * MOST_CORNERS:
+        raise _UnreadableError(
+            Text("its contours have more than {count} corners", count=MOST_CORNERS)
+        )
     numbers = _coordinates(chunks)
     contours, notes = [], []
     ends = np.cumsum(counts)

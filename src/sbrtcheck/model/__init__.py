@@ -16,6 +16,7 @@ from sbrtcheck.model.identity import (
 from sbrtcheck.model.sums import FaceBounds, Sums, sum_doses, sum_of_courses
 from sbrtcheck.model.text import Text
 from sbrtcheck.model.values import (
+    MOST_CORNERS,
     NEXT_PLANE,
     ONE_PLANE,
     ROI,
@@ -44,6 +45,7 @@ from sbrtcheck.model.values import (
 
 __all__ = [
     "MASK",
+    "MOST_CORNERS",
     "NEXT_PLANE",
     "ONE_PLANE",
     "ROI",

@@ -333,6 +333,7 @@ SAME_PLANE_MM = 0.02
 ONE_PLANE = 1 / 3  # of the spacing: planes closer than this are one plane
 # As far apart at most lie the rings of one plane that scatter around it.
 SCATTER_MM = 0.65
+MOST_CORNERS = 2_000_000  # of an ROI; no more are put together
 NEXT_PLANE = 1.5  # neighbouring planes are at most this many spacings apart
 
 
