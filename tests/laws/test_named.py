@@ -56,7 +56,15 @@ def verdict_of(outcome: Outcome, limit: Outcome, coverage: Outcome) -> Judged:
 
         def rows(self, *rows: Row) -> Mapping[Key, Finding]:
             answers = {Row.LIMIT: limit, Row.COVERAGE: coverage}
-            rule = Rule(id="x", title="x", section=Section.DOSE, source="x")
+            rule = Rule(
+                id="x",
+                title="x",
+                asks="x",
+                why="x",
+                act="x",
+                section=Section.DOSE,
+                source="x",
+            )
             message = Text("x")
             return {
                 (row.value, "", ""): Finding(

@@ -13,11 +13,22 @@ from sbrtcheck.model import Instance, Text, approval_term
 ONE_CORD = "two plans, one cord: the cord receives the sum"
 
 ADDED = Rule(
-    id="course", title="doses of the course", section=Section.COURSE, source=ONE_CORD
+    id="course",
+    title="doses of the course",
+    asks="Are all plans added that give dose to this cord?",
+    why="Two plans that treat neighbouring vertebrae both reach the cord: each may"
+    " keep its limit while the sum does not.",
+    act="Add the other plan with --with, or declare with --alone that none adds dose.",
+    section=Section.COURSE,
+    source=ONE_CORD,
 )
 OTHER_PLANS = Rule(
     id="course.unseen",
     title="other plans",
+    asks="Could everything be seen that may hold another plan of this patient?",
+    why="A second plan near this one gives dose to the same cord; what could not be"
+    " read or listed may be that plan.",
+    act="Make the files readable, remove those that do not belong here, or declare --alone.",
     section=Section.COURSE,
     source=ONE_CORD,
     severity="ask",
@@ -25,6 +36,10 @@ OTHER_PLANS = Rule(
 SUPERSEDED = Rule(
     id="course.superseded",
     title="superseded plan",
+    asks="Does another plan of the same targets replace this one?",
+    why="Of two revisions the approved one is treated; a verdict on the other"
+    " protects nobody.",
+    act="Judge the plan that is treated.",
     section=Section.COURSE,
     source="of revisions of one plan, the one that is approved is treated",
     severity="ask",
@@ -32,6 +47,9 @@ SUPERSEDED = Rule(
 REVISIONS = Rule(
     id="course.revisions",
     title="revisions",
+    asks="Which plans of the patient treat the same targets?",
+    why="They are taken for revisions and not added.",
+    act="Where one of them is a further course, add it with --with.",
     section=Section.COURSE,
     source=ONE_CORD,
     severity="info",
@@ -39,6 +57,9 @@ REVISIONS = Rule(
 OTHERS = Rule(
     id="course.others",
     title="other plans",
+    asks="Which plans of the patient treat other targets?",
+    why="They are named so that a person can tell whether they add dose.",
+    act="Nothing; it is reported.",
     section=Section.COURSE,
     source=ONE_CORD,
     severity="info",

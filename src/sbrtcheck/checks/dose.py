@@ -25,6 +25,10 @@ CONVENTION = "project choice, unconfirmed"
 FITS = Rule(
     id="dose.fits_prescription",
     title="dose against prescription",
+    asks="Does the median dose of each target fit the prescription?",
+    why="A dose of one session, of another plan or another scale makes every number"
+    " wrong by the same factor.",
+    act="Export the dose of this plan, or declare its prescription with --rx.",
     section=Section.DOSE,
     source=CONVENTION,
     severity="ask",
@@ -32,6 +36,10 @@ FITS = Rule(
 GRID = Rule(
     id="dose.grid",
     title="dose grid",
+    asks="Is the dose grid fine enough for the near-maximum of a cord?",
+    why="Dose falls by 10 % in a millimetre beside a spine target; on a coarse grid"
+    " the near-maximum is a guess.",
+    act="Calculate the dose again on a grid of at most 2 mm.",
     section=Section.DOSE,
     source=CONVENTION,
     severity="ask",
@@ -39,6 +47,10 @@ GRID = Rule(
 COVERS = Rule(
     id="dose.covers",
     title="extent of the dose grid",
+    asks="Does the dose grid hold every target and neural structure?",
+    why="Where a structure leaves the grid its dose is not known, unless what leaves"
+    " it is far from every target and the dose at the grid's faces bounds it.",
+    act="Export the dose on a grid that reaches 2 cm beyond every target.",
     section=Section.DOSE,
     source=CONVENTION,
     severity="ask",

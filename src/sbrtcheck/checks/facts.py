@@ -10,32 +10,79 @@ from sbrtcheck.checks.read_levels import level_order
 from sbrtcheck.checks.rule import Rule, Section, State
 from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.model import PriorRadiotherapy, Text
-from sbrtcheck.protocol.rules import Basis, Calendar, Levels, Severity
+from sbrtcheck.protocol.rules import Basis, Calendar, Levels
 
 NOT_PROVIDED = Text("not provided")
 PLACEHOLDER = "19000101"
 MEND = Text("mend the case facts, if they are wrong")
+CALENDAR = "calendar of the protocol"
 
-
-def _rule(name: str, title: str, severity: Severity) -> Rule:
-    return Rule(
-        id=name,
-        title=title,
-        section=Section.FACTS,
-        basis=Basis.TRIAL,
-        source="calendar of the protocol",
-        severity=severity,
-    )
-
-
-SURGERY_INTERVAL = _rule("surgery_interval", "time since surgery", "warning")
-PLANNING_IMAGE = _rule("planning_image", "planning image", "error")
-COURSE_LENGTH = _rule("course_length", "length of the course", "warning")
-AGE = _rule("age", "age", "error")
-OPERATED = _rule("operated_levels", "operated levels", "error")
+SURGERY_INTERVAL = Rule(
+    id="surgery_interval",
+    title="time since surgery",
+    asks="How many days lie between surgery and the first fraction?",
+    why="The trial irradiates about two weeks after ablation and cement: earlier the"
+    " wound, later the tumour decides.",
+    act="Check both dates in the case facts; record the deviation where they are right.",
+    section=Section.FACTS,
+    basis=Basis.TRIAL,
+    source=CALENDAR,
+    severity="warning",
+)
+PLANNING_IMAGE = Rule(
+    id="planning_image",
+    title="planning image",
+    asks="Was the planning image taken after surgery?",
+    why="Cement and ablation change anatomy and densities: a plan on an image from"
+    " before does not show the treated vertebra.",
+    act="Check the dates; plan on an image that shows the cement.",
+    section=Section.FACTS,
+    basis=Basis.TRIAL,
+    source=CALENDAR,
+    severity="error",
+)
+COURSE_LENGTH = Rule(
+    id="course_length",
+    title="length of the course",
+    asks="How many days does the course last from first to last fraction?",
+    why="The trial gives its fractions within about two weeks; limits of 4 to 7"
+    " fractions hold for courses of that length.",
+    act="Check both dates in the case facts; record the deviation where they are right.",
+    section=Section.FACTS,
+    basis=Basis.TRIAL,
+    source=CALENDAR,
+    severity="warning",
+)
+AGE = Rule(
+    id="age",
+    title="age",
+    asks="Is the patient old enough for the trial?",
+    why="The trial includes adults only.",
+    act="Check birth date and dates of treatment.",
+    section=Section.FACTS,
+    basis=Basis.TRIAL,
+    source=CALENDAR,
+    severity="error",
+)
+OPERATED = Rule(
+    id="operated_levels",
+    title="operated levels",
+    asks="Are the treated vertebrae those that were operated?",
+    why="The trial irradiates the vertebra that was ablated and cemented.",
+    act="Check the levels of the case facts and of the plan.",
+    section=Section.FACTS,
+    basis=Basis.TRIAL,
+    source=CALENDAR,
+    severity="error",
+)
 PRIOR = Rule(
     id="prior_radiotherapy",
     title="earlier radiotherapy",
+    asks="Was this level irradiated before?",
+    why="The limits are those of a first irradiation; a cord that was irradiated"
+    " before tolerates less.",
+    act="State prior_rt in the case facts; after an earlier irradiation judge the sum"
+    " elsewhere.",
     section=Section.FACTS,
     basis=Basis.PUBLISHED,
     source="HyTEC: Sahgal 2021, IJROBP 110:124, re-irradiation",

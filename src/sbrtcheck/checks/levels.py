@@ -13,6 +13,11 @@ from sbrtcheck.protocol.rules import Basis, Levels
 LEVELS_ALLOWED = Rule(
     id="trial.levels",
     title="vertebral levels",
+    asks="Does every treated vertebra lie within the levels of the protocol?",
+    why="The trial treats T5 to L5; a level is known from names of targets and"
+    " vertebrae, or declared, never from a height on the image.",
+    act="Name the target by its level or declare it with --levels; a level outside"
+    " the protocol cannot be treated in it.",
     section=Section.TRIAL,
     basis=Basis.TRIAL,
     source="levels of the protocol",
@@ -20,6 +25,9 @@ LEVELS_ALLOWED = Rule(
 VERTEBRAE = Rule(
     id="trial.vertebrae",
     title="number of vertebrae",
+    asks="Are no more vertebrae treated than the protocol allows?",
+    why="The trial treats at most two.",
+    act="Check the levels; more vertebrae than allowed cannot be treated in the protocol.",
     section=Section.TRIAL,
     basis=Basis.TRIAL,
     source="levels of the protocol",

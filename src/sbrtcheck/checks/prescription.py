@@ -15,12 +15,21 @@ HUNDRED = 100.0  # cGy in a Gy
 PRESCRIPTION = Rule(
     id="prescription",
     title="prescription",
+    asks="What dose in how many fractions is prescribed, and to which target?",
+    why="Scheme, coverage and every limit rest on it; a dose reference or fraction"
+    " group that is misread moves all of them.",
+    act="State total dose and fractions with --rx where the plan does not, or export"
+    " the plan with its dose references.",
     section=Section.PRESCRIPTION,
     source="DICOM PS3.3 C.8.8.10, C.8.8.13; AAPM TG-275 (Ford 2020): prescription against plan",
 )
 HINT = Rule(
     id="prescription.hint",
     title="sum of the beams",
+    asks="What do the beams' doses at their specification points add up to?",
+    why="It shows a person at a glance whether the prescription read is the one that"
+    " the beams deliver; it is never the prescription itself.",
+    act="Nothing; where it differs much, look at the prescription in the planning system.",
     section=Section.PRESCRIPTION,
     source="DICOM PS3.3 C.8.8.10, C.8.8.13",
     severity="info",
@@ -28,6 +37,10 @@ HINT = Rule(
 SCHEME = Rule(
     id="trial.scheme",
     title="scheme",
+    asks="Is the prescription one of the protocol's schemes?",
+    why="The trial allows 24 Gy in 4, 30 Gy in 5, 36 Gy in 6 and 42 Gy in 7 fractions"
+    " and no other.",
+    act="Plan one of the allowed schemes, or correct what was declared.",
     section=Section.TRIAL,
     basis=Basis.TRIAL,
     source="schemes of the protocol",

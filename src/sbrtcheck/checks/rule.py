@@ -122,6 +122,10 @@ class Rule:
         `section.noun`, by which protocols and JSON name it.
     title
         What it asks about, in a few words for people.
+    asks, why, act
+        The question, why it is asked, and what to do about a fault: a sentence each, for people.
+    number
+        Its place in the list of published checks: I2, G5; tiers of one check share it.
     severity
         What a fault is by default: "error" a FAIL, "ask" UNDECIDED, "warning" a VARIATION, "info"
         only reported. A protocol may override it.
@@ -133,6 +137,10 @@ class Rule:
 
     id: str
     title: str
+    asks: str
+    why: str
+    act: str
+    number: str = ""
     section: Section
     basis: Basis = Basis.CONVENTION
     source: str

@@ -1,4 +1,4 @@
-"""`sbrtcheck structures` and `sbrtcheck find`: what is there, before anything is judged."""
+"""`sbrtcheck structures`, `find`, `explain`: what is there and what is asked; nothing is judged."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sbrtcheck.cli import options
-from sbrtcheck.cli.common import app, declared_by, page_width, reading, refuse
+from sbrtcheck.cli.common import app, declared_by, page_width, reading, refuse, usage
 
 
 @app.command()
@@ -67,3 +67,37 @@ def find(
     sys.stdout.write(
         render_survey(rows, phi=phi, width=page_width(), ascii_only=ascii_only)
     )
+
+
+@app.command()
+def explain(
+    check: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ID]", help="Name or number of a check: beams.missing, I2, G5."
+        ),
+    ] = None,
+    *,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="All checks, as a page of documentation.")
+    ] = False,
+) -> None:
+    """Say of a check what it asks, why, on what it rests, and what to do; without ID list all."""
+    from sbrtcheck.checks.judge import RULES
+    from sbrtcheck.report.explain import (
+        asked_for,
+        render_explanation,
+        render_list,
+        render_markdown,
+    )
+
+    if markdown:
+        sys.stdout.write(render_markdown(RULES))
+        return
+    if check is None:
+        sys.stdout.write(render_list(RULES))
+        return
+    rules = asked_for(RULES, check)
+    if not rules:
+        usage(f"there is no check '{check}'; sbrtcheck explain lists all")
+    sys.stdout.write(render_explanation(rules, width=page_width()))
