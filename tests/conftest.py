@@ -33,7 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
     sentences.watch()
     if not hasattr(config, "workerinput"):
         os.environ["SENTENCES"] = tempfile.mkdtemp(prefix="sentences-")
-        os.environ["PYTHONPATH"] = str(ROOT / "tests" / "watched")
+        watched = str(ROOT / "tests" / "watched")
+        before = os.environ.get("PYTHONPATH", "")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (watched, before)))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
