@@ -49,11 +49,13 @@ from sbrtcheck.model import (
     ROI,
     Beam,
     Contour,
+    ControlPoint,
     DoseGrid,
     DoseHeader,
     DoseReference,
     FractionGroup,
     Instance,
+    Opening,
     Plan,
     StructureSet,
     Text,
@@ -166,9 +168,48 @@ def load_or_refuse(kind: int, path: Path) -> object:
 # --- Encodings ----------------------------------------------------------------------------------
 
 
+def detailed_plan() -> Plan:
+    """Return a plan that states all that is read of one."""
+    jaws = Opening(device="ASYMX", positions_mm=(-20.0, 30.5))
+    leaves = Opening(device="MLCX", positions_mm=(-1.0, -2.0, 1.0, 2.5))
+    points = (
+        ControlPoint(weight=0.0, gantry_deg=181.0, rotation="CW", openings=(jaws,)),
+        ControlPoint(weight=0.25, openings=(jaws, leaves)),
+        ControlPoint(weight=0.5, gantry_deg=179.0, rotation="NONE"),
+    )
+    own = plan()
+    beams = tuple(
+        replace(
+            beam,
+            manufacturer="Maker",
+            model="Model",
+            dosimeter_unit="MU",
+            position="HFS",
+            final_weight=0.5,
+            control_points=points,
+        )
+        for beam in own.beams
+    )
+    (group,) = own.fraction_groups
+    corners = ((1.0, 2.0, -3.5),) * len(group.beam_numbers)
+    references = tuple(
+        replace(row, point_mm=(4.0, -5.0, 6.25)) for row in own.dose_references
+    )
+    return replace(
+        own,
+        instance=replace(own.instance, time="101112", model="Planner"),
+        intent="CURATIVE",
+        geometry="PATIENT",
+        brachy_setups=2,
+        beams=beams,
+        fraction_groups=(replace(group, beam_points_mm=corners),),
+        dose_references=references,
+    )
+
+
 @SYNTAXES
 def test_a_plan_is_read_as_it_was_written(tmp_path: Path, syntax: str) -> None:
-    written = replace(plan(), intent="CURATIVE", geometry="PATIENT", brachy_setups=2)
+    written = detailed_plan()
     save_plan(written, tmp_path / "a", transfer_syntax=syntax)
 
     assert facts(load_plan(tmp_path / "a")) == facts(written)
@@ -180,9 +221,15 @@ def test_a_structure_set_is_read_as_it_was_written(tmp_path: Path, syntax: str) 
         replace(
             box("PTV_T8", (-3, -3, -3), (3, 3, 3)), number=7, interpreted_type="PTV"
         ),
-        replace(box("SpinalCord", (-3, 5, -9), (3, 8, 9)), number=3),
+        replace(
+            box("SpinalCord", (-3, 5, -9), (3, 8, 9)),
+            number=3,
+            properties=(("REL_ELEC_DENSITY", 1.5), ("MEAN_EXCI_ENERGY", None)),
+        ),
     )
     written = structure_set(rois)
+    dated = replace(written.instance, time="101112", model="Planner")
+    written = replace(written, instance=dated)
     save_structure_set(written, tmp_path / "a", transfer_syntax=syntax)
 
     assert facts(load_structure_set(tmp_path / "a")) == facts(written)

@@ -31,7 +31,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 from sbrtcheck.dicom.characters import UNREADABLE, decode
 from sbrtcheck.errors import LargeError, ReadError, UnsupportedError
 from sbrtcheck.files import GIGABYTE, most_read_bytes, open_regular
-from sbrtcheck.model import FloatArray, Instance, Patient, Text
+from sbrtcheck.model import FloatArray, Instance, Patient, Point, Text
 
 RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -253,6 +253,14 @@ class Record:
                 name=label(keyword),
                 value=error.word,
             ) from error
+
+    def point(self, keyword: str) -> Point | None:
+        """Return a point in patient coordinates, or None where three numbers do not stand there."""
+        values = self.numbers(keyword).tolist()
+        if len(values) != 3:
+            return None
+        x_mm, y_mm, z_mm = values
+        return x_mm, y_mm, z_mm
 
     def raw(self, keyword: str) -> bytes:
         r"""Return the bytes of a decimal string, its values parted by backslashes.
@@ -652,7 +660,7 @@ def referenced_structure_set(root: Record) -> str | None:
 
 
 def read_instance(opened: Opened, *, label_keyword: str, date_keyword: str) -> Instance:
-    """Read the header that all RT objects share."""
+    """Read the header that all RT objects share; the time stands beside the date."""
     root = opened.root
     uid = root.uid("SOPInstanceUID")
     if uid is None:
@@ -669,9 +677,11 @@ def read_instance(opened: Opened, *, label_keyword: str, date_keyword: str) -> I
         frame_of_reference_uid=root.uid("FrameOfReferenceUID"),
         label=root.stated(label_keyword),
         date=root.stated(date_keyword),
+        time=root.stated(date_keyword.replace("Date", "Time")),
         study_date=root.stated("StudyDate"),
         approval_status=root.stated("ApprovalStatus"),
         manufacturer=root.stated("Manufacturer"),
+        model=root.stated("ManufacturerModelName"),
         sha256=opened.sha256 or None,
         notes=opened.notes,
     )

@@ -95,6 +95,7 @@ def read_dose(opened: Opened, header: DoseHeader) -> DoseGrid:
             y_mm=y_mm,
             z_mm=z_mm,
             header=header,
+            saturated=_saturated(root, stored),
             notes=(*_frame_notes(root, frames), *notes),
         )
     except (
@@ -130,6 +131,14 @@ def _frame_notes(root: Record, frames: int) -> tuple[Text, ...]:
         frames=frames,
     )
     return (note,)
+
+
+def _saturated(root: Record, stored: NDArray[np.integer]) -> int:
+    """Count the values that are the largest that the bits which are stored can hold."""
+    bits = root.integer("BitsStored") or 8 * stored.dtype.itemsize
+    if root.count("PixelRepresentation"):
+        bits -= 1
+    return int(np.count_nonzero(stored == 2**bits - 1))
 
 
 def _scaled(root: Record, stored: NDArray[np.integer]) -> FloatArray:
@@ -208,7 +217,9 @@ def read_dose_header(opened: Opened, instance: Instance) -> DoseHeader:
             root.count("Rows"),
             root.integer("NumberOfFrames") or 1,
         ),
-        heterogeneity_correction=root.text("TissueHeterogeneityCorrection"),
+        heterogeneity_correction=root.text("TissueHeterogeneityCorrection").upper(),
+        orientation=tuple(root.numbers("ImageOrientationPatient").tolist()),
+        step_gy=root.number("DoseGridScaling"),
     )
 
 

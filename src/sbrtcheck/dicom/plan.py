@@ -1,5 +1,7 @@
 """RT Plan -> Plan."""
 
+from collections.abc import Mapping
+
 from sbrtcheck.dicom.dataset import (
     RT_ION_PLAN,
     RT_PLAN,
@@ -10,7 +12,17 @@ from sbrtcheck.dicom.dataset import (
     referenced_structure_set,
     require_class,
 )
-from sbrtcheck.model import Beam, DoseReference, FractionGroup, Instance, Plan, Text
+from sbrtcheck.model import (
+    Beam,
+    ControlPoint,
+    DoseReference,
+    FractionGroup,
+    Instance,
+    Opening,
+    Plan,
+    Point,
+    Text,
+)
 
 MAX_ITEMS = 10_000  # beams or control points beyond this are damage, not a plan
 
@@ -39,6 +51,7 @@ def read_plan(opened: Opened, instance: Instance) -> Plan:
     if opened.sop_class_uid == RT_ION_PLAN:
         return _ion_plan(opened.root, instance)
     root = require_class(opened, RT_PLAN)
+    positions = _positions(root)
     return Plan(
         instance=instance,
         name=root.text("RTPlanName"),
@@ -49,9 +62,9 @@ def read_plan(opened: Opened, instance: Instance) -> Plan:
         fraction_groups=tuple(
             _fraction_group(i) for i in root.items("FractionGroupSequence")
         ),
-        beams=tuple(_beam(item) for item in root.items("BeamSequence")),
+        beams=tuple(_beam(item, positions) for item in root.items("BeamSequence")),
         structure_set_uid=referenced_structure_set(root),
-        patient_positions=_patient_positions(root),
+        patient_positions=tuple(dict.fromkeys(filter(None, positions.values()))),
         intent=root.text("PlanIntent").upper(),
         geometry=root.text("RTPlanGeometry").upper(),
         brachy_setups=len(root.items("ApplicationSetupSequence")),
@@ -72,11 +85,12 @@ def _ion_plan(root: Record, instance: Instance) -> Plan:
     )
 
 
-def _patient_positions(root: Record) -> tuple[str, ...]:
-    setups = root.items("PatientSetupSequence")
-    positions = dict.fromkeys(setup.text("PatientPosition") for setup in setups)
-    positions.pop("", None)
-    return tuple(positions)
+def _positions(root: Record) -> dict[int | None, str]:
+    """Return the patient position of each set-up, by its number."""
+    return {
+        setup.integer("PatientSetupNumber"): setup.text("PatientPosition").upper()
+        for setup in root.items("PatientSetupSequence")
+    }
 
 
 def _notes(opened: Opened) -> tuple[Text, ...]:
@@ -109,21 +123,24 @@ def _dose_reference(item: Record) -> DoseReference:
         delivery_maximum_dose_gy=item.number("DeliveryMaximumDose"),
         organ_at_risk_maximum_dose_gy=item.number("OrganAtRiskMaximumDose"),
         referenced_roi_number=item.integer("ReferencedROINumber"),
+        point_mm=item.point("DoseReferencePointCoordinates"),
     )
 
 
 def _fraction_group(item: Record) -> FractionGroup:
     rows = item.items("ReferencedBeamSequence")
+    points_mm = tuple(row.point("BeamDoseSpecificationPoint") for row in rows)
     return FractionGroup(
         number=item.integer("FractionGroupNumber"),
         fractions=item.integer("NumberOfFractionsPlanned"),
         beam_numbers=tuple(row.integer("ReferencedBeamNumber") for row in rows),
         beam_doses_gy=tuple(row.number("BeamDose") for row in rows),
         beam_metersets=tuple(row.number("BeamMeterset") for row in rows),
+        beam_points_mm=points_mm if any(points_mm) else (),
     )
 
 
-def _beam(item: Record) -> Beam:
+def _beam(item: Record, positions: Mapping[int | None, str]) -> Beam:
     points = item.items("ControlPointSequence")
     if len(points) > MAX_ITEMS:
         raise item.fail(
@@ -134,7 +151,7 @@ def _beam(item: Record) -> Beam:
     angles = [point.number("GantryAngle") for point in (points[:1] + points[-1:])]
     if angles[:1] == [None]:
         angles = []  # a last angle alone is not where the beam stands
-    isocentre_mm = _isocentre_mm(points)
+    setup = item.integer("ReferencedPatientSetupNumber")
     return Beam(
         number=item.required_integer("BeamNumber"),
         name=item.text("BeamName"),
@@ -143,7 +160,31 @@ def _beam(item: Record) -> Beam:
         machine=item.text("TreatmentMachineName"),
         energy_mv=_energy_mv(points),
         gantry_angles_deg=tuple(angle for angle in angles if angle is not None),
-        isocentre_mm=isocentre_mm,
+        isocentre_mm=_isocentre_mm(points),
+        manufacturer=item.text("Manufacturer"),
+        model=item.text("ManufacturerModelName"),
+        dosimeter_unit=item.text("PrimaryDosimeterUnit").upper(),
+        position=positions.get(setup, ""),
+        final_weight=item.number("FinalCumulativeMetersetWeight"),
+        control_points=tuple(map(_control_point, points)),
+    )
+
+
+def _control_point(item: Record) -> ControlPoint:
+    return ControlPoint(
+        weight=item.number("CumulativeMetersetWeight"),
+        gantry_deg=item.number("GantryAngle"),
+        rotation=item.text("GantryRotationDirection").upper(),
+        openings=tuple(
+            _opening(row) for row in item.items("BeamLimitingDevicePositionSequence")
+        ),
+    )
+
+
+def _opening(item: Record) -> Opening:
+    return Opening(
+        device=item.text("RTBeamLimitingDeviceType").upper(),
+        positions_mm=tuple(item.numbers("LeafJawPositions").tolist()),
     )
 
 
@@ -153,11 +194,7 @@ def _energy_mv(points: tuple[Record, ...]) -> float | None:
     return points[0].number("NominalBeamEnergy")
 
 
-def _isocentre_mm(points: tuple[Record, ...]) -> tuple[float, float, float] | None:
+def _isocentre_mm(points: tuple[Record, ...]) -> Point | None:
     if not points:
         return None
-    position = points[0].numbers("IsocenterPosition").tolist()
-    if len(position) != 3:
-        return None
-    x_mm, y_mm, z_mm = position
-    return x_mm, y_mm, z_mm
+    return points[0].point("IsocenterPosition")

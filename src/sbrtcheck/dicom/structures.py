@@ -59,6 +59,7 @@ class _Draft:
     rings: list[tuple[Record, bool]] = field(default_factory=list)
     notes: list[Text] = field(default_factory=list)
     problem: Text | None = None
+    properties: tuple[tuple[str, float | None], ...] = ()
 
 
 @quietly
@@ -113,6 +114,7 @@ def _roi(draft: _Draft) -> ROI:
         interpreted_type=draft.interpreted_type,
         frame_of_reference_uid=draft.frame_of_reference_uid,
         problem=problem,
+        properties=draft.properties,
         notes=(*draft.notes, *notes),
     )
 
@@ -156,6 +158,7 @@ def _drafts(root: Record) -> tuple[dict[int, _Draft], list[Text]]:
         observed = item.integer("ReferencedROINumber")
         if observed in drafts:
             drafts[observed].interpreted_type = item.text("RTROIInterpretedType")
+            drafts[observed].properties = _properties(item)
     for item in root.items("ROIContourSequence"):
         number = item.required_integer("ReferencedROINumber")
         if number in drafts:
@@ -163,6 +166,17 @@ def _drafts(root: Record) -> tuple[dict[int, _Draft], list[Text]]:
         elif item.items("ContourSequence"):
             nameless.append(number)
     return drafts, _nameless_notes(nameless)
+
+
+def _properties(observation: Record) -> tuple[tuple[str, float | None], ...]:
+    """Return the physical properties that an observation overrides, with their values."""
+    return tuple(
+        (
+            row.text("ROIPhysicalProperty").upper(),
+            row.number("ROIPhysicalPropertyValue"),
+        )
+        for row in observation.items("ROIPhysicalPropertiesSequence")
+    )
 
 
 def _nameless_notes(numbers: Sequence[int]) -> list[Text]:

@@ -28,6 +28,7 @@ from sbrtcheck.model import (
     FractionGroup,
     Instance,
     Plan,
+    Point,
     StructureSet,
 )
 
@@ -70,7 +71,7 @@ def save_plan(
     dataset.RTPlanLabel = plan.instance.label or "PLAN"
     dataset.RTPlanName = plan.name
     dataset.RTPlanDate = _filled(plan.instance.date)
-    dataset.RTPlanTime = NOON
+    dataset.RTPlanTime = plan.instance.time or NOON
     dataset.RTPlanGeometry = _geometry(plan)
     if plan.brachy_setups:
         _add_brachy_setups(dataset, plan.brachy_setups)
@@ -91,7 +92,7 @@ def save_plan(
         PlanIntent=plan.intent,
         DoseReferenceSequence=[_dose_reference(row) for row in plan.dose_references],
         PatientSetupSequence=setups,
-        BeamSequence=[_beam(row) for row in plan.beams],
+        BeamSequence=[_beam(row, plan.patient_positions) for row in plan.beams],
         ReferencedStructureSetSequence=_structure_set(plan.structure_set_uid),
     )
     _approve(dataset, plan.instance)
@@ -111,7 +112,7 @@ def save_structure_set(
     dataset = _root(instance, "RTSTRUCT", character_set)
     dataset.StructureSetLabel = instance.label or "STRUCTURES"
     dataset.StructureSetDate = _filled(instance.date)
-    dataset.StructureSetTime = NOON
+    dataset.StructureSetTime = instance.time or NOON
     dataset.ReferencedFrameOfReferenceSequence = [_item(FrameOfReferenceUID=frame)]
     numbered = [
         (_number(roi.number, index), roi)
@@ -128,13 +129,7 @@ def save_structure_set(
     ]
     dataset.ROIContourSequence = [_roi_contour(number, roi) for number, roi in numbered]
     dataset.RTROIObservationsSequence = [
-        _item(
-            ObservationNumber=number,
-            ReferencedROINumber=number,
-            RTROIInterpretedType=roi.interpreted_type,
-            ROIInterpreter="",
-        )
-        for number, roi in numbered
+        _observation(number, roi) for number, roi in numbered
     ]
     _approve(dataset, instance)
     _save(dataset, path, transfer_syntax)
@@ -200,9 +195,12 @@ def _put_pixels(
     dataset.BitsAllocated = dataset.BitsStored = bits
     dataset.HighBit = bits - 1
     # The scaling is written with 16 characters, so it is rounded before it divides.
-    scaling = float(f"{max(float(dose_gy.max()), 1e-6) / LARGEST[bits]:.9e}")
+    largest = LARGEST[bits]
+    if np.count_nonzero(dose_gy == dose_gy.max()) > 1:
+        largest -= 1  # a plateau at the largest number would look cut off
+    scaling = float(f"{max(float(dose_gy.max()), 1e-6) / largest:.9e}")
     dataset.DoseGridScaling = f"{scaling:.9e}"
-    stored = np.minimum(np.rint(dose_gy / scaling), LARGEST[bits])
+    stored = np.minimum(np.rint(dose_gy / scaling), largest)
     order = "<" if UID(transfer_syntax).is_little_endian else ">"
     dataset.PixelData = stored.astype(f"{order}u{bits // 8}").tobytes()
     dataset["PixelData"].VR = "OW"
@@ -391,7 +389,7 @@ def _put_filled(item: Dataset, **elements: str | Sequence[Dataset] | None) -> No
             setattr(item, keyword, value)
 
 
-def _put_known(item: Dataset, **elements: float | None) -> None:
+def _put_known(item: Dataset, **elements: float | list[DSfloat] | None) -> None:
     """Write those numbers that are known."""
     for keyword, value in elements.items():
         if value is not None:
@@ -408,6 +406,12 @@ def _decimals(values: np.ndarray | list[float]) -> list[DSfloat]:
     return [DSfloat(round(float(value), 6), auto_format=True) for value in values]
 
 
+def _point(point_mm: Point | None) -> list[DSfloat] | None:
+    if point_mm is None:
+        return None
+    return _decimals(list(point_mm))
+
+
 def _decimal(value: float | None) -> DSfloat | None:
     if value is None:
         return None
@@ -418,7 +422,7 @@ def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
     dataset = Dataset()
     dataset.SpecificCharacterSet = character_set
     dataset.InstanceCreationDate = _filled(instance.date)
-    dataset.InstanceCreationTime = NOON
+    dataset.InstanceCreationTime = instance.time or NOON
     dataset.SOPClassUID = SOP_CLASSES[modality]
     dataset.SOPInstanceUID = instance.sop_instance_uid
     dataset.StudyDate = instance.study_date or _filled(instance.date)
@@ -428,7 +432,7 @@ def _root(instance: Instance, modality: str, character_set: str) -> Dataset:
     dataset.Manufacturer = instance.manufacturer or "sbrtcheck"
     dataset.ReferringPhysicianName = ""
     dataset.OperatorsName = ""
-    dataset.ManufacturerModelName = "sbrtcheck"
+    dataset.ManufacturerModelName = instance.model or "sbrtcheck"
     dataset.DeviceSerialNumber = "1"
     dataset.SoftwareVersions = "1"
     dataset.PatientName = _filled(instance.patient.name)
@@ -469,6 +473,7 @@ def _dose_reference(row: DoseReference) -> Dataset:
         DeliveryMaximumDose=row.delivery_maximum_dose_gy,
         OrganAtRiskMaximumDose=row.organ_at_risk_maximum_dose_gy,
         ReferencedROINumber=row.referenced_roi_number,
+        DoseReferencePointCoordinates=_point(row.point_mm),
     )
     return item
 
@@ -481,29 +486,39 @@ def _fraction_group(row: FractionGroup) -> Dataset:
         NumberOfBrachyApplicationSetups=0,
     )
     beams = []
-    for number, dose_gy, meterset in zip(
-        row.beam_numbers, row.beam_doses_gy, row.beam_metersets, strict=True
+    points_mm = row.beam_points_mm or (None,) * len(row.beam_numbers)
+    for number, dose_gy, meterset, point_mm in zip(
+        row.beam_numbers, row.beam_doses_gy, row.beam_metersets, points_mm, strict=True
     ):
         beam = _item(ReferencedBeamNumber=number)
-        _put_known(beam, BeamDose=_decimal(dose_gy), BeamMeterset=_decimal(meterset))
+        _put_known(
+            beam,
+            BeamDose=_decimal(dose_gy),
+            BeamMeterset=_decimal(meterset),
+            BeamDoseSpecificationPoint=_point(point_mm),
+        )
         beams.append(beam)
     _put_filled(item, ReferencedBeamSequence=beams)
     return item
 
 
-def _beam(row: Beam) -> Dataset:
+def _beam(row: Beam, positions: Sequence[str]) -> Dataset:
     angles = row.gantry_angles_deg or (0.0,)
-    first = _first_point(row, angles[0])
-    last = _item(ControlPointIndex=1, CumulativeMetersetWeight=1)
     kind = "STATIC"
     if angles[0] != angles[-1]:
         kind = "DYNAMIC"
-        first.GantryRotationDirection = "CW"
-        last.GantryAngle = angles[-1]
-        last.GantryRotationDirection = "NONE"
+    points = _control_points(row) or _plainest_points(row, angles)
+    setup = 1
+    if row.position in positions:
+        setup += positions.index(row.position)
+    final_weight = row.final_weight
+    if final_weight is None:
+        final_weight = 1
     return _item(
         TreatmentMachineName=row.machine,
-        PrimaryDosimeterUnit="MU",
+        Manufacturer=row.manufacturer,
+        ManufacturerModelName=row.model,
+        PrimaryDosimeterUnit=row.dosimeter_unit or "MU",
         SourceAxisDistance=SOURCE_AXIS_MM,
         BeamLimitingDeviceSequence=[
             _item(RTBeamLimitingDeviceType=device, NumberOfLeafJawPairs=1)
@@ -518,11 +533,49 @@ def _beam(row: Beam) -> Dataset:
         NumberOfCompensators=0,
         NumberOfBoli=0,
         NumberOfBlocks=0,
-        FinalCumulativeMetersetWeight=1,
-        NumberOfControlPoints=2,
-        ControlPointSequence=[first, last],
-        ReferencedPatientSetupNumber=1,
+        FinalCumulativeMetersetWeight=final_weight,
+        NumberOfControlPoints=len(points),
+        ControlPointSequence=points,
+        ReferencedPatientSetupNumber=setup,
     )
+
+
+def _plainest_points(row: Beam, angles: Sequence[float]) -> list[Dataset]:
+    """Return the control points of a beam of which only its angles are known."""
+    first = _first_point(row, angles[0])
+    last = _item(ControlPointIndex=1, CumulativeMetersetWeight=1)
+    if angles[0] != angles[-1]:
+        first.GantryRotationDirection = "CW"
+        last.GantryAngle = angles[-1]
+        last.GantryRotationDirection = "NONE"
+    return [first, last]
+
+
+def _control_points(row: Beam) -> list[Dataset]:
+    """Return control points as they are known; the first states what all have in common."""
+    points = []
+    for index, known in enumerate(row.control_points):
+        point = _item(ControlPointIndex=index)
+        if index == 0:
+            point = _first_point(row, 0.0)
+        _put_known(
+            point,
+            CumulativeMetersetWeight=_decimal(known.weight),
+            GantryAngle=_decimal(known.gantry_deg),
+        )
+        _put_filled(
+            point,
+            GantryRotationDirection=known.rotation,
+            BeamLimitingDevicePositionSequence=[
+                _item(
+                    RTBeamLimitingDeviceType=opening.device,
+                    LeafJawPositions=_decimals(list(opening.positions_mm)),
+                )
+                for opening in known.openings
+            ],
+        )
+        points.append(point)
+    return points
 
 
 def _first_point(row: Beam, angle_deg: float) -> Dataset:
@@ -555,6 +608,21 @@ def _first_point(row: Beam, angle_deg: float) -> Dataset:
     if row.isocentre_mm is not None:
         point.IsocenterPosition = _decimals(list(row.isocentre_mm))
     return point
+
+
+def _observation(number: int, roi: ROI) -> Dataset:
+    item = _item(
+        ObservationNumber=number,
+        ReferencedROINumber=number,
+        RTROIInterpretedType=roi.interpreted_type,
+        ROIInterpreter="",
+    )
+    properties = [
+        _item(ROIPhysicalProperty=name, ROIPhysicalPropertyValue=_decimal(value))
+        for name, value in roi.properties
+    ]
+    _put_filled(item, ROIPhysicalPropertiesSequence=properties)
+    return item
 
 
 def _roi_contour(number: int, roi: ROI) -> Dataset:

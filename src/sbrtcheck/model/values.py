@@ -21,6 +21,7 @@ from sbrtcheck.model.identity import Patient, patient_key
 from sbrtcheck.model.text import Text
 
 FloatArray = NDArray[np.float64]
+Point = tuple[float, float, float]  # x, y, z in mm
 MOST_SHOWN = 40  # characters of a name in a `repr`
 
 
@@ -82,6 +83,7 @@ def _rebuild(kind: Callable[..., Rebuilt], values: dict[str, Any]) -> Rebuilt:
 class Instance:
     """The header that RT Plan, RT Structure Set and RT Dose share (a DICOM SOP Instance).
 
+    `time` is that of `date`, as HHMMSS with or without fractions of a second.
     `sha256` is of the file's bytes, `dataset_sha256` of what they say: the latter is the same for
     copies that were encoded anew on the way. None where it was not computed.
     """
@@ -93,9 +95,11 @@ class Instance:
     frame_of_reference_uid: str | None = None
     label: str | None = None
     date: str | None = None
+    time: str | None = None
     study_date: str | None = None
     approval_status: str | None = None
     manufacturer: str | None = None
+    model: str | None = None
     sha256: str | None = None
     dataset_sha256: str | None = None
     notes: tuple[Text, ...] = ()
@@ -117,6 +121,7 @@ class DoseReference:
     delivery_maximum_dose_gy: float | None = None
     organ_at_risk_maximum_dose_gy: float | None = None
     referenced_roi_number: int | None = None
+    point_mm: Point | None = None
 
 
 @sealed
@@ -124,7 +129,8 @@ class DoseReference:
 class FractionGroup:
     """One item of the FractionGroupSequence; the beam rows are parallel tuples.
 
-    A beam number is None where the row does not state it.
+    A beam number is None where the row does not state it. `beam_points_mm` are the points at which
+    the beam doses are specified.
     """
 
     number: int | None = None
@@ -132,12 +138,40 @@ class FractionGroup:
     beam_numbers: tuple[int | None, ...] = ()
     beam_doses_gy: tuple[float | None, ...] = ()
     beam_metersets: tuple[float | None, ...] = ()
+    beam_points_mm: tuple[Point | None, ...] = ()
+
+
+@sealed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """Where jaws or leaves stand: all of the first side, then all of the other (PS3.3 C.8.8.14)."""
+
+    device: str
+    positions_mm: tuple[float, ...]
+
+
+@sealed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPoint:
+    """One item of a ControlPointSequence; what it does not state holds on from the one before.
+
+    `weight` is the cumulative meterset weight, `rotation` where the gantry turns from here on.
+    """
+
+    weight: float | None = None
+    gantry_deg: float | None = None
+    rotation: str = ""
+    openings: tuple[Opening, ...] = ()
 
 
 @sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beam:
-    """One item of the BeamSequence, as far as a plan check needs it."""
+    """One item of the BeamSequence, as far as a plan check needs it.
+
+    `manufacturer` and `model` are of the machine, `position` is the patient position of the set-up
+    that the beam names, `final_weight` the meterset weight at its end.
+    """
 
     number: int
     name: str = ""
@@ -146,7 +180,13 @@ class Beam:
     machine: str = ""
     energy_mv: float | None = None
     gantry_angles_deg: tuple[float, ...] = ()
-    isocentre_mm: tuple[float, float, float] | None = None
+    isocentre_mm: Point | None = None
+    manufacturer: str = ""
+    model: str = ""
+    dosimeter_unit: str = ""
+    position: str = ""
+    final_weight: float | None = None
+    control_points: tuple[ControlPoint, ...] = ()
 
     @property
     def treats(self) -> bool:
@@ -298,7 +338,8 @@ class ROI:
     `plane_spacing_mm` is the main spacing of the whole structure set. It gives a single plane its
     thickness; `None` leaves such an ROI without volume. `fills_thin_holes` tells that a contour
     repeated a little smaller is a copy, as in organs, and not the inside of a skin or a shell.
-    `problem` says why the contours cannot be read; there are none then.
+    `problem` says why the contours cannot be read; there are none then. `properties` are physical
+    properties that the planning system was told to assume, with their values.
 
     Examples
     --------
@@ -315,6 +356,7 @@ class ROI:
     plane_spacing_mm: float | None = None
     fills_thin_holes: bool = False
     problem: Text | None = None
+    properties: tuple[tuple[str, float | None], ...] = ()
     notes: tuple[Text, ...] = ()
 
     def __repr__(self) -> str:
@@ -434,7 +476,8 @@ class StructureSet:
 class DoseHeader:
     """What an RT Dose says of itself, without its values.
 
-    `size` is (columns, rows, frames) as stored.
+    `size` is (columns, rows, frames) as stored, `orientation` holds the direction cosines of rows
+    and columns, `step_gy` is the dose of one count.
     """
 
     instance: Instance
@@ -447,6 +490,8 @@ class DoseHeader:
     beam_numbers: tuple[int, ...] = ()
     size: tuple[int, int, int] = (0, 0, 0)
     heterogeneity_correction: str = ""
+    orientation: tuple[float, ...] = ()
+    step_gy: float | None = None
 
 
 @sealed
@@ -463,6 +508,8 @@ class DoseGrid(Rebuilt):
         Shape (nz, ny, nx).
     x_mm, y_mm, z_mm
         The grid points, strictly ascending, at least two each.
+    saturated
+        How many values are the largest that the file can hold.
     """
 
     dose_gy: FloatArray
@@ -470,6 +517,7 @@ class DoseGrid(Rebuilt):
     y_mm: FloatArray
     z_mm: FloatArray
     header: DoseHeader | None = None
+    saturated: int = 0
     notes: tuple[Text, ...] = ()
 
     def __post_init__(self) -> None:
