@@ -7,7 +7,9 @@ from dataclasses import replace
 from sbrtcheck.checks import (
     course,
     coverage,
+    delivery,
     dose,
+    dose_values,
     facts,
     identity,
     levels,
@@ -60,6 +62,8 @@ SECTIONS = (
     dose,
     identity,
     plan,
+    delivery,
+    dose_values,
 )
 MOST_OF_STRUCTURE = 50  # ROIs; each is judged for itself
 SOLID_ROLES = (*NEURAL_ROLES, Role.PTV, Role.CTV, Role.GTV)

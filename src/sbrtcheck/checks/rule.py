@@ -66,6 +66,7 @@ class Row(StrEnum):
     LIMIT = "limit"
     COVERAGE = "coverage"
     REPORT = "report"
+    FACT = "fact"
 
 
 class VariationClass(StrEnum):

@@ -9,6 +9,7 @@ from sbrtcheck.contours.compose import (
     volume_outside_cc,
     volume_within_cc,
 )
+from sbrtcheck.contours.distance import box_of, distances_mm, gap_mm
 from sbrtcheck.contours.margins import grown
 from sbrtcheck.contours.region import (
     Gap,
@@ -32,11 +33,14 @@ __all__ = [
     "Slab",
     "arc_height_mm",
     "between",
+    "box_of",
     "build_region",
     "clipped",
     "closing_ends",
     "continued",
+    "distances_mm",
     "encloses_box",
+    "gap_mm",
     "grown",
     "least_grown_cc",
     "outline_of",

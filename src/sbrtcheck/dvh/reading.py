@@ -9,9 +9,19 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sbrtcheck.model import DoseGrid, FloatArray
+from sbrtcheck.model import DoseGrid, FloatArray, Point
 
-__all__ = ["Box", "Place", "Taps", "along_axis", "around", "locate", "mix", "taps"]
+__all__ = [
+    "Box",
+    "Place",
+    "Taps",
+    "along_axis",
+    "around",
+    "dose_at_gy",
+    "locate",
+    "mix",
+    "taps",
+]
 
 
 class Box(NamedTuple):
@@ -75,6 +85,23 @@ def mix(low: FloatArray, high: FloatArray, share: FloatArray) -> FloatArray:
     high *= share
     high += low
     return high
+
+
+def dose_at_gy(dose: DoseGrid, point_mm: Point) -> float | None:
+    """Return the dose at a point, trilinear between grid points; None beyond the grid."""
+    axes_mm = (dose.x_mm, dose.y_mm, dose.z_mm)
+    places = [
+        locate(np.array([at_mm]), axis_mm)
+        for at_mm, axis_mm in zip(point_mm, axes_mm, strict=True)
+    ]
+    if not all(place.known[0] for place in places):
+        return None
+    i, j, k = (int(place.below[0]) for place in places)
+    read_gy = dose.dose_gy[k : k + 2, j : j + 2, i : i + 2]
+    for place in places:  # x is the last axis, then y, then z
+        share = float(place.share[0])
+        read_gy = read_gy[..., 0] * (1 - share) + read_gy[..., 1] * share
+    return float(read_gy)
 
 
 class Taps(NamedTuple):

@@ -109,7 +109,7 @@ class Page:
 
 def _is_check(finding: Finding) -> bool:
     """Tell whether a finding stands in the table of checks: it has no row of numbers elsewhere."""
-    if finding.rule.row is Row.REPORT:
+    if finding.rule.row in (Row.REPORT, Row.FACT):
         return False
     return finding.rule.row is Row.CHECK or finding.value is None
 
@@ -215,6 +215,7 @@ def render_text(
         writer.targets()
         writer.organs()
         writer.legend()
+        writer.delivery()
         writer.checks()
         if second is not None:
             writer.second_opinion(second)
@@ -658,6 +659,19 @@ class _Writer:
             unknown.setdefault(why, []).append(str(finding.metric))
         gaps = [f"{', '.join(metrics)}: {why}" for why, metrics in unknown.items()]
         return "   ".join([*known, *gaps])
+
+    def delivery(self) -> None:
+        """Show what is told of beams and dose, whatever the answers."""
+        facts = self.rows(Row.FACT, *Section)
+        if not facts:
+            return
+        self.line("Beams and dose", "bold")
+        table = self.grid("l", "l")
+        for finding in facts:
+            told = self.voice.say(finding.message)
+            table.add_row(f"  {finding.rule.title}", self.plain(told))
+        self.console.print(table)
+        self.line()
 
     def checks(self) -> None:
         """Show the checks that are not clear passes; all of them with -v."""
