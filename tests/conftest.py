@@ -42,7 +42,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not session.config.getoption("--sentences"):
         return
     if hasattr(session.config, "workerinput"):
-        return  # keeps what it found when it ends, as each command does
+        sentences.keep()
+        return
     place = Path(os.environ["SENTENCES"])
     for kept in place.glob("*.json"):
         found = json.loads(kept.read_text(encoding="utf-8"))

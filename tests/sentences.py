@@ -6,6 +6,8 @@ A sentence is a literal template: of a `Text`, or of an error that is raised.
 """
 
 import ast
+import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -265,6 +267,15 @@ def _note(frame: FrameType | None) -> None:
         frame = frame.f_back
     if frame is not None:
         reached.add(f"{frame.f_code.co_filename}:{frame.f_lineno}")
+
+
+def keep() -> None:
+    """Write what this process noted where the run collects it, whole or not at all."""
+    place = Path(os.environ["SENTENCES"]) / f"{os.getpid()}.json"
+    partial = place.with_suffix(".partial")
+    found = {"reached": sorted(reached), "said": sorted(said)}
+    partial.write_text(json.dumps(found), encoding="utf-8")
+    partial.replace(place)
 
 
 def unreached(lines: set[str], words: set[str]) -> list[Sentence]:

@@ -54,9 +54,9 @@ def of_units(meterset: float | None, **beam: str) -> Plan:
     return of_beams(replace(BEAM, **beam), metersets=(meterset,))  # type: ignore[arg-type]
 
 
-def of_beam_dose(dose_gy: float | None, **header: str) -> Plan:
+def of_beam_dose(dose_gy: float | None, *, maker: str = "", model: str = "") -> Plan:
     group = replace(GROUP, beam_doses_gy=(dose_gy,))
-    own = replace(plan().instance, **header)
+    own = replace(plan().instance, manufacturer=maker, model=model)
     return replace(plan(), instance=own, fraction_groups=(group,))
 
 
@@ -96,7 +96,7 @@ ROWS: list[tuple[str, Plan, Outcome | str | None]] = [
     ("beams.dose", of_beam_dose(6.0), None),
     ("beams.dose", of_beam_dose(None), "silent"),
     ("beams.dose", of_beam_dose(0.0), "silent"),
-    ("beams.dose", of_beam_dose(2.0, manufacturer="CMS, Inc."), "silent"),
+    ("beams.dose", of_beam_dose(2.0, maker="CMS, Inc."), "silent"),
     ("beams.dose", of_beam_dose(2.0, model="Monaco"), "silent"),
     ("beams.dose_low", of_beam_dose(4.81), PASS),
     ("beams.dose_low", of_beam_dose(4.79), VARIATION),

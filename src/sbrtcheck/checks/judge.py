@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from sbrtcheck.checks import (
+    cord_shape,
     course,
     coverage,
     delivery,
@@ -18,6 +19,7 @@ from sbrtcheck.checks import (
     plan,
     prescription,
     structures,
+    target_shape,
 )
 from sbrtcheck.checks.evidence import (
     Evidence,
@@ -55,7 +57,9 @@ SECTIONS = (
     levels,
     facts,
     neural,
+    cord_shape,
     coverage,
+    target_shape,
     organs,
     structures,
     course,

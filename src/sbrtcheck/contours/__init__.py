@@ -4,6 +4,7 @@ from sbrtcheck.contours.compose import (
     between,
     continued,
     least_grown_cc,
+    part_of,
     share_of_within,
     union_of,
     volume_outside_cc,
@@ -25,9 +26,11 @@ from sbrtcheck.contours.region import (
     why_unreadable,
     with_caps_apart,
 )
+from sbrtcheck.contours.sections import CrossSection, median_gap_mm, meet, sections_of
 from sbrtcheck.contours.shape import closing_ends, shaped
 
 __all__ = [
+    "CrossSection",
     "Gap",
     "Region",
     "Slab",
@@ -43,8 +46,12 @@ __all__ = [
     "gap_mm",
     "grown",
     "least_grown_cc",
+    "median_gap_mm",
+    "meet",
     "outline_of",
     "overlap_cc",
+    "part_of",
+    "sections_of",
     "shaped",
     "share_of_within",
     "union_of",

@@ -121,7 +121,7 @@ def continued(roi: ROI, low_mm: float, high_mm: float) -> ROI:
 
 def volume_within_cc(roi: ROI, intervals_mm: Sequence[tuple[float, float]]) -> float:
     """Return the volume of the part of an ROI whose z lies in an interval."""
-    return _volume_cc(_part(build_region(roi), intervals_mm))
+    return _volume_cc(part_of(build_region(roi), intervals_mm))
 
 
 def least_grown_cc(
@@ -131,7 +131,7 @@ def least_grown_cc(
 
     In each plane no outline grows by less than the disc of its area (Brunn and Minkowski).
     """
-    slabs = _part(build_region(roi), intervals_mm).slabs
+    slabs = part_of(build_region(roi), intervals_mm).slabs
     if not slabs:
         return 0.0
     radii_mm = np.sqrt(areas_mm2(slabs) / np.pi) + margin_mm
@@ -143,7 +143,7 @@ def volume_outside_cc(
     inner: ROI, outer: ROI, intervals_mm: Sequence[tuple[float, float]]
 ) -> float:
     """Return the volume of an ROI that is not in another one, where z lies in an interval."""
-    part = _part(build_region(inner), intervals_mm)
+    part = part_of(build_region(inner), intervals_mm)
     outside_cc = _volume_cc(part) - overlap_cc(part, build_region(outer))
     return max(outside_cc, 0.0)
 
@@ -246,7 +246,7 @@ def _volume_cc(part: Region) -> float:
     return volume_cc
 
 
-def _part(region: Region, intervals_mm: Sequence[tuple[float, float]]) -> Region:
+def part_of(region: Region, intervals_mm: Sequence[tuple[float, float]]) -> Region:
     """Return the part of a solid in intervals, whatever is in several of them once."""
     edges_mm = sorted(set(chain.from_iterable(intervals_mm)))
     pieces = [

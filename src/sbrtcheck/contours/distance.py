@@ -45,6 +45,18 @@ def distances_mm(region: Region, points_mm: FloatArray) -> FloatArray:
     nearest_mm = np.full(len(points_mm), np.inf)
     flat = np.asarray(shapely.points(points_mm[:, :2]), dtype=object)
     z_mm = points_mm[:, 2]
+    for slab in (
+        region.slabs
+    ):  # most points lie inside, and few slabs are nearer than the own one
+        outline = outline_of(slab)
+        shapely.prepare(outline)
+        level = np.flatnonzero((z_mm >= slab.low_mm) & (z_mm <= slab.high_mm))
+        is_in = shapely.intersects(outline, flat[level])
+        nearest_mm[level[is_in]] = 0.0
+        out = level[~is_in]
+        nearest_mm[out] = np.minimum(
+            nearest_mm[out], shapely.distance(outline, flat[out])
+        )
     for slab in region.slabs:
         beyond_mm = _beyond_mm(z_mm, z_mm, slab)
         near = np.flatnonzero(beyond_mm < nearest_mm)
