@@ -295,7 +295,7 @@ def _by_beam(plan: Plan, column: str) -> dict[int | None, float | None]:
     found: dict[int | None, float | None] = {}
     for group in plan.fraction_groups:
         for number, value in zip(
-            group.beam_numbers, getattr(group, column), strict=True
+            group.beam_numbers, getattr(group, column), strict=False
         ):
             if found.get(number) is None:
                 found[number] = value
