@@ -233,3 +233,13 @@ def test_devices_are_told_by_whole_beginnings_of_words(
     words: str, *, expected: bool
 ) -> None:
     assert is_special(plan(), replace(BEAM, machine=words)) is expected
+
+
+def test_a_plan_without_monitor_units_is_no_pass() -> None:
+    assert judge(CORD, the_plan=of_units(0.0)).outcome is UNDECIDED
+
+
+def test_a_plan_with_its_isocentre_far_away_is_no_plain_pass() -> None:
+    made = at_isocentre((300.0, 0.0, 0.0))
+
+    assert judge(CORD, the_plan=made).outcome is VARIATION

@@ -279,6 +279,17 @@ def test_a_prv_is_as_wide_as_its_name_says(
     assert outcomes(verdict, "prv.margin") == expected
 
 
+def test_a_thread_is_no_cord() -> None:
+    thread = box("SpinalCord", (-0.5, 20, -40), (0.5, 28, 40), spacing_mm=2.0)
+
+    assert judge(thread).outcome is VARIATION
+
+
+def test_a_cord_that_is_pinched_beside_the_target_is_no_pass() -> None:
+    assert judge(cord()).outcome is not UNDECIDED
+    assert judge(scaled(cord(), 0.3, -12, 12)).outcome is UNDECIDED
+
+
 # --- Targets ------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from sbrtcheck.checks import (
     organs,
     plan,
     prescription,
+    prior,
     structures,
     target_shape,
 )
@@ -56,6 +57,7 @@ SECTIONS = (
     prescription,
     levels,
     facts,
+    prior,
     neural,
     cord_shape,
     coverage,

@@ -7,6 +7,7 @@ import hashlib
 import io
 import math
 import os
+import re
 import struct
 import warnings
 import zlib
@@ -48,6 +49,8 @@ NAMES = {
 P = ParamSpec("P")
 T = TypeVar("T")
 UNDEFINED_LENGTH = 0xFFFFFFFF
+AGE = re.compile(r"(\d{3})([DWMY])")
+AGES_A_YEAR = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
 PADDING = 0  # the tag of zeros behind a dataset; none begins with it
 CHUNK_BYTES = 1 << 20
 BLOCK_BYTES = 1 << 21  # of decimals that are parsed together
@@ -659,6 +662,14 @@ def referenced_structure_set(root: Record) -> str | None:
     return structure_sets[0].uid("ReferencedSOPInstanceUID")
 
 
+def _age_years(text: str) -> float | None:
+    """Return an age such as "065Y" in years; None where it is not written so (PS3.5 6.2, AS)."""
+    found = AGE.fullmatch(text.strip().upper())
+    if found is None:
+        return None
+    return int(found[1]) / AGES_A_YEAR[found[2]]
+
+
 def read_instance(opened: Opened, *, label_keyword: str, date_keyword: str) -> Instance:
     """Read the header that all RT objects share; the time stands beside the date."""
     root = opened.root
@@ -682,6 +693,8 @@ def read_instance(opened: Opened, *, label_keyword: str, date_keyword: str) -> I
         approval_status=root.stated("ApprovalStatus"),
         manufacturer=root.stated("Manufacturer"),
         model=root.stated("ManufacturerModelName"),
+        institution=root.stated("InstitutionName"),
+        age_years=_age_years(root.text("PatientAge")),
         sha256=opened.sha256 or None,
         notes=opened.notes,
     )

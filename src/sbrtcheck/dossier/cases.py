@@ -27,9 +27,14 @@ COLUMNS = (
     "last_fraction",
     "operated_levels",
     "prior_rt",
+    "prior_rt_date",
+    "prior_rt_levels",
+    "prior_cord_eqd2_gy",
+    "affected_levels",
+    "arm",
     "conus_level",
 )
-DATES = ("surgery_date", "first_fraction", "last_fraction")
+DATES = ("surgery_date", "first_fraction", "last_fraction", "prior_rt_date")
 DATE = re.compile(
     r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?( 0?0:00(:00)?)?"
 )  # as ISO 8601 has it, or Excel rewrites it
@@ -236,6 +241,15 @@ def _levels(cell: str) -> list[str]:
     return LEVELS.findall(_folded(cell).upper())
 
 
+def _number(cell: str) -> object:
+    """Return a number with a point or a comma; what is none is left for the facts to refuse."""
+    text = _folded(cell).replace(",", ".")
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def _lowered(cell: str) -> str:
     return _folded(cell).lower()
 
@@ -251,6 +265,11 @@ READ_CELL: Mapping[str, Callable[[str], object]] = {
     "last_fraction": _day,
     "operated_levels": _levels,
     "prior_rt": _lowered,
+    "prior_rt_date": _day,
+    "prior_rt_levels": _levels,
+    "prior_cord_eqd2_gy": _number,
+    "affected_levels": _levels,
+    "arm": _lowered,
     "conus_level": _raised,
 }
 

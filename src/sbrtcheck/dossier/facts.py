@@ -17,7 +17,7 @@ from pydantic import (
 
 from sbrtcheck.errors import CaseError
 from sbrtcheck.files import is_file, is_folder, read_toml, why_not_opened
-from sbrtcheck.model import CaseFacts, PriorRadiotherapy, Text
+from sbrtcheck.model import Arm, CaseFacts, PriorRadiotherapy, Text
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -27,7 +27,12 @@ __all__ = ["FILE_NAME", "facts_beside", "facts_schema", "load_facts", "parse_fac
 FILE_NAME = "case.toml"
 LEVEL = r"^(C[1-7]|T([1-9]|1[0-2])|L[1-5]|S[1-5])$"
 EARLIEST = date(1990, 1, 1)  # SBRT is younger; an older date is a slip
-IN_ORDER = (("first_fraction", "last_fraction"), ("surgery_date", "first_fraction"))
+IN_ORDER = (
+    ("first_fraction", "last_fraction"),
+    ("surgery_date", "first_fraction"),
+    ("prior_rt_date", "first_fraction"),
+)
+OF_PRIOR = ("prior_rt_date", "prior_rt_levels", "prior_cord_eqd2_gy")
 
 
 def _plausible(day: date) -> date:
@@ -53,6 +58,11 @@ class _File:
     last_fraction: Day | None = None
     operated_levels: tuple[Level, ...] = ()
     prior_rt: Literal["none", "yes", "unknown"] | None = None
+    prior_rt_date: Day | None = None
+    prior_rt_levels: tuple[Level, ...] = ()
+    prior_cord_eqd2_gy: Annotated[float | None, Field(ge=0, le=500)] = None
+    affected_levels: tuple[Level, ...] = ()
+    arm: Literal["control", "experimental"] | None = None
     conus_level: Level | None = None
     not_drawn: dict[str, Reason] = field(default_factory=dict)
 
@@ -99,7 +109,7 @@ def parse_facts(table: dict[str, object]) -> tuple[CaseFacts | None, list[str]]:
         read = TypeAdapter(_File).validate_python(table)
     except ValidationError as error:
         return None, [_problem(e) for e in error.errors(include_url=False)]
-    problems = _out_of_order(read)
+    problems = [*_out_of_order(read), *_without_prior(read)]
     if problems:
         return None, problems
     facts = CaseFacts(
@@ -109,6 +119,11 @@ def parse_facts(table: dict[str, object]) -> tuple[CaseFacts | None, list[str]]:
         last_fraction_date=read.last_fraction,
         operated_levels=read.operated_levels,
         prior_radiotherapy=_prior(read),
+        prior_radiotherapy_date=read.prior_rt_date,
+        prior_radiotherapy_levels=read.prior_rt_levels,
+        prior_cord_eqd2_gy=read.prior_cord_eqd2_gy,
+        affected_levels=read.affected_levels,
+        arm=None if read.arm is None else Arm(read.arm),
         conus_level=read.conus_level,
         not_drawn=read.not_drawn,
     )
@@ -125,6 +140,16 @@ def _out_of_order(read: _File) -> list[str]:
         if after < before:
             problems.append(f"{later}: is before {earlier}")
     return problems
+
+
+def _without_prior(read: _File) -> list[str]:
+    """Return what is told of an earlier irradiation that is not declared, or denied."""
+    if read.prior_rt == "yes":
+        return []
+    told = [name for name in OF_PRIOR if getattr(read, name) not in (None, ())]
+    return [
+        f"{name}: tells of an earlier irradiation; prior_rt is not yes" for name in told
+    ]
 
 
 def _prior(read: _File) -> PriorRadiotherapy | None:

@@ -4,7 +4,7 @@ Everybody meets here: `dicom` makes these values, the workshop computes with the
 judges them. Nothing in this room knows of files.
 """
 
-from sbrtcheck.model.facts import CaseFacts, Declared, PriorRadiotherapy
+from sbrtcheck.model.facts import Arm, CaseFacts, Declared, PriorRadiotherapy
 from sbrtcheck.model.frozen import sealed
 from sbrtcheck.model.identity import (
     MASK,
@@ -53,6 +53,7 @@ __all__ = [
     "ONE_PLANE",
     "ROI",
     "SAME_PLANE_MM",
+    "Arm",
     "Beam",
     "CaseFacts",
     "Contour",

@@ -7,7 +7,14 @@ from enum import StrEnum
 
 from sbrtcheck.model.frozen import sealed
 
-__all__ = ["CaseFacts", "Declared", "PriorRadiotherapy"]
+__all__ = ["Arm", "CaseFacts", "Declared", "PriorRadiotherapy"]
+
+
+class Arm(StrEnum):
+    """The arm of the trial that a patient was randomised to; only the control arm is irradiated."""
+
+    CONTROL = "control"
+    EXPERIMENTAL = "experimental"
 
 
 class PriorRadiotherapy(StrEnum):
@@ -23,7 +30,8 @@ class PriorRadiotherapy(StrEnum):
 class CaseFacts:
     """What DICOM files cannot hold, as a centre states it; None is what it does not state.
 
-    `not_drawn` gives the reason why an organ that is expected is not drawn.
+    `not_drawn` gives the reason why an organ that is expected is not drawn; `prior_cord_eqd2_gy` is
+    the largest EQD2 (alpha/beta 2) that an earlier course gave to the cord or thecal sac.
     """
 
     centre: str | None = None
@@ -32,6 +40,11 @@ class CaseFacts:
     last_fraction_date: date | None = None
     operated_levels: tuple[str, ...] = ()
     prior_radiotherapy: PriorRadiotherapy | None = None
+    prior_radiotherapy_date: date | None = None
+    prior_radiotherapy_levels: tuple[str, ...] = ()
+    prior_cord_eqd2_gy: float | None = None
+    affected_levels: tuple[str, ...] = ()
+    arm: Arm | None = None
     conus_level: str | None = None
     not_drawn: Mapping[str, str] = field(default_factory=dict)
 

@@ -83,7 +83,8 @@ def _rebuild(kind: Callable[..., Rebuilt], values: dict[str, Any]) -> Rebuilt:
 class Instance:
     """The header that RT Plan, RT Structure Set and RT Dose share (a DICOM SOP Instance).
 
-    `time` is that of `date`, as HHMMSS with or without fractions of a second.
+    `time` is that of `date`, as HHMMSS with or without fractions of a second; `age_years` is that of
+    the patient as the file states it.
     `sha256` is of the file's bytes, `dataset_sha256` of what they say: the latter is the same for
     copies that were encoded anew on the way. None where it was not computed.
     """
@@ -100,6 +101,8 @@ class Instance:
     approval_status: str | None = None
     manufacturer: str | None = None
     model: str | None = None
+    institution: str | None = None
+    age_years: float | None = None
     sha256: str | None = None
     dataset_sha256: str | None = None
     notes: tuple[Text, ...] = ()

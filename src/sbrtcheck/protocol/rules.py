@@ -1,6 +1,7 @@
 """A protocol as data: schemes, levels, structures and limits, each limit with source and basis."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -222,11 +223,34 @@ class Expected:
 @with_config(STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
-    """When the course should run, counted from surgery, and how old the patient must be."""
+    """When the course should run, counted from surgery, and how old the patient must be.
+
+    Days beyond `days_from_surgery` are a variation, unless they lie in `days_reported`.
+    """
 
     days_from_surgery: tuple[int, int]
+    days_reported: tuple[int, int] | None = None
     most_days: Annotated[int, Field(gt=0)]
     least_age_years: Annotated[int, Field(ge=0)]
+    basis: Basis
+    source: NonEmpty
+    window_basis: Basis | None = None
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the record of a trial says of its patients and centres.
+
+    `days_without_radiotherapy` is how long no treated level may have been irradiated before the
+    first fraction, `most_affected` how many vertebrae may be affected. `centres` gives each centre
+    the names that its files may state.
+    """
+
+    days_without_radiotherapy: Annotated[int, Field(gt=0)]
+    most_affected: Annotated[int, Field(gt=0)]
+    plan_dates: tuple[date, date] | None = None
+    centres: dict[str, tuple[str, ...]] = field(default_factory=dict)
     basis: Basis
     source: NonEmpty
 
@@ -315,6 +339,7 @@ class Protocol:
     organs: dict[str, OrganRules] = field(default_factory=dict)
     expected: tuple[Expected, ...] = ()
     calendar: Calendar | None = None
+    record: Record | None = None
     sha256: str = ""
 
     def __repr__(self) -> str:

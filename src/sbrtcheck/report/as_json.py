@@ -233,6 +233,11 @@ def _facts(facts: CaseFacts) -> dict[str, object]:
         "last_fraction_date": words_of(facts.last_fraction_date),
         "operated_levels": list(facts.operated_levels),
         "prior_radiotherapy": facts.prior_radiotherapy,
+        "prior_radiotherapy_date": words_of(facts.prior_radiotherapy_date),
+        "prior_radiotherapy_levels": list(facts.prior_radiotherapy_levels),
+        "prior_cord_eqd2_gy": facts.prior_cord_eqd2_gy,
+        "affected_levels": list(facts.affected_levels),
+        "arm": facts.arm,
         "conus_level": facts.conus_level,
         "not_drawn": dict(facts.not_drawn),
     }
