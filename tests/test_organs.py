@@ -69,7 +69,10 @@ def test_at_4_fractions_the_limit_is_published_or_interpolated(
     limit = limit_of(organ, 4, metric)
     published = SOURCES["four"].get(organ, {}).get(metric)
 
-    if organ in ("CaudaEquina", "SacralPlex"):  # the lower of two linear-quadratic steps
+    if organ in (
+        "CaudaEquina",
+        "SacralPlex",
+    ):  # the lower of two linear-quadratic steps
         assert limit.goal.constraint.limit == floored(
             iso_effect_gy(three, 3, 4, alpha_beta)
         )

@@ -21,6 +21,7 @@ from sbrtcheck.checks import (
     prior,
     structures,
     target_shape,
+    where,
 )
 from sbrtcheck.checks.evidence import (
     Evidence,
@@ -43,6 +44,7 @@ from sbrtcheck.checks.read_prescription import read_prescription
 from sbrtcheck.checks.read_targets import Targets, read_targets
 from sbrtcheck.checks.rule import SEVERITY_OUTCOME, Row, Rule
 from sbrtcheck.checks.verdict import Finding, Verdict
+from sbrtcheck.checks.where import located
 from sbrtcheck.contours import build_region, why_unreadable
 from sbrtcheck.dossier import Case
 from sbrtcheck.errors import CaseError, ProtocolError
@@ -70,6 +72,7 @@ SECTIONS = (
     plan,
     delivery,
     dose_values,
+    where,
 )
 MOST_OF_STRUCTURE = 50  # ROIs; each is judged for itself
 SOLID_ROLES = (*NEURAL_ROLES, Role.PTV, Role.CTV, Role.GTV)
@@ -305,7 +308,7 @@ def judge(evidence: Evidence) -> Verdict:
     """Ask every question; raises what `check` does of the dose of one session."""
     severities = evidence.protocol.checks
     findings = tuple(
-        at_severity(found, severities)
+        located(evidence, at_severity(found, severities))
         for found in _asked(evidence)
         if evidence.severity(found.rule) != "off"
     )

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 
 from sbrtcheck.checks.rule import CLASSES, Outcome, Rule, Section, State, VariationClass
 from sbrtcheck.dossier import Case
-from sbrtcheck.model import Declared, Prescription, Text, Value, sealed, shortened
+from sbrtcheck.model import (
+    Declared,
+    Point,
+    Prescription,
+    Text,
+    Value,
+    sealed,
+    shortened,
+)
 from sbrtcheck.protocol.metric import Constraint, Metric
 from sbrtcheck.protocol.names import MatchedROI
 from sbrtcheck.protocol.rules import Basis, Protocol
@@ -13,7 +21,29 @@ from sbrtcheck.protocol.rules import Basis, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Finding", "JudgedROI", "Outcome", "Verdict", "exit_code"]
+__all__ = ["Finding", "JudgedROI", "Outcome", "Verdict", "Where", "exit_code"]
+
+
+@sealed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where the dose lies that decides a limit.
+
+    Parameters
+    ----------
+    point_mm
+        The middle of the hottest or of the cold part, in patient coordinates.
+    volume_cc
+        Of that part.
+    target, distance_mm, side
+        The nearest target, how far away it lies, and to which side of it the part does.
+    """
+
+    point_mm: Point
+    volume_cc: float
+    target: str | None = None
+    distance_mm: float | None = None
+    side: Text | None = None
 
 
 @sealed
@@ -41,6 +71,8 @@ class Finding:
         A VARIATION of contours rather than of what its section is about.
     is_plain
         Value, line and outcome say all that the message says.
+    where
+        Where the dose lies that decides; of limits that are failed, open or close only.
     """
 
     rule: Rule
@@ -61,6 +93,7 @@ class Finding:
     held_by: str | None = None
     contour: bool = False
     is_plain: bool = False
+    where: Where | None = None
 
     def __repr__(self) -> str:
         return f"Finding({self.id}, {shortened(self.subject)!r}: {self.outcome})"

@@ -10,7 +10,7 @@ from sbrtcheck.contours.compose import (
     volume_outside_cc,
     volume_within_cc,
 )
-from sbrtcheck.contours.distance import box_of, distances_mm, gap_mm
+from sbrtcheck.contours.distance import box_of, distances_mm, gap_mm, inside
 from sbrtcheck.contours.margins import grown
 from sbrtcheck.contours.region import (
     Gap,
@@ -45,6 +45,7 @@ __all__ = [
     "encloses_box",
     "gap_mm",
     "grown",
+    "inside",
     "least_grown_cc",
     "median_gap_mm",
     "meet",

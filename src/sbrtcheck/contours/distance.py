@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sbrtcheck.contours.region import Region, Slab, outline_of
 from sbrtcheck.model import FloatArray
 
-__all__ = ["box_of", "distances_mm", "gap_mm"]
+__all__ = ["box_of", "distances_mm", "gap_mm", "inside"]
 
 
 class Corners(NamedTuple):
@@ -32,6 +32,22 @@ def box_of(regions: Sequence[Region]) -> Corners | None:
         np.array([*corners.min(axis=0), low_z_mm]),
         np.array([*corners.max(axis=0), high_z_mm]),
     )
+
+
+def inside(region: Region, points_mm: FloatArray) -> NDArray[np.bool_]:
+    """Tell which points, shape (n, 3), lie in a solid."""
+    is_in = np.zeros(len(points_mm), dtype=bool)
+    z_mm = points_mm[:, 2]
+    for slab in region.slabs:
+        level = np.flatnonzero((z_mm >= slab.low_mm) & (z_mm <= slab.high_mm))
+        if not level.size:
+            continue
+        outline = outline_of(slab)
+        shapely.prepare(outline)
+        is_in[level] |= shapely.intersects_xy(
+            outline, points_mm[level, 0], points_mm[level, 1]
+        )
+    return is_in
 
 
 def distances_mm(region: Region, points_mm: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sbrtcheck import __version__
 from sbrtcheck.checks.read_prescription import read_prescription
-from sbrtcheck.checks.verdict import Finding, JudgedROI, Verdict, exit_code
+from sbrtcheck.checks.verdict import Finding, JudgedROI, Verdict, Where, exit_code
 from sbrtcheck.dossier import Case, Link, Sibling
 from sbrtcheck.model import (
     CaseFacts,
@@ -269,6 +269,19 @@ def _finding(finding: Finding, voice: Voice) -> dict[str, object]:
         "class": words_of(finding.variation_class),
         "cure": voice.say_if(finding.cure),
         "held_by": finding.held_by,
+        "where": _where(finding.where, voice),
+    }
+
+
+def _where(where: Where | None, voice: Voice) -> dict[str, object] | None:
+    if where is None:
+        return None
+    return {
+        "point_mm": list(where.point_mm),
+        "volume_cc": where.volume_cc,
+        "target": voice.name_if(where.target),
+        "distance_mm": where.distance_mm,
+        "side": voice.say_if(where.side),
     }
 
 

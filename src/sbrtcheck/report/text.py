@@ -13,7 +13,7 @@ from rich.text import Text as Styled
 
 from sbrtcheck import __version__
 from sbrtcheck.checks.rule import Row, Section, State
-from sbrtcheck.checks.verdict import Finding, JudgedROI, Outcome, Verdict
+from sbrtcheck.checks.verdict import Finding, JudgedROI, Outcome, Verdict, Where
 from sbrtcheck.dossier import Case, tail
 from sbrtcheck.model import MASK, PriorRadiotherapy, Value, approval_term
 from sbrtcheck.protocol.metric import Constraint, parse_metric
@@ -542,10 +542,24 @@ class _Writer:
         return limit, finding.basis.value, margin, mark
 
     def _words(self, finding: Finding) -> str:
-        """Return what a finding says beyond its row."""
-        if finding.is_plain:
-            return ""
-        return self.voice.say(finding.message)
+        """Return what a finding says beyond its row; with -v, where the dose lies that decides."""
+        words = ""
+        if not finding.is_plain:
+            words = self.voice.say(finding.message)
+        if finding.where is None or not self.page.verbose:
+            return words
+        return joined((words, self._place(finding.where)), "; ")
+
+    def _place(self, where: Where) -> str:
+        x_mm, y_mm, z_mm = where.point_mm
+        told = f"{where.volume_cc:.3g} cc about x {x_mm:.1f}, y {y_mm:.1f}, z {z_mm:.1f} mm"
+        if where.target is None or where.distance_mm is None:
+            return told
+        side = text_of(self.voice.say_if(where.side))
+        target = self.voice.name(where.target)
+        if where.distance_mm == 0:
+            return f"{told}, in {target}, {side}"
+        return f"{told}, {where.distance_mm:.1f} mm from {target}, {side}"
 
     def _sources(self, limits: list[Finding]) -> None:
         if not self.page.verbose:
