@@ -173,11 +173,14 @@ def test_places_are_those_of_the_patient_in_all_positions(
         summation_type="PLAN",
         referenced_plan_uids=(own.instance.sop_instance_uid,),
     )
-    save_plan(own, tmp_path / "RP.dcm")
-    save_structure_set(structure_set(drawn), tmp_path / "RS.dcm")
-    save_dose(replace(case.dose, header=header), tmp_path / "RD.dcm", position=position)
+    folder = tmp_path / "export" / "case"  # nothing lies beside it
+    folder.mkdir(parents=True)
+    save_plan(own, folder / "RP.dcm")
+    save_structure_set(structure_set(drawn), folder / "RS.dcm")
+    dose = replace(case.dose, header=header)
+    save_dose(dose, folder / "RD.dcm", position=position)
 
-    verdict = check(load_case(tmp_path / "RP.dcm"), load_protocol("nct06756087"))
+    verdict = check(load_case(folder / "RP.dcm"), load_protocol("nct06756087"))
 
     (finding,) = (f for f in verdict.findings if f.id == "limit.cord")
     assert finding.where is not None
