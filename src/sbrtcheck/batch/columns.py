@@ -67,6 +67,15 @@ PLANS = (
     Column("n_undecided", "whole", "", "findings that are UNDECIDED"),
     Column("n_fail", "whole", "", "findings that are FAIL"),
     Column("case_row", "whole", "", "line of the patient in the cases"),
+    Column(
+        "review_decision",
+        "text",
+        "",
+        "what a person decided (review.toml beside the plan); it changes no outcome",
+    ),
+    Column("reviewer", "text", "", "who reviewed the verdict"),
+    Column("review_date", "text", "", "day of the review, YYYY-MM-DD"),
+    Column("reviewed_findings", "whole", "", "findings that the review speaks of"),
     Column("sop_instance_uid", "text", "", "UID of the plan"),
     Column("plan_sha256", "text", "", "hash of the plan's file"),
 )

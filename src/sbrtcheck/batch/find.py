@@ -24,6 +24,7 @@ from sbrtcheck.dossier.find import (
     look,
 )
 from sbrtcheck.dossier.places import ZIP, Entry, Place, Root
+from sbrtcheck.dossier.review import REVIEW_FILE
 from sbrtcheck.model import Text
 
 __all__ = ["Odd", "Tree", "find_tree"]
@@ -265,10 +266,11 @@ def _odd(
 
 
 def _ours(files: Sequence[TreeFile], options: BatchOptions) -> set[str]:
-    """Return the files that are read beside the exports: the cases, and facts beside plans."""
+    """Return the files that are read beside the exports: the cases, facts and reviews beside plans."""
     ours = {
-        str(Path(file.place.path).with_name(FILE_NAME))
+        str(Path(file.place.path).with_name(name))
         for file in files
+        for name in (FILE_NAME, REVIEW_FILE)
         if file.is_of_class(dicom.RT_PLAN)
     }
     if options.cases is not None:

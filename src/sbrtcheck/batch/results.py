@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from sbrtcheck.batch.tables import CsvTable, ParquetTable, Row
 from sbrtcheck.batch.work import CURVE_STEP_GY, ERROR, SUPERSEDED, Record
 from sbrtcheck.dossier.groups import grouped
 from sbrtcheck.dossier.places import MAKING, RUN
+from sbrtcheck.model import Review
 from sbrtcheck.report.junit import write_junit
+from sbrtcheck.report.review import verdict_hash
 from sbrtcheck.report.words import printable, text_of, words_of
 
 __all__ = ["OUTCOMES", "PlanHeader", "Published", "Result", "Stray", "publish"]
@@ -54,7 +56,8 @@ class PlanHeader:
 class Result:
     """One plan of the run.
 
-    `load` returns its record, which is not kept in memory; `digest` tells it from any other.
+    `load` returns its record, which is not kept in memory; `digest` tells it from any other. `review`
+    is what a person said of it, or why that cannot be read.
     """
 
     plan: str
@@ -67,6 +70,7 @@ class Result:
     header: PlanHeader
     digest: str
     load: Callable[[], Record]
+    review: Review | str | None = None
 
 
 # All of a result that its rows are made of.
@@ -153,7 +157,7 @@ def _digest(
     """Return the hash of all that the tables are made of."""
     rows = [STATED(result) for result in results]
     made_of = [columns.SCHEMA, __version__, about, rows, list(strays)]
-    return hashlib.sha256(json.dumps(made_of, default=asdict).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(made_of, default=_as_json).encode()).hexdigest()
 
 
 def _kept(folder: Path, made_of: str) -> Published | None:
@@ -325,7 +329,33 @@ def _plan_row(result: Result, record: Record) -> dict[str, object]:
     }
     if record.verdict is not None:
         row |= _verdict_cells(record.verdict)
+    row |= _review_cells(result.review, record.verdict)
     return {name: _printable(value) for name, value in row.items()}
+
+
+def _as_json(value: Any) -> object:
+    """Return a record as a table, and a day as it is written."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)
+
+
+def _review_cells(
+    review: Review | str | None, verdict: Document | None
+) -> dict[str, object]:
+    if review is None:
+        return {}
+    if isinstance(review, str):
+        return {"review_decision": f"not read: {review}"}
+    decision = review.decision.value
+    if verdict is None or review.verdict != verdict_hash(verdict):
+        decision = f"of an earlier verdict: {decision}"
+    return {
+        "review_decision": decision,
+        "reviewer": review.reviewer,
+        "review_date": review.on.isoformat(),
+        "reviewed_findings": len(review.findings),
+    }
 
 
 def _printable(value: object) -> object:

@@ -42,8 +42,9 @@ from sbrtcheck.batch.work import (
 from sbrtcheck.dossier.cases import CaseRow, load_cases, merged
 from sbrtcheck.dossier.facts import FILE_NAME, facts_beside, load_facts
 from sbrtcheck.dossier.places import LOCK, MAKING, RECORDS, RUN, Place
+from sbrtcheck.dossier.review import load_review, review_beside
 from sbrtcheck.errors import CaseError
-from sbrtcheck.model import CaseFacts, Patient, Text
+from sbrtcheck.model import CaseFacts, Patient, Review, Text
 from sbrtcheck.protocol.rules import Protocol as TrialProtocol
 from sbrtcheck.report.as_json import protocol_record
 from sbrtcheck.report.words import Voice, printable, text_of, told_of
@@ -584,7 +585,24 @@ def _result(
         header=header,
         digest=digest,
         load=load,
+        review=_review(file.place, header.sop_instance_uid),
     )
+
+
+def _review(place: Place, uid: str) -> Review | str | None:
+    """Return the review beside a plan, if it is one of this plan; or why it cannot be read."""
+    if place.is_member:
+        return None
+    beside = review_beside(Path(place.path))
+    if beside is None:
+        return None
+    try:
+        review = load_review(beside)
+    except CaseError as error:
+        return str(error.problem)
+    if review.plan != uid:
+        return None
+    return review
 
 
 def _load(path: Path, number: int) -> Record:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sbrtcheck.checks.verdict import Verdict
     from sbrtcheck.crosscheck import CrossCheck
+    from sbrtcheck.model import Review
     from sbrtcheck.report.text import Page
 
 
@@ -59,6 +60,7 @@ def check(
             " Never the verdict.",
         ),
     ] = False,
+    review_file: options.ReviewFile = None,
     phi: options.Phi = False,
 ) -> None:
     """Judge one plan: find its files, check it against the protocol, print the verdict.
@@ -92,8 +94,10 @@ def check(
         with reading(max_size), open_case(path, asked.files()) as case:
             verdict = check_case(case, load_protocol(protocol), declared)
             second = _second_opinion(verdict, asked_for=crosscheck)
+        review = _review(path, review_file, verdict)
     except SbrtCheckError as error:
-        refuse(error, asked.typed, phi=phi)
+        typed = [*asked.typed, *filter(None, [review_file])]
+        refuse(error, typed, phi=phi)
     colour = not no_color and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     page = Page(
         colour=colour,
@@ -104,13 +108,21 @@ def check(
         phi=phi,
         width=page_width(),
     )
-    _tell(verdict, second, page, json_path, printed=json_file == "-")
+    told = Told(verdict, second, review)
+    _tell(told, page, json_path, printed=json_file == "-")
     raise typer.Exit(exit_code(verdict.outcome, strict=strict))
 
 
+class Told(NamedTuple):
+    """A verdict, and what stands beside it."""
+
+    verdict: "Verdict"
+    second: "CrossCheck | None"
+    review: "Review | None"
+
+
 def _tell(
-    verdict: "Verdict",
-    second: "CrossCheck | None",
+    told: Told,
     page: "Page",
     json_path: "Path | None",
     *,
@@ -120,14 +132,38 @@ def _tell(
     from sbrtcheck.report.as_json import render_json
     from sbrtcheck.report.text import render_text
 
-    if json_path is not None:
-        text = render_json(verdict, strict=page.strict, phi=page.phi, second=second)
-        write_whole(json_path, text + "\n", option="--json")
+    verdict, second, review = told
+    if json_path is not None or printed:
+        text = render_json(
+            verdict, strict=page.strict, phi=page.phi, second=second, review=review
+        )
+        if json_path is not None:
+            write_whole(json_path, text + "\n", option="--json")
     if printed:
-        text = render_json(verdict, strict=page.strict, phi=page.phi, second=second)
         sys.stdout.write(text + "\n")
     else:
-        sys.stdout.write(render_text(verdict, page, second=second))
+        sys.stdout.write(render_text(verdict, page, second=second, review=review))
+
+
+def _review(
+    path: "Path", review_file: "Path | None", verdict: "Verdict"
+) -> "Review | None":
+    """Return the review that is given, or lies beside the plan; one of another plan is refused."""
+    from sbrtcheck.dossier.review import load_review, review_beside
+    from sbrtcheck.errors import CaseError
+    from sbrtcheck.model import Text
+
+    found = review_file or review_beside(path)
+    if found is None:
+        return None
+    review = load_review(found)
+    if review.plan == verdict.case.plan.instance.sop_instance_uid:
+        return review
+    if review_file is None:
+        return None  # of another plan in the same folder
+    raise CaseError(
+        Text("the review is of another plan; give that of this one"), path=found
+    )
 
 
 def _second_opinion(verdict: "Verdict", *, asked_for: bool) -> "CrossCheck | None":

@@ -1,6 +1,8 @@
-"""`sbrtcheck diff`: what moved between two verdicts."""
+"""`sbrtcheck diff` and `sbrtcheck review`: what moved between verdicts, and what a person says of one."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,19 +49,57 @@ def diff(
     raise typer.Exit(0 if found.same_outcomes else 1)
 
 
-def _recorded(path: Path) -> "Recorded":
+@app.command()
+def review(
+    verdict: Annotated[
+        Path, typer.Argument(metavar="VERDICT.json", help="A verdict, from --json.")
+    ],
+) -> None:
+    """Print a form for a person's answer to a verdict; filled in, it is review.toml beside the plan.
+
+    An answer stands beside the verdict and never changes outcome or exit code.
+    """
     from sbrtcheck.errors import ReadError
-    from sbrtcheck.files import read_written
-    from sbrtcheck.model import Text
-    from sbrtcheck.report.recorded import read_recorded
+    from sbrtcheck.report.recorded import load_document, read_recorded
+    from sbrtcheck.report.review import render_form
 
     try:
-        return read_recorded(read_written(path))
+        content = _content(verdict)
+        with _of(verdict):
+            read_recorded(content)
+            form = render_form(load_document(content))
+    except ReadError as error:
+        refuse(error, [verdict], phi=False)
+    sys.stdout.write(form)
+
+
+def _recorded(path: Path) -> "Recorded":
+    from sbrtcheck.report.recorded import read_recorded
+
+    content = _content(path)
+    with _of(path):
+        return read_recorded(content)
+
+
+def _content(path: Path) -> bytes:
+    from sbrtcheck.errors import ReadError
+    from sbrtcheck.files import read_written, why_not_opened
+    from sbrtcheck.model import Text
+
+    try:
+        return read_written(path)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ReadError(
-            Text("cannot be opened: {reason}", reason=reason), path=path
-        ) from error
+        reason = Text("cannot be opened: {reason}", reason=why_not_opened(error))
+        raise ReadError(reason, path=path) from error
+
+
+@contextmanager
+def _of(path: Path) -> Iterator[None]:
+    """Say of an error inside which file it is about."""
+    from sbrtcheck.errors import ReadError
+
+    try:
+        yield
     except ReadError as error:
         error.path = path
         raise

@@ -71,6 +71,13 @@ Within = Annotated[
         help="Look at everything below this folder; default: the folders around the plan.",
     ),
 ]
+ReviewFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--review",
+        help="A person's answer to the verdict; default: review.toml beside the plan.",
+    ),
+]
 MaxSize = Annotated[
     float,
     typer.Option(

@@ -13,6 +13,7 @@ from sbrtcheck.model.identity import (
     names_agree,
     patient_key,
 )
+from sbrtcheck.model.review import Answer, Decision, Review, ReviewedFinding
 from sbrtcheck.model.sums import FaceBounds, Sums, sum_doses, sum_of_courses
 from sbrtcheck.model.text import Text
 from sbrtcheck.model.values import (
@@ -53,12 +54,14 @@ __all__ = [
     "ONE_PLANE",
     "ROI",
     "SAME_PLANE_MM",
+    "Answer",
     "Arm",
     "Beam",
     "CaseFacts",
     "Contour",
     "ControlPoint",
     "Convention",
+    "Decision",
     "Declared",
     "DoseGrid",
     "DoseHeader",
@@ -75,6 +78,8 @@ __all__ = [
     "Prescription",
     "PriorRadiotherapy",
     "Rebuilt",
+    "Review",
+    "ReviewedFinding",
     "StructureSet",
     "Sums",
     "Text",

@@ -16,12 +16,14 @@ from sbrtcheck.model import (
     Declared,
     DoseHeader,
     Prescription,
+    Review,
     Text,
     Value,
     approval_term,
 )
 from sbrtcheck.protocol.metric import Metric
 from sbrtcheck.protocol.rules import Protocol
+from sbrtcheck.report.review import review_record, verdict_hash
 from sbrtcheck.report.words import (
     Voice,
     joined,
@@ -59,16 +61,38 @@ def render_json(
     strict: bool = False,
     phi: bool = False,
     second: "CrossCheck | None" = None,
+    review: Review | None = None,
 ) -> str:
     """Return a verdict as JSON text, ASCII only so that any console can print it.
 
-    A second opinion stands under a key of its own, which is not there unless one was asked for.
+    A second opinion and a review stand under keys of their own, which are not there without one.
     Paths, file names and patient identity are left out unless `phi`.
     """
     plan = verdict.case.plan
     voice = Voice(*verdict.case.patients, phi=phi)
+    document = _document(verdict, voice, strict=strict, phi=phi)
+    if second is not None:
+        document["crosscheck"] = _crosscheck(second, voice)
+    if review is not None:
+        is_of_this = review.verdict == verdict_hash(document)
+        document["review"] = review_record(review, voice, is_of_this=is_of_this)
+    if phi:
+        patient = plan.instance.patient
+        document["patient"] = {"id": patient.patient_id, "name": patient.name}
+    return json.dumps(document, ensure_ascii=True, indent=1, allow_nan=False)
+
+
+def hash_of(verdict: Verdict) -> str:
+    """Return the hash of what a verdict found; see `verdict_hash`."""
+    voice = Voice(*verdict.case.patients, phi=False)
+    return verdict_hash(_document(verdict, voice, strict=False, phi=False))
+
+
+def _document(
+    verdict: Verdict, voice: Voice, *, strict: bool, phi: bool
+) -> dict[str, object]:
     protocol = verdict.protocol
-    document = {
+    return {
         "schema": SCHEMA,
         "sbrtcheck": __version__,
         "outcome": verdict.outcome.name,
@@ -94,12 +118,6 @@ def render_json(
         "structures": [_structure(row, voice) for row in verdict.structures],
         "notes": voice.say_all(_notes(verdict)),
     }
-    if second is not None:
-        document["crosscheck"] = _crosscheck(second, voice)
-    if phi:
-        patient = plan.instance.patient
-        document["patient"] = {"id": patient.patient_id, "name": patient.name}
-    return json.dumps(document, ensure_ascii=True, indent=1, allow_nan=False)
 
 
 def _notes(verdict: Verdict) -> tuple[Text, ...]:

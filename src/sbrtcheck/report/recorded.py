@@ -15,7 +15,7 @@ from sbrtcheck.model import Patient, Text
 from sbrtcheck.report.as_json import SCHEMA
 from sbrtcheck.report.words import Voice, joined, known_or, text_of
 
-__all__ = ["Key", "Recorded", "RecordedFinding", "read_recorded"]
+__all__ = ["Key", "Recorded", "RecordedFinding", "load_document", "read_recorded"]
 
 Json = Mapping[str, object]
 Key = tuple[str, str, str | None]  # id, subject and metric: unique in a verdict
@@ -69,7 +69,7 @@ def read_recorded(content: bytes) -> Recorded:
     ReadError
         If it is not JSON, not a verdict of sbrtcheck, or of another schema.
     """
-    document = _document(content)
+    document = load_document(content)
     patient = _patient(document)
     voice = Voice(known_or(patient, Patient()), phi=False)
     findings = _findings(document.get("findings"), voice)
@@ -99,19 +99,18 @@ def _findings(rows: object, voice: Voice) -> dict[Key, RecordedFinding]:
     return findings
 
 
-def _document(content: bytes) -> Json:
+def load_document(content: bytes) -> Json:
+    """Return a verdict as its file holds it; raises what `read_recorded` does."""
     try:
         # Bytes, so that UTF-16 of some consoles is understood too.
         document = json.loads(content, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise ReadError(
-            Text("this is not JSON; give two files that sbrtcheck --json wrote")
+            Text("this is not JSON; give what sbrtcheck --json wrote")
         ) from error
     if not isinstance(document, dict) or "schema" not in document:
         raise ReadError(
-            Text(
-                "this is not a verdict of sbrtcheck; give two files that sbrtcheck --json wrote"
-            )
+            Text("this is not a verdict of sbrtcheck; give what sbrtcheck --json wrote")
         )
     if document["schema"] != SCHEMA:
         raise ReadError(

@@ -15,11 +15,18 @@ from sbrtcheck import __version__
 from sbrtcheck.checks.rule import Row, Section, State
 from sbrtcheck.checks.verdict import Finding, JudgedROI, Outcome, Verdict, Where
 from sbrtcheck.dossier import Case, tail
-from sbrtcheck.model import MASK, PriorRadiotherapy, Value, approval_term
+from sbrtcheck.model import (
+    MASK,
+    PriorRadiotherapy,
+    Review,
+    Value,
+    approval_term,
+)
 from sbrtcheck.protocol.metric import Constraint, parse_metric
 from sbrtcheck.protocol.names import looks_relevant
 from sbrtcheck.protocol.rules import Role
-from sbrtcheck.report.as_json import SUMMATION_TYPE
+from sbrtcheck.report.as_json import SUMMATION_TYPE, hash_of
+from sbrtcheck.report.review import accepted_by, review_lines
 from sbrtcheck.report.words import (
     DRAFT,
     Voice,
@@ -201,16 +208,22 @@ def _widest(cells: Iterable[Styled]) -> int:
 
 
 def render_text(
-    verdict: Verdict, page: Page, *, second: "CrossCheck | None" = None
+    verdict: Verdict,
+    page: Page,
+    *,
+    second: "CrossCheck | None" = None,
+    review: Review | None = None,
 ) -> str:
-    """Return a verdict as text, with a second opinion where one was asked for."""
-    writer = _Writer(verdict, page)
+    """Return a verdict as text, with a second opinion and a review where there is one."""
+    writer = _Writer(verdict, page, review)
     if page.quiet:
         writer.verdict_lines()
+        writer.reviewed()
         writer.reasons()
     else:
         writer.head()
         writer.verdict_lines()
+        writer.reviewed()
         writer.neural()
         writer.targets()
         writer.organs()
@@ -229,8 +242,11 @@ def render_text(
 class _Writer:
     """Writes the sections of one page to a buffer."""
 
-    def __init__(self, verdict: Verdict, page: Page) -> None:
+    def __init__(
+        self, verdict: Verdict, page: Page, review: Review | None = None
+    ) -> None:
         self.verdict = verdict
+        self.review = review
         self.page = page
         self.voice = Voice(*verdict.case.patients, phi=page.phi)
         self.buffer = io.StringIO()
@@ -468,6 +484,15 @@ class _Writer:
         ):
             mark = self.mark(outcome, "none in this protocol")
             self.console.print(Styled(f"  {self.plain(name)}: ") + mark)
+        self.line()
+
+    def reviewed(self) -> None:
+        """Show what a person said of the verdict, in a box of its own."""
+        if self.review is None:
+            return
+        is_of_this = self.review.verdict == hash_of(self.verdict)
+        self.line("Review (a person's answer; it changes no outcome)", "bold")
+        self.items(review_lines(self.review, self.voice, is_of_this=is_of_this))
         self.line()
 
     def _shown_outcome(self) -> Outcome:
@@ -789,6 +814,7 @@ class _Writer:
 
     def _cause(self, finding: Finding) -> str:
         told = f"{self._about(finding)}{self._worst_value(finding)}"
+        told += accepted_by(finding, self.review, self.voice)
         sentence = f"{told}: {self.voice.say(finding.message)}"
         return joined((sentence, self.voice.say_if(finding.cure)), "; ")
 
