@@ -6,6 +6,7 @@ The numbers are those of other programs: PlanIQ, Eclipse, and what the plans the
 import csv
 import gzip
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,16 @@ from builders import dvh_of
 from sbrtcheck import (
     Outcome,
     SbrtCheckError,
+    Verdict,
     check,
     load_case,
     load_protocol,
 )
+from sbrtcheck.checks import cord_shape, delivery, dose_values, target_shape
 from sbrtcheck.checks.read_prescription import read_prescription
+from sbrtcheck.checks.rule import Row, Rule, State
 from sbrtcheck.contours import build_region
-from sbrtcheck.dicom import load_dose, load_plan, load_structure_set
+from sbrtcheck.dicom import RT_PLAN, load_dose, load_plan, load_structure_set, peek
 from sbrtcheck.dvh import DVH
 from sbrtcheck.model import Declared, DoseGrid, FloatArray
 
@@ -91,6 +95,72 @@ def test_volumes_are_those_of_other_programs_but_for_end_caps(
     assert region.volume_cc == pytest.approx(
         expected_cc, abs=caps_cc + 0.01 * expected_cc
     )
+
+
+# --- Checks of delivery, dose values and geometry ---------------------------------------------------
+
+CHECKED = (cord_shape, delivery, dose_values, target_shape)
+RULE_IDS = {
+    rule.id
+    for module in CHECKED
+    for rule in vars(module).values()
+    if isinstance(rule, Rule)
+}
+# Of the plan itself, whatever contours and dose are put beside it.
+OF_PLAN = tuple(
+    name for name in RULE_IDS if name.startswith(("beams.", "mu", "setup."))
+)
+
+
+def spoken(verdict: Verdict) -> list[str]:
+    """Return what the checks say that is no PASS and no fact."""
+    return sorted(
+        f"{finding.id} {'-' if finding.outcome is None else finding.outcome.name}"
+        for finding in verdict.findings
+        if finding.id in RULE_IDS
+        and finding.rule.row is not Row.FACT
+        and finding.state is not State.NOT_ASKED
+        and finding.outcome is not Outcome.PASS
+    )
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"), TABLE["spoken"].items(), ids=TABLE["spoken"]
+)
+def test_checks_say_of_a_complete_set_what_the_table_says(
+    real_data: Path, plan: str, expected: list[str]
+) -> None:
+    assert spoken(check(load_case(real_data / plan), PROTOCOL)) == expected
+
+
+def test_checks_of_delivery_are_silent_on_every_real_plan_but_where_they_should_speak(
+    real_data: Path, samples: Path
+) -> None:
+    """Each plan beside contours and dose of a sample: only what it says of itself is looked at."""
+    base = load_case(samples / "t8_30gy5_pass")
+    found, count = {}, 0
+    for path in sorted(real_data.rglob("*")):
+        if not path.is_file() or not _is_plan(path):
+            continue
+        try:
+            plan = load_plan(path)
+        except SbrtCheckError:
+            continue
+        header = replace(plan.instance, patient=base.plan.instance.patient)
+        case = replace(base, plan=replace(plan, instance=header))
+        said = spoken(check(case, PROTOCOL))
+        own = [words for words in said if words.split()[0] in OF_PLAN]
+        count += 1
+        if own:
+            found[path.relative_to(real_data).as_posix()] = own
+
+    assert count >= 39
+    assert found == TABLE["of_plans"]
+
+
+def _is_plan(path: Path) -> bool:
+    found = peek(path)
+    return found is not None and found.sop_class_uid == RT_PLAN
 
 
 # --- Whole curves -------------------------------------------------------------------------------

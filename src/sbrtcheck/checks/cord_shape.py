@@ -36,7 +36,7 @@ SIZE = Rule(
     asks="Has the cord beside the targets a median section of 15 to 110 mm2, 4 to 15 mm wide and 3"
     " to 12 mm deep?",
     why="What is much thinner or wider is a line, the canal, or something else, and its near-maximum"
-    " says nothing of the cord. Not asked at L3 to L5.",
+    " says nothing of the cord. Asked at T5 to L1.",
     act="Look at the contour: is this the cord? Redraw or rename it.",
     section=Section.NEURAL,
     source=SIZES,
@@ -159,7 +159,7 @@ TIGHT_MM = 1.0
 NEAR_MM, FAR_MM, ASIDE_MM = 40.0, 60.0, 20.0
 SHARED_CC = 0.03
 NAMED_MM = 0.6
-L2 = LEVELS.index("L2")
+T5, L1, L2 = (LEVELS.index(level) for level in ("T5", "L1", "L2"))
 
 
 def check_cord_shape(evidence: Evidence) -> Iterator[Finding]:
@@ -195,30 +195,15 @@ def _spans(evidence: Evidence) -> list[tuple[float, float, bool]]:
     return found
 
 
-def _passes_cauda(evidence: Evidence) -> bool:
-    """Tell whether every target lies where no cord is."""
-    zones = [
-        zone_of(evidence.treated.of_target(match.roi.name), None)
-        for _, match in evidence.graded_targets()
-    ]
-    return bool(zones) and all(zone is Zone.CAUDA for zone in zones)
-
-
 def _size(
     evidence: Evidence, subject: str, roi: ROI, sections: Sequence[CrossSection]
 ) -> Iterator[Finding]:
-    if _passes_cauda(evidence):
+    beside = [one for one in sections if _is_beside_sized(evidence, one)]
+    if not beside:
         return
-    spans = _spans(evidence)
-    beside = [
-        one
-        for one in sections
-        if any(one.slab.meets(low_mm, high_mm) for low_mm, high_mm, _ in spans)
-    ]
-    asked_of = beside or sections
-    area_mm2 = median(one.area_mm2 for one in asked_of)
-    width_mm = median(one.widths_mm[0] for one in asked_of)
-    depth_mm = median(one.widths_mm[1] for one in asked_of)
+    area_mm2 = median(one.area_mm2 for one in beside)
+    width_mm = median(one.widths_mm[0] for one in beside)
+    depth_mm = median(one.widths_mm[1] for one in beside)
     fits = (
         _is_within(area_mm2, AREA_MM2, 0.0)
         and _is_within(width_mm, WIDTH_MM, ROUNDING_MM)
@@ -242,6 +227,19 @@ def _size(
         subject=subject,
         roi=roi.name,
     )
+
+
+def _is_beside_sized(evidence: Evidence, section: CrossSection) -> bool:
+    """Tell whether a plane lies beside a target of levels at which the size of a cord is known."""
+    for _, match in evidence.graded_targets():
+        levels = evidence.treated.of_target(match.roi.name)
+        places = [LEVELS.index(level) for level in levels]
+        if not places or min(places) < T5 or max(places) > L1:
+            continue
+        slabs = build_region(match.roi).slabs
+        if section.slab.meets(slabs[0].low_mm, slabs[-1].high_mm):
+            return True
+    return False
 
 
 def _is_within(value: float, limits: tuple[float, float], slack: float) -> bool:
