@@ -4,6 +4,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields, is_dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,17 @@ from sbrtcheck import (
     parse_metric,
 )
 from sbrtcheck.dvh import NoDose, NothingDrawn
-from sbrtcheck.model import ROI, Declared, ExportedDVH, FloatArray, Value
+from sbrtcheck.model import (
+    ROI,
+    Answer,
+    Decision,
+    Declared,
+    ExportedDVH,
+    FloatArray,
+    Review,
+    ReviewedFinding,
+    Value,
+)
 from sbrtcheck.phantoms import Sphere
 
 SAMPLE = Path(__file__).parents[1] / "sample_dicom/t8_30gy5_pass"
@@ -34,6 +45,24 @@ OF_FEW_FIELDS = (
     "DoseHeader",
     "DoseReference",
     "Metric",
+)
+
+
+REVIEW = Review(
+    plan="1.2.3",
+    verdict="0" * 64,
+    reviewer="Li Na",
+    role="medical physicist",
+    on=date(2026, 2, 3),
+    decision=Decision.RETURNED,
+    findings=(
+        ReviewedFinding(
+            finding="limit.cord",
+            subject="SpinalCord",
+            answer=Answer.REJECTED,
+            reason="the cord is not drawn to its end " * 9,
+        ),
+    ),
 )
 
 
@@ -74,6 +103,10 @@ def made() -> dict[str, object]:
         Value(1.0),
         verdict.findings[0].message,
         ExportedDVH(bin_widths=[1.0, 1.0], volumes=[2.0, 1.0]),  # type: ignore[arg-type]
+        case.plan.beams[0].control_points[0],
+        case.plan.beams[0].control_points[0].openings[0],
+        REVIEW,
+        REVIEW.findings[0],
     ]
     return {type(value).__name__: value for value in values}
 

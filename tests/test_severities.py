@@ -10,7 +10,7 @@ from builders import plan
 from sbrtcheck import Outcome, ProtocolError, Verdict, check, load_case
 from sbrtcheck.protocol.metric import parse_constraint
 from sbrtcheck.protocol.rules import Protocol, Severity
-from test_checks import CORD, PROTOCOL, found, in_zone, judge
+from test_checks import APART, CORD, PROTOCOL, found, in_zone, judge
 
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
@@ -21,7 +21,7 @@ def with_checks(**severities: Severity) -> Protocol:
     checks = {
         name.replace("__", "."): severity for name, severity in severities.items()
     }
-    return replace(PROTOCOL, checks=checks)
+    return replace(PROTOCOL, checks=APART | checks)
 
 
 def with_unused_beam(protocol: Protocol) -> Verdict:

@@ -1,7 +1,7 @@
 """Cases written to files in one way or another, changed there, and read again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
@@ -70,7 +70,10 @@ def write(case: Case, folder: Path, writing: Writing) -> None:
     """Write a case into a folder."""
     plan, structures, dose = (folder / name for name in writing.names)
     syntax, letters = writing.transfer_syntax, writing.character_set
-    save_plan(case.plan, plan, transfer_syntax=syntax, character_set=letters)
+    lying = case.plan
+    if writing.position != "HFS":  # the patient lies as the dose is oriented
+        lying = replace(lying, patient_positions=(writing.position,))
+    save_plan(lying, plan, transfer_syntax=syntax, character_set=letters)
     save_structure_set(
         case.structure_set, structures, transfer_syntax=syntax, character_set=letters
     )

@@ -265,7 +265,7 @@ def _told(treating: Sequence[Beam]) -> Text:
 def _metersets(
     evidence: Evidence, plan: Plan, usual: Sequence[Beam]
 ) -> Iterator[Finding]:
-    asked = [beam for beam in usual if beam.dosimeter_unit != MINUTES]
+    asked = [beam for beam in usual if _is_given(plan, beam)]
     if not asked:
         return
     known = _by_beam(plan, "beam_metersets")
@@ -288,6 +288,13 @@ def _metersets(
         fault=bool(without),
         cure=EXPORT,
     )
+
+
+def _is_given(plan: Plan, beam: Beam) -> bool:
+    """Tell whether monitor units of a beam belong in the plan; a beam of no group is told as such."""
+    named = {number for group in plan.fraction_groups for number in group.beam_numbers}
+    is_named = not named or beam.number in named
+    return is_named and beam.dosimeter_unit != MINUTES
 
 
 def _by_beam(plan: Plan, column: str) -> dict[int | None, float | None]:

@@ -24,6 +24,10 @@ from sbrtcheck.protocol.rules import Role, Severity
 ICRU_83 = "ICRU report 83 (2010): PTV holds CTV, CTV holds GTV"
 SLICES = "AAPM TG-101 (Benedict 2010): slices of 1 to 3 mm"
 ANATOMY = "anatomy"
+ASKED_OF = (
+    (Role.PTV, "target", Section.TARGET),
+    (Role.CORD, "cord", Section.NEURAL),
+)
 GAPS = Rule(
     id="target.gaps",
     title="gaps of the target",
@@ -124,17 +128,20 @@ SPACING = Rule(
     source=SLICES,
     severity="warning",
 )
-COARSE = Rule(
-    id="contours.coarse",
-    title="spacing of contours",
-    number="G14",
-    asks="Are targets and cord drawn every 5 mm or closer?",
-    why="A vertebra drawn on four planes has no shape.",
-    act="Draw them on thinner slices and export the structure set again.",
-    section=Section.NEURAL,
-    source=SLICES,
-    severity="ask",
-)
+COARSE = {
+    role: Rule(
+        id=f"{name}.coarse",
+        title="spacing of contours",
+        number="G14",
+        asks="Are targets and cord drawn every 5 mm or closer?",
+        why="A vertebra drawn on four planes has no shape.",
+        act="Draw them on thinner slices and export the structure set again.",
+        section=section,
+        source=SLICES,
+        severity="ask",
+    )
+    for role, name, section in ASKED_OF
+}
 WIDE = Rule(
     id="contours.wide",
     title="spacing of contours",
@@ -146,17 +153,20 @@ WIDE = Rule(
     source=SLICES,
     severity="info",
 )
-FEW = Rule(
-    id="contours.few",
-    title="planes of contours",
-    number="G15",
-    asks="Are targets and cord drawn on at least three planes?",
-    why="What has one plane or two encloses hardly more than a convention.",
-    act="Draw the structure on every plane and export the structure set again.",
-    section=Section.NEURAL,
-    source=ANATOMY,
-    severity="ask",
-)
+FEW = {
+    role: Rule(
+        id=f"{name}.few",
+        title="planes of contours",
+        number="G15",
+        asks="Are targets and cord drawn on at least three planes?",
+        why="What has one plane or two encloses hardly more than a convention.",
+        act="Draw the structure on every plane and export the structure set again.",
+        section=section,
+        source=ANATOMY,
+        severity="ask",
+    )
+    for role, name, section in ASKED_OF
+}
 TWICE = Rule(
     id="contours.twice",
     title="ROIs drawn twice",
@@ -186,10 +196,11 @@ def check_target_shape(evidence: Evidence) -> Iterator[Finding]:
     for subject, match in evidence.graded_targets():
         yield from _gaps(evidence, subject, match)
         yield from _heights(evidence, subject, match)
-    for subject, match in evidence.drawn(Role.CTV, Role.GTV):
-        yield from _held(evidence, subject, match)
-    yield from _order(evidence)
-    yield from _named_heights(evidence)
+    if evidence.drawn(Role.PTV):
+        for subject, match in evidence.drawn(Role.CTV, Role.GTV):
+            yield from _held(evidence, subject, match)
+        yield from _order(evidence)
+        yield from _named_heights(evidence)
     for subject, match in (*evidence.graded_targets(), *evidence.drawn(Role.CORD)):
         yield from _spacing(evidence, subject, match)
         if match.role is Role.PTV or _is_needed(evidence):
@@ -419,8 +430,10 @@ def _planes(evidence: Evidence, subject: str, match: MatchedROI) -> Iterator[Fin
         "'{roi}' is drawn on {count} planes", roi=match.roi.name, count=count
     )
     cure = Text("draw the structure on every plane")
+    if match.role is None:
+        return
     yield by_severity(
-        FEW,
+        FEW[match.role],
         severities,
         message,
         fault=count < FEWEST,
@@ -442,7 +455,9 @@ def _is_needed(evidence: Evidence) -> bool:
 
 def _spacing(evidence: Evidence, subject: str, match: MatchedROI) -> Iterator[Finding]:
     region = build_region(match.roi)
-    if region.spacing_mm is None or len(region.planes_mm) < FEWEST:
+    if match.role is None or region.spacing_mm is None:
+        return
+    if len(region.planes_mm) < FEWEST:
         return
     severities = evidence.protocol.checks
     spacing_mm = region.spacing_mm
@@ -452,7 +467,7 @@ def _spacing(evidence: Evidence, subject: str, match: MatchedROI) -> Iterator[Fi
         spacing_mm=round(spacing_mm, 2),
     )
     cure = Text("draw it on thinner slices")
-    for rule, most_mm in ((COARSE, COARSE_MM), (SPACING, USUAL_MM)):
+    for rule, most_mm in ((COARSE[match.role], COARSE_MM), (SPACING, USUAL_MM)):
         yield by_severity(
             rule,
             severities,

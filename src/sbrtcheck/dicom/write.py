@@ -39,6 +39,7 @@ DATE_OF_SOURCE = "20260101"
 SOURCE_AXIS_MM = 1000.0
 JAW_MM = 50.0
 CONTOUR_DATA = 0x30060050
+PLATEAU = 8  # values that are the maximum: more are no peak
 LARGEST = {16: 2**16 - 1, 32: 2**32 - 1}
 # Where rows and columns of a dose run in each patient position, as planning systems write it.
 ORIENTATIONS = {
@@ -196,8 +197,8 @@ def _put_pixels(
     dataset.HighBit = bits - 1
     # The scaling is written with 16 characters, so it is rounded before it divides.
     largest = LARGEST[bits]
-    if np.count_nonzero(dose_gy == dose_gy.max()) > 1:
-        largest -= 1  # a plateau at the largest number would look cut off
+    if np.count_nonzero(dose_gy == dose_gy.max()) > PLATEAU:
+        largest -= 1  # at the largest number it would look cut off
     scaling = float(f"{max(float(dose_gy.max()), 1e-6) / largest:.9e}")
     dataset.DoseGridScaling = f"{scaling:.9e}"
     stored = np.minimum(np.rint(dose_gy / scaling), largest)
@@ -514,10 +515,8 @@ def _beam(row: Beam, positions: Sequence[str]) -> Dataset:
     final_weight = row.final_weight
     if final_weight is None:
         final_weight = 1
-    return _item(
+    item = _item(
         TreatmentMachineName=row.machine,
-        Manufacturer=row.manufacturer,
-        ManufacturerModelName=row.model,
         PrimaryDosimeterUnit=row.dosimeter_unit or "MU",
         SourceAxisDistance=SOURCE_AXIS_MM,
         BeamLimitingDeviceSequence=[
@@ -538,6 +537,8 @@ def _beam(row: Beam, positions: Sequence[str]) -> Dataset:
         ControlPointSequence=points,
         ReferencedPatientSetupNumber=setup,
     )
+    _put_filled(item, Manufacturer=row.manufacturer, ManufacturerModelName=row.model)
+    return item
 
 
 def _plainest_points(row: Beam, angles: Sequence[float]) -> list[Dataset]:

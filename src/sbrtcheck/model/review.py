@@ -5,6 +5,7 @@ from datetime import date
 from enum import StrEnum
 
 from sbrtcheck.model.frozen import sealed
+from sbrtcheck.model.values import shortened
 
 __all__ = ["Answer", "Decision", "Review", "ReviewedFinding"]
 
@@ -37,6 +38,9 @@ class ReviewedFinding:
     answer: Answer
     reason: str
 
+    def __repr__(self) -> str:
+        return f"ReviewedFinding({self.finding}, {shortened(self.subject)!r}: {self.answer})"
+
 
 @sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,9 @@ class Review:
     on: date
     decision: Decision
     findings: tuple[ReviewedFinding, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Review({self.on}, {self.decision}, {len(self.findings)} findings)"
 
     def of(
         self, finding: str, subject: str, metric: str | None

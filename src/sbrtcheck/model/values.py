@@ -152,6 +152,9 @@ class Opening:
     device: str
     positions_mm: tuple[float, ...]
 
+    def __repr__(self) -> str:
+        return f"Opening({self.device}, {len(self.positions_mm)} positions)"
+
 
 @sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +168,9 @@ class ControlPoint:
     gantry_deg: float | None = None
     rotation: str = ""
     openings: tuple[Opening, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"ControlPoint(weight {self.weight}, gantry {self.gantry_deg})"
 
 
 @sealed
@@ -190,6 +196,9 @@ class Beam:
     position: str = ""
     final_weight: float | None = None
     control_points: tuple[ControlPoint, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Beam({self.number}, {shortened(self.name)!r}, {len(self.control_points)} points)"
 
     @property
     def treats(self) -> bool:

@@ -55,7 +55,13 @@ def _explained(rule: Rule, width: int) -> str:
     lines = [f"{_named(rule)}: {rule.title}"]
     for label, words in _rows(rule):
         first, further = f"  {label:<{WIDTH}}", " " * (WIDTH + 2)
-        lines += wrap(words, width, initial_indent=first, subsequent_indent=further)
+        lines += wrap(
+            words,
+            width,
+            initial_indent=first,
+            subsequent_indent=further,
+            break_on_hyphens=False,
+        )
     return "\n".join(lines) + "\n"
 
 
