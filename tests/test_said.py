@@ -213,16 +213,16 @@ def test_a_fact_as_a_question_is_mended_in_the_facts(
     assert str(finding.cure) == "mend the case facts, if they are wrong"
 
 
-def test_one_lung_of_two_is_told() -> None:
-    left = box("Lung_L", (90, -6, -30), (102, 6, 30), spacing_mm=2.0)
-    case = judge(CORD).case
-    others = (r for r in case.structure_set.rois if "Lung" not in r.name)
+def test_one_kidney_of_two_is_told() -> None:
+    left = box("Kidney_L", (90, -6, -30), (102, 6, 30), spacing_mm=2.0)
+    case = judge(CORD, target_name="PTV_L1", the_plan=plan(target="PTV_L1")).case
+    others = (r for r in case.structure_set.rois if "Kidney" not in r.name)
     verdict = check(
         replace(case, structure_set=structure_set((*others, left))), PROTOCOL
     )
 
     (finding,) = (f for f in verdict.findings if f.id == "organ.one_of_two")
-    assert str(finding.message) == "of Lungs only Lung_L is drawn"
+    assert str(finding.message) == "of Kidneys only Kidney_L is drawn"
 
 
 # --- Protocols ----------------------------------------------------------------------------------
