@@ -1,9 +1,10 @@
 """Is what is called the cord shaped like one, and does it lie where one lies?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from math import dist
-from statistics import median, quantiles
+
+import numpy as np
 
 from sbrtcheck.checks.evidence import Evidence, Subject
 from sbrtcheck.checks.findings import asked, by_severity, numbered_subject
@@ -152,6 +153,7 @@ AREA_MM2 = (15.0, 110.0)
 WIDTH_MM, DEPTH_MM = (4.0, 15.0), (3.0, 12.0)
 ROUNDING_MM = 0.05
 PINCHED = 1 / 3
+UPPER = 0.75  # of the planes of a cord: the area that is usual, where some are pinched
 DRIFT = 1.0
 TAPER_MM = 30.0
 OUTSIDE = 0.05
@@ -201,9 +203,9 @@ def _size(
     beside = [one for one in sections if _is_beside_sized(evidence, one)]
     if not beside:
         return
-    area_mm2 = median(one.area_mm2 for one in beside)
-    width_mm = median(one.widths_mm[0] for one in beside)
-    depth_mm = median(one.widths_mm[1] for one in beside)
+    area_mm2 = _median(one.area_mm2 for one in beside)
+    width_mm = _median(one.widths_mm[0] for one in beside)
+    depth_mm = _median(one.widths_mm[1] for one in beside)
     fits = (
         _is_within(area_mm2, AREA_MM2, 0.0)
         and _is_within(width_mm, WIDTH_MM, ROUNDING_MM)
@@ -240,6 +242,10 @@ def _is_beside_sized(evidence: Evidence, section: CrossSection) -> bool:
         if section.slab.meets(slabs[0].low_mm, slabs[-1].high_mm):
             return True
     return False
+
+
+def _median(values: Iterable[float]) -> float:
+    return float(np.median(list(values)))
 
 
 def _is_within(value: float, limits: tuple[float, float], slack: float) -> bool:
@@ -304,7 +310,7 @@ def _pinched(sections: Sequence[CrossSection]) -> list[CrossSection]:
     """Return the planes with less than a third of the usual area of a cord."""
     if len(sections) < 4:
         return []
-    usual_mm2 = quantiles((one.area_mm2 for one in sections), n=4)[2]
+    usual_mm2 = float(np.quantile([one.area_mm2 for one in sections], UPPER))
     return [one for one in sections if one.area_mm2 < PINCHED * usual_mm2]
 
 

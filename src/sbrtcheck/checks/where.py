@@ -60,12 +60,12 @@ def located(evidence: Evidence, finding: Finding) -> Finding:
 
 
 def _is_worth_a_look(finding: Finding) -> bool:
-    """Tell whether a limit is not plainly kept, or kept by less than a tenth."""
+    """Tell whether a line is not kept, or a limit of dose is kept by less than a tenth."""
     if finding.line is None or finding.outcome is None:
         return False
     if finding.outcome is not Outcome.PASS:
         return True
-    if finding.margin is None:
+    if finding.margin is None or finding.rule.row is Row.COVERAGE:
         return False
     return finding.margin <= CLOSE * abs(finding.line.limit)
 

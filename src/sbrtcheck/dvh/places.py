@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sbrtcheck.contours import Region, box_of, inside
 from sbrtcheck.dvh.reading import along_axis, taps
@@ -72,6 +71,9 @@ def hottest_part(region: Region, dose: DoseGrid, volume_cc: float) -> Place | No
 
 def cold_part(region: Region, dose: DoseGrid, below_gy: float) -> Place | None:
     """Return the largest connected part of a solid with less than a dose; None without any."""
+    # Needed for cold targets only, and slow to load.
+    from scipy import ndimage
+
     whole = _over(region, dose)
     if whole is None:
         return None
