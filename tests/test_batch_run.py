@@ -325,7 +325,7 @@ def test_a_wrong_word_is_one_sentence(
 def test_an_interrupted_run_stops_cleanly_and_goes_on(tmp_path: Path) -> None:
     import signal
 
-    for number in range(96):  # seconds: progress is told a few times a second
+    for number in range(24):
         export(
             tmp_path / "in" / str(number),
             number,
