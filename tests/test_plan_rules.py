@@ -1,13 +1,14 @@
 """What is treated, and how: which plans are judged, and what of them is asked or only said."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from builders import plan
-from sbrtcheck import Outcome, Verdict
+from builders import box, plan
+from sbrtcheck import Outcome, Verdict, check
 from sbrtcheck.model import Beam, FractionGroup, Plan
-from test_checks import CORD, found, judge
+from test_checks import CORD, PROTOCOL, found, judge
 
 PASS, VARIATION, UNDECIDED, FAIL = Outcome
 BEAM = plan().beams[0]
@@ -159,3 +160,70 @@ def test_more_than_10_mv_is_a_variation(
     verdict = judged(beams=(replace(BEAM, energy_mv=energy_mv),))
 
     assert outcomes(verdict, "beams.energy") == expected
+
+
+# --- How the files were made --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("drawn", "planned", "is_said"),
+    [
+        (("20260106", None), ("20260105", None), True),
+        (("20260105", None), ("20260105", "120000"), False),
+        (("20260105", "120000"), ("20260105", "120000"), False),
+        (("20260105", "120001"), ("20260105", "120000"), True),
+        (("20260105", "115959"), ("20260105", "120000"), False),
+        (("20260104", "235959"), ("20260105", "000000"), False),
+        ((None, "120001"), ("20260105", "120000"), False),
+    ],
+)
+def test_contours_that_are_newer_than_the_plan_are_told(
+    drawn: tuple[str | None, str | None],
+    planned: tuple[str | None, str | None],
+    *,
+    is_said: bool,
+) -> None:
+    case = judge(CORD).case
+    contours = replace(case.structure_set.instance, date=drawn[0], time=drawn[1])
+    header = replace(case.plan.instance, date=planned[0], time=planned[1])
+    changed = replace(
+        case,
+        structure_set=replace(case.structure_set, instance=contours),
+        plan=replace(case.plan, instance=header),
+    )
+
+    said = [
+        str(f.message)
+        for f in check(changed, PROTOCOL).findings
+        if f.id == "files.order"
+    ]
+    assert ("the structure set is newer than the plan" in said) is is_said
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"interpreted_type": "SUPPORT"}, "'Thing' is support"),
+        ({"interpreted_type": "BOLUS"}, "'Thing' is bolus"),
+        ({"interpreted_type": "ORGAN"}, None),
+        (
+            {"properties": (("REL_ELEC_DENSITY", 1.0),)},
+            "'Thing' is overridden: REL_ELEC_DENSITY",
+        ),
+        ({"name": "Cement_T8"}, "'Cement_T8' is cement, not overridden?"),
+        ({"name": "骨水泥"}, "'骨水泥' is cement, not overridden?"),
+        (
+            {"name": "Cement", "properties": (("REL_MASS_DENSITY", 1.2),)},
+            "'Cement' is overridden: REL_MASS_DENSITY",
+        ),
+    ],
+)
+def test_couch_bolus_and_overrides_are_listed(
+    changes: dict[str, Any], words: str | None
+) -> None:
+    thing = replace(box("Thing", (80, -30, -9), (90, -20, 9)), **changes)
+    verdict = judge(CORD, thing)
+
+    said = [str(f.message) for f in verdict.findings if f.id == "structures.assumed"]
+    assert said == ([] if words is None else [words])
+    assert verdict.outcome is PASS

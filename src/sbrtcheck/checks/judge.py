@@ -14,6 +14,7 @@ from sbrtcheck.checks import (
     facts,
     identity,
     levels,
+    making,
     neural,
     organs,
     plan,
@@ -72,6 +73,7 @@ SECTIONS = (
     plan,
     delivery,
     dose_values,
+    making,
     where,
 )
 MOST_OF_STRUCTURE = 50  # ROIs; each is judged for itself
