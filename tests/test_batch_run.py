@@ -12,7 +12,9 @@ import pytest
 from batches import contents, outcomes, rows, run_here
 from exports import export
 from sbrtcheck import load_protocol
+from sbrtcheck.batch.known import learn
 from sbrtcheck.batch.runners import ExecutorRunner, Runner
+from sbrtcheck.dossier.places import Place
 from test_cli import run
 
 UID = "1.2.826.0.1.3680043.10.999"
@@ -91,6 +93,23 @@ def test_what_was_too_large_is_read_once_more_may_be(tmp_path: Path) -> None:
     assert "holds more than" in stray["reason"]
     assert larger.tally.kept == 0
     assert outcomes(out) == {"1": "PASS"}
+
+
+def test_a_file_of_unknown_patient_that_was_too_large_is_looked_at_again(
+    tmp_path: Path,
+) -> None:
+    """What is kept of a file says nothing of another bound."""
+    path = tmp_path / "RD.dcm"
+    path.write_bytes(export(tmp_path / "in", 1).dose.read_bytes())
+    size_bytes = path.stat().st_size
+
+    (small,) = learn([Place(str(path))], size_bytes - 1)
+    (whole,) = learn([Place(str(path))], size_bytes)
+
+    assert small.problem is not None
+    assert "holds more than" in small.problem
+    assert not small.lasts
+    assert (whole.problem, whole.lasts) == (None, True)
 
 
 def test_without_resume_everything_is_judged_again(tmp_path: Path) -> None:

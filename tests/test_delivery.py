@@ -135,6 +135,8 @@ ROWS: list[tuple[str, Plan, Outcome | str | None]] = [
     ("beams.arcs", of_angles(None, None), None),
     ("mu", of_units(1500.0), None),
     ("mu", of_units(None), "silent"),
+    ("mu", replace(plan(), dose_references=()), None),
+    ("mu.range", replace(plan(), dose_references=()), "silent"),
     ("mu.range", of_units(481.0), PASS),
     ("mu.range", of_units(479.0), VARIATION),
     ("mu.range", of_units(7199.0), PASS),

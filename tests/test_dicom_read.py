@@ -1522,3 +1522,44 @@ def test_contours_without_a_name_are_told_of_once(count: int, tmp_path: Path) ->
         3: "contours of 3 ROI numbers",
     }
     assert told[count] in str(note)
+
+
+# --- Values that are cut off --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bits", "signed", "largest"),
+    [(16, 0, 2**16 - 1), (16, 1, 2**15 - 1), (32, 0, 2**32 - 1), (32, 1, 2**31 - 1)],
+)
+def test_the_largest_number_is_that_of_the_bits_and_sign(
+    files: Files, bits: int, signed: int, largest: int
+) -> None:
+    def cut(dataset: pydicom.Dataset) -> None:
+        kind = f"<{'i' if signed else 'u'}{bits // 8}"
+        shape = (dataset.NumberOfFrames, dataset.Rows, dataset.Columns)
+        stored = np.ones(shape, kind)
+        stored.flat[:7] = largest
+        stored.flat[7:9] = largest - 1
+        dataset.BitsAllocated = dataset.BitsStored = bits
+        dataset.HighBit = bits - 1
+        dataset.PixelRepresentation = signed
+        dataset.PixelData = stored.tobytes()
+
+    edit(files.dose, cut)
+
+    assert load_dose(files.dose).saturated == 7
+
+
+def test_the_order_of_elements_does_not_change_what_a_dataset_says(
+    files: Files,
+) -> None:
+    """A file whose first two elements were swapped says the same."""
+    before = open_rt(files.plan).dataset_sha256
+    content = files.plan.read_bytes()
+    first = content.index(b"\x08\x00\x05\x00CS")
+    second = content.index(b"\x08\x00\x12\x00DA")
+    third = content.index(b"\x08\x00\x13\x00TM")
+    swapped = content[:first] + content[second:third] + content[first:second]
+    files.plan.write_bytes(swapped + content[third:])
+
+    assert open_rt(files.plan).dataset_sha256 == before

@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from builders import box
 from sbrtcheck import CaseError, Declared, Outcome, Verdict, check
 from sbrtcheck.dossier.facts import facts_beside, facts_schema, load_facts
 from sbrtcheck.model import Arm, CaseFacts, PriorRadiotherapy
@@ -229,6 +230,32 @@ def test_fewer_than_three_vertebrae_are_affected(
     assert found(verdict, "trial.affected").outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("drawn", "affected", "outcome"),
+    [
+        (("T9",), (), PASS),
+        (("T9", "T10"), (), UNDECIDED),
+        (("T9", "T10"), ("T8", "T9"), PASS),
+        (("T9", "T10"), ("T8", "T9", "T10"), FAIL),
+    ],
+)
+def test_targets_that_are_not_treated_count_until_somebody_says_how_many(
+    drawn: tuple[str, ...], affected: tuple[str, ...], outcome: Outcome
+) -> None:
+    """T8 alone is treated: the declared levels leave the others out."""
+    others = (
+        box(f"PTV_{level}", (-6, -6, 16 + 12 * n), (6, 6, 26 + 12 * n), spacing_mm=2.0)
+        for n, level in enumerate(drawn)
+    )
+    declared = Declared(levels=("T8",), facts=CaseFacts(affected_levels=affected))
+    verdict = judge(CORD, *others, declared=declared)
+
+    finding = found(verdict, "trial.affected")
+    assert finding.outcome is outcome
+    if outcome is UNDECIDED:
+        assert str(finding.cure) == "state affected_levels in the case facts"
+
+
 FIRST = date(2026, 1, 19)
 
 
@@ -300,7 +327,14 @@ def test_this_course_may_give_25_gy_to_what_was_irradiated(
 
 @pytest.mark.parametrize(
     ("on", "is_said"),
-    [("20241231", True), ("20250101", False), ("20261231", False), ("20270101", True)],
+    [
+        ("20241231", True),
+        ("20250101", False),
+        ("20261231", False),
+        ("20270101", True),
+        ("19900101", True),
+        ("19891231", False),
+    ],
 )
 def test_a_plan_from_outside_the_trial_is_told(on: str, *, is_said: bool) -> None:
     case = judge(CORD).case

@@ -257,7 +257,12 @@ def test_a_batch_lists_reviews_and_no_outcome_moves(tmp_path: Path) -> None:
     row = next(row for row in rows(out / "plans.csv") if row["reviewer"])
     assert row["outcome"] == "FAIL"
     assert row["review_date"] == "2026-02-03"
-    assert row["review_decision"].endswith("acceptable variation")
+    assert row["review_decision"] == "acceptable variation"
+    stale = text.replace(verdict_hash(verdict_of(first.plan.parent)), "0" * 64)
+    first.plan.with_name("review.toml").write_text(stale, encoding="utf-8")
+    run_here(tmp_path / "in", out=out, resume=True)
+    row = next(row for row in rows(out / "plans.csv") if row["reviewer"])
+    assert row["review_decision"] == "of an earlier verdict: acceptable variation"
     assert int(row["reviewed_findings"]) > 0
 
 

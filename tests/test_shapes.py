@@ -445,6 +445,17 @@ def test_two_planes_are_no_target(planes: int, expected: Outcome) -> None:
     assert outcomes(verdict, "cord.few") == [PASS]
 
 
+@pytest.mark.parametrize(
+    ("level", "expected"), [("T8", [UNDECIDED]), ("L1", []), ("L4", [])]
+)
+def test_two_planes_of_a_cord_are_asked_about_only_where_it_has_to_pass(
+    level: str, expected: Found
+) -> None:
+    verdict = judge_at(f"PTV_{level}", cord(low_mm=-2, high_mm=2))
+
+    assert outcomes(verdict, "cord.few") == expected
+
+
 @pytest.mark.parametrize(("radius_mm", "expected"), [(5.0, [INFO]), (4.8, [])])
 def test_a_copy_under_another_name_is_told(radius_mm: float, expected: Found) -> None:
     """4.8 mm have 92 % of the area of 5 mm."""

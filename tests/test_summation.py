@@ -1,5 +1,7 @@
 """Doses of parts of one treatment add up where all of them are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,12 @@ def test_a_sum_says_that_it_is_one() -> None:
 def test_grids_that_do_not_meet_have_no_sum() -> None:
     with pytest.raises(ValueError, match="do not overlap"):
         sum_doses([linear(-20, 0, 5), linear(10, 30, 5)])
+
+
+def test_values_that_are_cut_off_in_any_dose_are_cut_off_in_the_sum() -> None:
+    cut = replace(linear(0, 20, 2.0), saturated=9)
+    same, finer = linear(0, 20, 2.0), linear(0, 20, 1.0)
+
+    for doses in ([cut, same], [same, cut], [cut, finer], [finer, cut], [cut, cut]):
+        expected = 9 * sum(dose is cut for dose in doses)
+        assert sum_doses(doses).saturated == expected

@@ -14,6 +14,7 @@ from sbrtcheck.checks.verdict import Finding
 from sbrtcheck.contours import (
     CrossSection,
     Region,
+    adjoin,
     box_of,
     build_region,
     gap_mm,
@@ -318,7 +319,7 @@ def _apart(sections: Sequence[CrossSection]) -> list[CrossSection]:
     return [
         above
         for below, above in pairwise(sections)
-        if above.follows and not meet(below, above)
+        if adjoin(below, above) and not meet(below, above)
     ]
 
 
@@ -327,7 +328,7 @@ def _jumping(sections: Sequence[CrossSection]) -> list[CrossSection]:
     return [
         above
         for below, above in pairwise(sections)
-        if above.follows
+        if adjoin(below, above)
         and meet(below, above)
         and dist(below.middle_mm, above.middle_mm)
         > DRIFT * (above.z_mm - below.z_mm) + ROUNDING_MM

@@ -580,8 +580,11 @@ def _monitor_units(
     known = _by_beam(plan, "beam_metersets")
     units = [known.get(beam.number) for beam in treating]
     stated = [value for value in units if value is not None and value > 0]
+    if not stated or len(plan.fraction_groups) != 1:
+        return
     prescription = evidence.reading.prescription
-    if not stated or prescription is None or len(plan.fraction_groups) != 1:
+    if prescription is None:
+        yield reported(MU, Text("{mu} MU a fraction", mu=sum(stated)))
         return
     ratio = sum(stated) / (CGY * prescription.dose_per_fraction_gy)
     message = Text("{mu} MU a fraction, {ratio} MU/cGy", mu=sum(stated), ratio=ratio)

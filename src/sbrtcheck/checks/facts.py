@@ -15,6 +15,7 @@ from sbrtcheck.protocol.rules import Basis, Calendar, Levels, Record, Role
 
 NOT_PROVIDED = Text("not provided")
 PLACEHOLDER = "19000101"
+EARLIEST = date(1990, 1, 1)  # SBRT is younger: an earlier date stands for none
 MEND = Text("mend the case facts, if they are wrong")
 CALENDAR = "calendar of the protocol"
 RECORD = "record of the trial"
@@ -328,7 +329,7 @@ def _untreated(evidence: Evidence) -> set[str]:
 
 def _plan_date(evidence: Evidence, record: Record) -> Iterator[Finding]:
     on = _date(evidence.case.plan.instance.date)
-    if record.plan_dates is None or on is None:
+    if record.plan_dates is None or on is None or on < EARLIEST:
         return
     first, last = record.plan_dates
     if not first <= on <= last:

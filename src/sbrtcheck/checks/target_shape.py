@@ -205,6 +205,7 @@ def check_target_shape(evidence: Evidence) -> Iterator[Finding]:
         yield from _spacing(evidence, subject, match)
         if match.role is Role.PTV or _is_needed(evidence):
             yield from _planes(evidence, subject, match)
+    yield from _wide(evidence)
     yield from _copies(evidence)
 
 
@@ -477,8 +478,27 @@ def _spacing(evidence: Evidence, subject: str, match: MatchedROI) -> Iterator[Fi
             subject=subject,
             roi=match.roi.name,
         )
-    if FINE_MM + ROUNDING_MM < spacing_mm <= USUAL_MM + ROUNDING_MM:
-        yield reported(WIDE, message, subject=subject, roi=match.roi.name)
+
+
+def _wide(evidence: Evidence) -> Iterator[Finding]:
+    """Yield what is drawn wider than is better, once for all of it."""
+    names = []
+    for _, match in (*evidence.graded_targets(), *evidence.drawn(Role.CORD)):
+        spacing_mm = build_region(match.roi).spacing_mm
+        if spacing_mm is not None and _is_within_usual(spacing_mm):
+            names.append(f"'{match.roi.name}'")
+    if names:
+        message = Text(
+            "drawn every {least_mm} to {most_mm} mm: {names}",
+            least_mm=FINE_MM,
+            most_mm=USUAL_MM,
+            names=", ".join(names),
+        )
+        yield reported(WIDE, message)
+
+
+def _is_within_usual(spacing_mm: float) -> bool:
+    return FINE_MM + ROUNDING_MM < spacing_mm <= USUAL_MM + ROUNDING_MM
 
 
 def _copies(evidence: Evidence) -> Iterator[Finding]:

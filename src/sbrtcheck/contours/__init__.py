@@ -26,7 +26,13 @@ from sbrtcheck.contours.region import (
     why_unreadable,
     with_caps_apart,
 )
-from sbrtcheck.contours.sections import CrossSection, median_gap_mm, meet, sections_of
+from sbrtcheck.contours.sections import (
+    CrossSection,
+    adjoin,
+    median_gap_mm,
+    meet,
+    sections_of,
+)
 from sbrtcheck.contours.shape import closing_ends, shaped
 
 __all__ = [
@@ -34,6 +40,7 @@ __all__ = [
     "Gap",
     "Region",
     "Slab",
+    "adjoin",
     "arc_height_mm",
     "between",
     "box_of",

@@ -9,7 +9,7 @@ import shapely
 from sbrtcheck.contours.region import Region, Slab, follows, outline_of
 from sbrtcheck.contours.rings import signed_area_mm2
 
-__all__ = ["CrossSection", "median_gap_mm", "meet", "sections_of"]
+__all__ = ["CrossSection", "adjoin", "median_gap_mm", "meet", "sections_of"]
 
 STEP_MM = 1.0  # between points of an outline
 
@@ -28,8 +28,6 @@ class CrossSection:
         Areas of the outlines, holes not taken off, the largest first.
     holes
         Areas of the holes, the largest first.
-    follows
-        Whether the plane follows the one before it without a gap.
     """
 
     slab: Slab
@@ -38,7 +36,6 @@ class CrossSection:
     widths_mm: tuple[float, float]
     pieces: tuple[float, ...]
     holes: tuple[float, ...]
-    follows: bool
 
     @property
     def z_mm(self) -> float:
@@ -48,14 +45,10 @@ class CrossSection:
 
 def sections_of(region: Region) -> tuple[CrossSection, ...]:
     """Return the sections of a solid from its foot end to its head end."""
-    before: list[Slab | None] = [None, *region.slabs[:-1]]
-    return tuple(
-        _section(slab, previous)
-        for slab, previous in zip(region.slabs, before, strict=True)
-    )
+    return tuple(map(_section, region.slabs))
 
 
-def _section(slab: Slab, previous: Slab | None) -> CrossSection:
+def _section(slab: Slab) -> CrossSection:
     outline = outline_of(slab)
     middle = shapely.centroid(outline)
     low_x, low_y, high_x, high_y = shapely.bounds(outline)
@@ -67,8 +60,12 @@ def _section(slab: Slab, previous: Slab | None) -> CrossSection:
         widths_mm=(float(high_x - low_x), float(high_y - low_y)),
         pieces=tuple(sorted((area for area in areas if area > 0), reverse=True)),
         holes=tuple(sorted((-area for area in areas if area < 0), reverse=True)),
-        follows=previous is not None and follows(previous, slab),
     )
+
+
+def adjoin(below: CrossSection, above: CrossSection) -> bool:
+    """Tell whether one plane follows another without a gap."""
+    return follows(below.slab, above.slab)
 
 
 def meet(one: CrossSection, other: CrossSection) -> bool:

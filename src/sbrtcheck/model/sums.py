@@ -44,10 +44,16 @@ def sum_doses(doses: Sequence[DoseGrid]) -> DoseGrid:
     20.0
     """
     finest = min(doses, key=_voxel_mm3)
+    saturated = sum(dose.saturated for dose in doses)
     if _on_one_grid(doses, finest):
         total_gy = np.sum([dose.dose_gy for dose in doses], axis=0)
         note = Text("dose is the sum of {count} doses on one grid", count=len(doses))
-        return replace(finest, dose_gy=total_gy, notes=(*finest.notes, note))
+        return replace(
+            finest,
+            dose_gy=total_gy,
+            saturated=saturated,
+            notes=(*finest.notes, note),
+        )
     x_mm, y_mm, z_mm = (_common(doses, finest, axis) for axis in AXES)
     total_gy = np.sum([_read_at(dose, x_mm, y_mm, z_mm) for dose in doses], axis=0)
     note = Text(
@@ -61,6 +67,7 @@ def sum_doses(doses: Sequence[DoseGrid]) -> DoseGrid:
         x_mm=x_mm,
         y_mm=y_mm,
         z_mm=z_mm,
+        saturated=saturated,
         notes=(*finest.notes, note),
     )
 
