@@ -16,6 +16,7 @@ __all__ = [
     "GIGABYTE",
     "MOST_READ_BYTES",
     "MOST_WRITTEN_BYTES",
+    "beside",
     "is_file",
     "is_folder",
     "is_there",
@@ -60,6 +61,16 @@ def is_file(path: str | Path) -> bool:
 def is_folder(path: str | Path) -> bool:
     """Tell whether a path is a folder; a name that no file system takes is none."""
     return os.path.isdir(path)  # noqa: PTH112 - a Path raises at long names
+
+
+def beside(path: Path, name: str) -> Path | None:
+    """Return the file of a name in the folder of another, or in the folder itself; None without one."""
+    found = path.parent / name
+    if is_folder(path):
+        found = path / name
+    if not is_file(found):
+        return None
+    return found
 
 
 def is_there(path: str | Path) -> bool:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from sbrtcheck.errors import CaseError
-from sbrtcheck.files import is_file, is_folder, read_toml, why_not_opened
+from sbrtcheck.files import beside, read_toml, why_not_opened
 from sbrtcheck.model import Arm, CaseFacts, PriorRadiotherapy, Text
 
 if TYPE_CHECKING:
@@ -69,12 +69,7 @@ class _File:
 
 def facts_beside(path: Path) -> Path | None:
     """Return the `case.toml` in the folder of a plan, or in the folder itself, if there is one."""
-    found = path.parent / FILE_NAME
-    if is_folder(path):
-        found = path / FILE_NAME
-    if not is_file(found):
-        return None
-    return found
+    return beside(path, FILE_NAME)
 
 
 def load_facts(path: str | Path) -> CaseFacts:

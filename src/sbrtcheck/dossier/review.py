@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
 from sbrtcheck.errors import CaseError
-from sbrtcheck.files import is_file, is_folder, read_toml, why_not_opened
+from sbrtcheck.files import beside, read_toml, why_not_opened
 from sbrtcheck.model import Answer, Decision, Review, ReviewedFinding, Text
 
 if TYPE_CHECKING:
@@ -47,12 +47,7 @@ class _File:
 
 def review_beside(path: Path) -> Path | None:
     """Return the `review.toml` in the folder of a plan, or in the folder itself, if there is one."""
-    found = path.parent / REVIEW_FILE
-    if is_folder(path):
-        found = path / REVIEW_FILE
-    if not is_file(found):
-        return None
-    return found
+    return beside(path, REVIEW_FILE)
 
 
 def load_review(path: Path) -> Review:
